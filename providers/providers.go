@@ -1,0 +1,141 @@
+// Package providers is the contract between the engine and every identity source,
+// and the registry through which configuration finds the sources by their type.
+//
+// A source reads and never decides. Whatever it could not prove it leaves out of
+// the coverage of its snapshot: an error, an empty answer, a partial answer and a
+// complete answer are four different things here, and only the last can lead to
+// somebody losing access.
+package providers
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+
+	"groupsyncd/directory"
+)
+
+// Source reads one directory. It is safe for use by several goroutines.
+type Source interface {
+	// Pull reads everything that the configuration selects.
+	//
+	// The snapshot is never nil and its coverage claims only what was proved. The
+	// error says why something is missing: with a nil error the coverage is full.
+	// Errors carry a fault.Kind and never a secret. The call ends soon after ctx
+	// does, with coverage of what was proved before.
+	Pull(ctx context.Context, progress Progress) (*directory.Snapshot, error)
+
+	// Close releases connections. Calls under way end with an error.
+	Close() error
+}
+
+// LookUp is the ability to read one person: who they are, whether they are
+// enabled, and every group they are in, nested ones included.
+type LookUp interface {
+	// LookUp reads one person with the same base and filters as Pull.
+	//
+	// Found: the snapshot holds that user with StatusKnown and GroupsKnown set, and
+	// the groups with this user as a member; MembersKnown stays unset. Nobody, or
+	// more than one: a snapshot that covers nothing, with a Reason and a nil error.
+	LookUp(ctx context.Context, who directory.Person) (*directory.Snapshot, error)
+}
+
+// Checker is the ability to say what is wrong with a source, for doctor.
+type Checker interface {
+	// Check reads a little of everything and writes nothing.
+	Check(ctx context.Context) []Finding
+}
+
+// Level grades a finding.
+type Level string
+
+// The grades of a finding.
+const (
+	OK      Level = "ok"
+	Warning Level = "warning"
+	Failed  Level = "failed"
+)
+
+// Finding is one line of doctor: what was checked, how it went, and the remedy.
+type Finding struct {
+	Level   Level  `json:"level"`
+	Check   string `json:"check"`
+	Message string `json:"message"`
+	Remedy  string `json:"remedy,omitempty"`
+}
+
+// Progress is told how far a pull is; it may be nil. what is a plural noun
+// ("users", "groups"), done a count so far.
+type Progress func(what string, done int)
+
+// Report calls p unless it is nil.
+func (p Progress) Report(what string, done int) {
+	if p != nil {
+		p(what, done)
+	}
+}
+
+// Options are what every source gets beside its own configuration.
+type Options struct {
+	// Name is the key of the source in the configuration file.
+	Name   string
+	Logger *slog.Logger
+}
+
+// Config is the configuration of one source: a pointer to a struct with yaml tags,
+// which config fills, and which then opens the source.
+type Config interface {
+	// Check finds what the types of the fields cannot: missing and contradicting
+	// values. It reads no file and opens no connection.
+	Check() []Problem
+	// Scope gives a canonical text of everything that decides which entries the
+	// source shows and under which ids: bases, filters, id attributes. A change of
+	// it makes earlier absences worthless.
+	Scope() string
+	// Place gives a canonical text of which directory this is: type and address.
+	// A source whose key in the file changes is known again by Place and Scope.
+	Place() string
+	// Replicated says that answers may come from replicas that lag behind each
+	// other, so that a membership seen a moment ago may be missing from the next.
+	Replicated() bool
+	// Open makes the source. It opens no connection.
+	Open(Options) (Source, error)
+}
+
+// Problem is a mistake in a configuration.
+type Problem struct {
+	// Path leads to the value, from the source's own block: "users", "base".
+	Path    []string
+	Message string
+	Hint    string
+}
+
+// Type is one kind of source.
+type Type struct {
+	// Name is the word behind `type:`.
+	Name string
+	// New gives an empty configuration with its defaults.
+	New func() Config
+}
+
+// Registry is the list of the kinds of sources that a binary knows.
+type Registry []Type
+
+// Find gives the type of that name.
+func (r Registry) Find(name string) (Type, bool) {
+	i := slices.IndexFunc(r, func(t Type) bool { return t.Name == name })
+	if i < 0 {
+		return Type{}, false
+	}
+	return r[i], true
+}
+
+// Names lists the types, sorted.
+func (r Registry) Names() []string {
+	names := make([]string, 0, len(r))
+	for _, t := range r {
+		names = append(names, t.Name)
+	}
+	slices.Sort(names)
+	return names
+}
