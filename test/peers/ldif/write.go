@@ -1,0 +1,83 @@
+package ldif
+
+import (
+	"bufio"
+	"encoding/base64"
+	"fmt"
+	"io"
+
+	"github.com/go-ldap/ldap/v3"
+)
+
+// The containers of people and of groups.
+const (
+	People = "ou=people," + Suffix
+	Groups = "ou=groups," + Suffix
+)
+
+// DN gives the DN of a person.
+func (u *User) DN() string { return "uid=" + u.UID + "," + People }
+
+// DN gives the DN of a group.
+func (g *Group) DN() string { return "cn=" + ldap.EscapeDN(g.Name) + "," + Groups }
+
+// Write writes the company as LDIF: inetOrgPerson and groupOfNames, the layout of
+// RFC 2307bis.
+func (c *Company) Write(w io.Writer) error {
+	out := bufio.NewWriterSize(w, 1<<16)
+	entry(out, Suffix, "objectClass", "domain", "dc", "example")
+	entry(out, People, "objectClass", "organizationalUnit", "ou", "people")
+	entry(out, Groups, "objectClass", "organizationalUnit", "ou", "groups")
+	for i := range c.Users {
+		u := &c.Users[i]
+		entry(out, u.DN(), "objectClass", "inetOrgPerson", "uid", u.UID, "givenName", u.Given, "sn", u.Family,
+			"cn", u.Given+" "+u.Family, "displayName", u.Given+" "+u.Family, "mail", u.Mail)
+	}
+	// A server that checks references wants a group after the groups it names; slapadd
+	// does not, and the order of numbers is easier to read.
+	for i := range c.Groups {
+		g := &c.Groups[i]
+		attributes := []string{"objectClass", "groupOfNames", "cn", g.Name, "description", fmt.Sprintf("%d people", len(g.Members))}
+		for _, u := range g.Direct {
+			attributes = append(attributes, "member", c.Users[u].DN())
+		}
+		for _, child := range g.Children {
+			attributes = append(attributes, "member", c.Groups[child].DN())
+		}
+		entry(out, g.DN(), attributes...)
+	}
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("write company: %w", err)
+	}
+	return nil
+}
+
+// entry writes one entry: its DN, then names and values in turn. Errors stay in the
+// writer until Flush.
+func entry(out *bufio.Writer, dn string, attributes ...string) {
+	line(out, "dn", dn)
+	for i := 0; i < len(attributes); i += 2 {
+		line(out, attributes[i], attributes[i+1])
+	}
+	_ = out.WriteByte('\n')
+}
+
+// line writes one attribute, in base64 where RFC 2849 demands it.
+func line(out *bufio.Writer, name, value string) {
+	_, _ = out.WriteString(name)
+	if plain(value) {
+		_, _ = out.WriteString(": " + value + "\n")
+		return
+	}
+	_, _ = out.WriteString(":: " + base64.StdEncoding.EncodeToString([]byte(value)) + "\n")
+}
+
+// plain says whether a value is a SAFE-STRING of RFC 2849 without a space at its end.
+func plain(value string) bool {
+	for i := range len(value) {
+		if b := value[i]; b < ' ' || b >= 0x7f {
+			return false
+		}
+	}
+	return value == "" || (value[0] != ' ' && value[0] != ':' && value[0] != '<' && value[len(value)-1] != ' ')
+}

@@ -1,0 +1,105 @@
+# shellcheck shell=bash
+# What the scripts of all peers share. Sourced, never run.
+#
+# A peer lives in a folder of its own: its data, its log, DIR/pid while it runs
+# and DIR/env with what a test needs to reach it. Everything listens on loopback.
+
+cache="${GROUPSYNCD_PEERS_CACHE:-${HOME:?HOME is not set; set GROUPSYNCD_PEERS_CACHE}/.cache/groupsyncd-peers}"
+
+say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+
+die() {
+	say "error: $*"
+	exit 1
+}
+
+# as_root COMMAND... runs a command as root, through sudo where we are not root.
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo -n "$@"
+	else
+		die "$1 needs root, and there is no sudo"
+	fi
+}
+
+# apt_install PACKAGE... installs Debian packages without a question.
+apt_install() {
+	command -v apt-get >/dev/null ||
+		die "no apt-get here: install $* by hand, then run this again"
+	say "installing $*"
+	as_root apt-get update -qq || die "apt-get update failed"
+	as_root env DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends "$@" >/dev/null ||
+		die "apt-get could not install $*"
+}
+
+# locked NAME COMMAND... runs a command while no other process holds that lock, so
+# that two test runs can share one cache.
+locked() {
+	local name=$1
+	shift
+	mkdir -p "$cache"
+	(
+		flock -w 900 9 || die "another install holds $cache/$name.lock for 15 minutes"
+		"$@"
+	) 9>"$cache/$name.lock"
+}
+
+# folder DIR makes the folder of a peer and prints its absolute path.
+folder() {
+	mkdir -p "$1" && (cd "$1" && pwd -P)
+}
+
+# alive PID WORD says whether that process runs and has WORD in its command line.
+# The word keeps us from touching a stranger who got the number of a dead peer.
+alive() {
+	[ -n "$1" ] && [ -r "/proc/$1/cmdline" ] &&
+		tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline" | grep -qF -- "$2"
+}
+
+# running DIR WORD prints the pid of the peer of that folder, or fails.
+running() {
+	local pid=""
+	[ ! -f "$1/pid" ] || read -r pid <"$1/pid" || true
+	alive "$pid" "$2" && printf '%s\n' "$pid"
+}
+
+# stop_peer DIR WORD SECONDS ends the peer of a folder: SIGTERM, then SIGKILL when
+# it is still there after so many seconds. No peer is no error.
+stop_peer() {
+	local dir=$1 word=$2 bound=$3 pid
+	if ! pid=$(running "$dir" "$word"); then
+		rm -f "$dir/pid"
+		return 0
+	fi
+	kill -TERM "$pid" 2>/dev/null || true
+	if ! gone "$pid" "$word" "$bound"; then
+		say "process $pid ignores SIGTERM for $bound s, killing it"
+		kill -KILL "$pid" 2>/dev/null || true
+		gone "$pid" "$word" 5 || die "process $pid survives SIGKILL"
+	fi
+	rm -f "$dir/pid"
+}
+
+# gone PID WORD SECONDS waits until the process has ended.
+gone() {
+	local left=$(($3 * 10))
+	while alive "$1" "$2"; do
+		[ "$left" -gt 0 ] || return 1
+		left=$((left - 1))
+		sleep 0.1
+	done
+}
+
+# open_port PORT says whether something listens on that loopback port.
+open_port() {
+	(exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+
+# need_free PORT fails when the port is taken.
+need_free() {
+	case $1 in '' | *[!0-9]*) die "'$1' is no port number" ;; esac
+	! open_port "$1" || die "port $1 of 127.0.0.1 is taken"
+}

@@ -1,0 +1,157 @@
+#!/usr/bin/env bash
+# A real Open WebUI in its slim mode, for tests.
+#
+#   openwebui.sh install                       into the cache folder, once
+#   openwebui.sh start DIR PORT [NAME=VALUE..] start, wait, sign in, make an API key
+#   openwebui.sh stop DIR
+#   openwebui.sh accounts DIR N                insert N accounts into its database
+#
+# start writes DIR/pid, DIR/api-key (mode 0600) and DIR/env, which a shell can
+# source. NAME=VALUE are more settings of Open WebUI. The cache folder is
+# $GROUPSYNCD_PEERS_CACHE, or ~/.cache/groupsyncd-peers.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+# shellcheck source=test/peers/lib.sh
+. "$here/lib.sh"
+
+version=0.12.4
+venv="$cache/open-webui-$version"
+requirements="$here/openwebui-requirements.txt"
+admin_email=admin@example.test
+# The password of a throw-away server on loopback is no secret.
+admin_password=admin-password-1
+
+# stamp tells one installation from another: a changed list means a new one.
+stamp() {
+	printf '%s %s %s\n' "$version" "$(python3 --version 2>&1)" "$(cksum <"$requirements")"
+}
+
+installed() {
+	[ -x "$venv/bin/open-webui" ] && [ -f "$venv/stamp" ] && [ "$(cat "$venv/stamp")" = "$(stamp)" ]
+}
+
+# find_uv prints the path of uv, the installer, and installs it when there is none.
+find_uv() {
+	if command -v uv; then
+		return
+	fi
+	local helper="$cache/uv"
+	if [ ! -x "$helper/bin/uv" ]; then
+		say "installing uv"
+		new_venv "$helper"
+		"$helper/bin/python" -m pip install --quiet uv >&2 || die "pip could not install uv"
+	fi
+	printf '%s\n' "$helper/bin/uv"
+}
+
+# new_venv DIR makes a virtual environment with pip in it.
+new_venv() {
+	rm -rf "$1"
+	if ! python3 -m venv "$1" >/dev/null 2>&1; then
+		rm -rf "$1"
+		apt_install python3-venv
+		python3 -m venv "$1" >&2 || die "python3 -m venv $1 failed"
+	fi
+}
+
+install_now() {
+	if installed; then
+		say "Open WebUI $version is installed in $venv"
+		return
+	fi
+	local uv started=$SECONDS
+	uv=$(find_uv)
+	say "installing Open WebUI $version into $venv"
+	rm -rf "$venv"
+	"$uv" venv --quiet --python "$(command -v python3)" "$venv" || die "uv could not make $venv"
+	"$uv" pip install --quiet --python "$venv/bin/python" -r "$requirements" ||
+		die "the packages of $requirements could not be installed"
+	"$uv" pip install --quiet --python "$venv/bin/python" --no-deps "open-webui==$version" ||
+		die "open-webui $version could not be installed"
+	stamp >"$venv/stamp"
+	say "installed in $((SECONDS - started)) s"
+}
+
+install() {
+	command -v python3 >/dev/null || apt_install python3 python3-venv
+	python3 -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' ||
+		die "Open WebUI $version needs Python 3.11 or 3.12, python3 is $(python3 --version 2>&1)"
+	locked open-webui install_now
+}
+
+start() {
+	local dir port pid
+	[ $# -ge 2 ] || usage
+	dir=$(folder "$1")
+	port=$2
+	shift 2
+	installed || install
+	if pid=$(running "$dir" "serve --host 127.0.0.1 --port"); then
+		alive "$pid" "serve --host 127.0.0.1 --port $port" ||
+			die "the Open WebUI of $dir runs on another port as process $pid; stop it first"
+		say "already running as process $pid"
+	else
+		need_free "$port"
+		launch "$dir" "$port" "$@"
+		read -r pid <"$dir/pid"
+	fi
+	if ! "$venv/bin/python" "$here/openwebui_key.py" --url "http://127.0.0.1:$port" --pid "$pid" \
+		--email "$admin_email" --password "$admin_password" --key-file "$dir/api-key"; then
+		tail -n 30 "$dir/log" >&2
+		stop_peer "$dir" "serve --host 127.0.0.1 --port" 10
+		die "Open WebUI did not start; its log is $dir/log"
+	fi
+	cat >"$dir/env" <<-END
+		GROUPSYNCD_TEST_OPENWEBUI_URL='http://127.0.0.1:$port'
+		GROUPSYNCD_TEST_OPENWEBUI_KEY_FILE='$dir/api-key'
+		GROUPSYNCD_TEST_OPENWEBUI_ADMIN='$admin_email'
+		GROUPSYNCD_TEST_OPENWEBUI_DIR='$dir'
+	END
+	say "Open WebUI $version runs on http://127.0.0.1:$port as process $pid"
+}
+
+# launch DIR PORT [NAME=VALUE..] starts the server in a session of its own. It gets
+# an empty environment, so that nobody's settings change what a test sees.
+launch() {
+	local dir=$1 port=$2
+	shift 2
+	mkdir -p "$dir/data"
+	(
+		cd "$dir"
+		exec setsid env -i PATH="$venv/bin:/usr/bin:/bin" HOME="$dir" LANG=C.UTF-8 \
+			DATA_DIR="$dir/data" WEBUI_SECRET_KEY=test-of-groupsyncd WEBUI_URL="http://127.0.0.1:$port" \
+			WEBUI_ADMIN_EMAIL="$admin_email" WEBUI_ADMIN_PASSWORD="$admin_password" WEBUI_ADMIN_NAME=Admin \
+			DEFAULT_USER_ROLE=user ENABLE_API_KEYS=true ENABLE_OLLAMA_API=false ENABLE_OPENAI_API=false \
+			OFFLINE_MODE=true HF_HUB_OFFLINE=1 USE_SLIM_DOCKER=true RAG_EMBEDDING_ENGINE=openai \
+			BYPASS_EMBEDDING_AND_RETRIEVAL=true ENABLE_VERSION_UPDATE_CHECK=false \
+			ENABLE_RAG_LOCAL_WEB_FETCH=true "$@" \
+			"$venv/bin/open-webui" serve --host 127.0.0.1 --port "$port"
+	) >"$dir/log" 2>&1 </dev/null &
+	printf '%s\n' $! >"$dir/pid"
+}
+
+usage() {
+	sed -n '4,7s/^#  *//p' "$0" >&2
+	exit 2
+}
+
+case "${1-}" in
+install)
+	[ $# = 1 ] || usage
+	install
+	;;
+start)
+	shift
+	start "$@"
+	;;
+stop)
+	[ $# = 2 ] || usage
+	stop_peer "$2" "serve --host 127.0.0.1 --port" 10
+	;;
+accounts)
+	[ $# = 3 ] || usage
+	"$venv/bin/python" "$here/accounts.py" "$2/data/webui.db" "$3"
+	;;
+*) usage ;;
+esac
