@@ -83,6 +83,15 @@ stop_peer() {
 	rm -f "$dir/pid"
 }
 
+# kill_peer DIR WORD kills the peer of a folder without a warning, as a power cut would.
+kill_peer() {
+	local pid
+	pid=$(running "$1" "$2") || die "nothing runs in $1"
+	kill -KILL "$pid"
+	gone "$pid" "$2" 5 || die "process $pid survives SIGKILL"
+	rm -f "$1/pid"
+}
+
 # gone PID WORD SECONDS waits until the process has ended.
 gone() {
 	local left=$(($3 * 10))

@@ -3,7 +3,7 @@
 #
 #   openwebui.sh install                       into the cache folder, once
 #   openwebui.sh start DIR PORT [NAME=VALUE..] start, wait, sign in, make an API key
-#   openwebui.sh stop DIR
+#   openwebui.sh stop DIR                      or kill DIR, with SIGKILL
 #   openwebui.sh accounts DIR N                insert N accounts into its database
 #
 # start writes DIR/pid, DIR/api-key (mode 0600) and DIR/env, which a shell can
@@ -18,6 +18,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 version=0.12.4
 venv="$cache/open-webui-$version"
 requirements="$here/openwebui-requirements.txt"
+# word is what the command line of this server has and no other process has.
+word="open-webui serve --host 127.0.0.1 --port"
 admin_email=admin@example.test
 # The password of a throw-away server on loopback is no secret.
 admin_password=admin-password-1
@@ -87,8 +89,8 @@ start() {
 	port=$2
 	shift 2
 	installed || install
-	if pid=$(running "$dir" "serve --host 127.0.0.1 --port"); then
-		alive "$pid" "serve --host 127.0.0.1 --port $port" ||
+	if pid=$(running "$dir" "$word"); then
+		alive "$pid" "$word $port" ||
 			die "the Open WebUI of $dir runs on another port as process $pid; stop it first"
 		say "already running as process $pid"
 	else
@@ -99,7 +101,7 @@ start() {
 	if ! "$venv/bin/python" "$here/openwebui_key.py" --url "http://127.0.0.1:$port" --pid "$pid" \
 		--email "$admin_email" --password "$admin_password" --key-file "$dir/api-key"; then
 		tail -n 30 "$dir/log" >&2
-		stop_peer "$dir" "serve --host 127.0.0.1 --port" 10
+		stop_peer "$dir" "$word" 10
 		die "Open WebUI did not start; its log is $dir/log"
 	fi
 	cat >"$dir/env" <<-END
@@ -147,7 +149,11 @@ start)
 	;;
 stop)
 	[ $# = 2 ] || usage
-	stop_peer "$2" "serve --host 127.0.0.1 --port" 10
+	stop_peer "$2" "$word" 10
+	;;
+kill)
+	[ $# = 2 ] || usage
+	kill_peer "$2" "$word"
 	;;
 accounts)
 	[ $# = 3 ] || usage

@@ -4,7 +4,7 @@
 #   slapd.sh install                         through apt-get, when it is missing
 #   slapd.sh load DIR FILE.ldif              fill the directory, before start
 #   slapd.sh start DIR PORT [sizelimit=N]    start and wait; N entries per search at most
-#   slapd.sh stop DIR
+#   slapd.sh stop DIR                        or kill DIR, with SIGKILL
 #
 # The suffix is dc=example,dc=test. The account that a test binds as is
 # cn=reader,dc=example,dc=test, which obeys the size limit; the rootdn
@@ -186,7 +186,13 @@ start)
 	;;
 stop)
 	[ $# = 2 ] || usage
-	stop_peer "$(folder "$2")" "slapd.conf" 10
+	dir=$(folder "$2")
+	stop_peer "$dir" "$dir/slapd.conf" 10
+	;;
+kill)
+	[ $# = 2 ] || usage
+	dir=$(folder "$2")
+	kill_peer "$dir" "$dir/slapd.conf"
 	;;
 *) usage ;;
 esac

@@ -1,0 +1,65 @@
+package peer
+
+import (
+	"strconv"
+	"testing"
+)
+
+// OpenWebUI is an Open WebUI server.
+type OpenWebUI struct {
+	process
+	// URL and KeyFile are what a target needs; the key is the administrator's.
+	URL, KeyFile string
+	// Admin is the mail address of the administrator.
+	Admin    string
+	settings []string
+}
+
+// StartOpenWebUI starts an empty server with that many accounts, those of
+// ldif.Mail(1) and following, beside its administrator. Settings are NAME=VALUE
+// pairs of its environment. It takes about 10 seconds and ends with the test.
+func StartOpenWebUI(tb testing.TB, accounts int, settings ...string) *OpenWebUI {
+	tb.Helper()
+	w := &OpenWebUI{process: newProcess(tb, "openwebui.sh"), settings: settings}
+	w.Start(tb)
+	w.AddAccounts(tb, accounts)
+	return w
+}
+
+// Start starts the server again after Stop or Kill, with the same data, key and port.
+func (w *OpenWebUI) Start(tb testing.TB) {
+	tb.Helper()
+	w.start(tb, w.settings...)
+	w.fill(func(name string) string { return w.env[name] })
+}
+
+// AddAccounts makes the missing ones among the first n accounts.
+func (w *OpenWebUI) AddAccounts(tb testing.TB, n int) {
+	tb.Helper()
+	if n > 0 {
+		w.run(tb, "accounts", w.Dir, strconv.Itoa(n))
+	}
+}
+
+// SharedOpenWebUI gives the server that test/peers/run started for all tests. Tests
+// of several packages use it at once: each keeps to groups with names of its own.
+func SharedOpenWebUI(tb testing.TB) *OpenWebUI {
+	tb.Helper()
+	w := &OpenWebUI{}
+	w.fill(func(name string) string { return need(tb, name) })
+	w.Dir = need(tb, "GROUPSYNCD_TEST_OPENWEBUI_DIR")
+	return w
+}
+
+// fill takes the addresses from their names.
+func (w *OpenWebUI) fill(get func(string) string) {
+	w.URL = get("GROUPSYNCD_TEST_OPENWEBUI_URL")
+	w.KeyFile = get("GROUPSYNCD_TEST_OPENWEBUI_KEY_FILE")
+	w.Admin = get("GROUPSYNCD_TEST_OPENWEBUI_ADMIN")
+}
+
+// Key gives the administrator's API key.
+func (w *OpenWebUI) Key(tb testing.TB) string {
+	tb.Helper()
+	return secret(tb, w.KeyFile)
+}
