@@ -1,0 +1,142 @@
+// Package providertest is the conformance suite that every identity source
+// passes: what a pull and a look-up must show of a given world, and what they may
+// claim when the world breaks.
+//
+// It owns the worlds and the judgement. How a world gets into a server or a file,
+// and how that server breaks, is the business of each source's own test, which
+// hands both over in a Harness.
+package providertest
+
+import (
+	"slices"
+	"testing"
+
+	"groupsyncd/internal/fault"
+	"groupsyncd/providers"
+)
+
+// World is a directory as a source should show it.
+type World struct {
+	Users  []User
+	Groups []Group
+}
+
+// User is one person of a world.
+type User struct {
+	ID, Email, Username, Name string
+	Disabled                  bool
+	// Attributes are extra attributes by their configured name; the only name used
+	// is "department".
+	Attributes map[string][]string
+}
+
+// Group is one group of a world.
+type Group struct {
+	ID, Name, Description string
+	// Place is a word for where the group lives: two groups of one name are in
+	// different places. Sources without places ignore it.
+	Place string
+	// Members are ids of users. An id twice is a duplicate to be dropped, an id
+	// that no user has is a reference to nobody.
+	Members []string
+	// Groups are ids of groups whose members count as members of this one.
+	Groups []string
+}
+
+// Harness connects the suite with one kind of source.
+type Harness struct {
+	// Open loads w into a fresh server or file and opens a source on it. It
+	// registers everything that has to be closed with t.Cleanup.
+	Open func(t testing.TB, w World) providers.Source
+	// Live is Open for a world that changes behind the open source: each call of
+	// change replaces the world. Nil: the suite opens a new source instead.
+	Live func(t testing.TB, w World) (s providers.Source, change func(World))
+	// Faults are the ways in which the world behind this source can break.
+	Faults []Fault
+	// Secret is the credential that sources of this harness use; the suite looks
+	// for it in every text it sees. Empty: the source has none.
+	Secret string
+
+	// OwnIDs says that the server gives ids of its own, so that users are compared
+	// by Username and groups by Name.
+	OwnIDs bool
+	// What the source cannot express, and what is therefore not asked of it.
+	NoDisabled    bool // the flag of disabled users
+	NoNesting     bool // groups in groups
+	NoEmptyGroups bool // a group that nobody is in
+	NoDescription bool // descriptions of groups
+	NoAttributes  bool // attributes of users
+	NoUnresolved  bool // a member that is no user
+	NoSameName    bool // two groups of one name
+	NoSameEmail   bool // two users of one mail
+	NoLoneUsers   bool // users who are in no group
+	NoLookUp      bool // the source does not implement providers.LookUp
+}
+
+// Fault is one way in which the world behind a source breaks.
+type Fault struct {
+	Name string
+	// Open loads w, arranges the fault and opens a source.
+	Open func(t testing.TB, w World) providers.Source
+	// Kinds are the kinds of error that fit this fault.
+	Kinds []fault.Kind
+	// Partial says that something may be proved nevertheless. Unset: the snapshot
+	// must cover nothing at all.
+	Partial bool
+	// PullOnly says that the fault does not touch a look-up.
+	PullOnly bool
+}
+
+// Run runs the whole suite.
+func Run(t *testing.T, h Harness) {
+	t.Helper()
+	for _, c := range pullCases(h) {
+		t.Run("pull/"+c.name, func(t *testing.T) {
+			t.Parallel()
+			h.checkPull(t, h.Open(t, c.world), c.world)
+		})
+	}
+	t.Run("pull/as_of is between the call and the first request", func(t *testing.T) { t.Parallel(); h.testAsOf(t) })
+	t.Run("pull/cancelled before it starts", func(t *testing.T) { t.Parallel(); h.testCanceledBefore(t) })
+	t.Run("pull/cancelled in the middle", func(t *testing.T) { t.Parallel(); h.testCanceledWithin(t) })
+	t.Run("pull/two at once", func(t *testing.T) { t.Parallel(); h.testConcurrent(t) })
+	t.Run("pull/after close", func(t *testing.T) { t.Parallel(); h.testClosed(t) })
+	t.Run("pull/renaming keeps the ids", func(t *testing.T) { t.Parallel(); h.testRename(t) })
+	t.Run("pull/members come and go", func(t *testing.T) { t.Parallel(); h.testChange(t) })
+	t.Run("check/a good world has no failed finding", func(t *testing.T) { t.Parallel(); h.testFindings(t) })
+	if !h.NoLookUp {
+		h.runLookUps(t)
+	}
+	for _, f := range h.Faults {
+		t.Run("fault/"+f.Name, func(t *testing.T) { t.Parallel(); h.testFault(t, f) })
+	}
+}
+
+// fit takes out of a world what the source cannot express.
+func (h Harness) fit(w World) World {
+	users, groups := slices.Clone(w.Users), slices.Clone(w.Groups)
+	for i := range users {
+		users[i].Disabled = users[i].Disabled && !h.NoDisabled
+		if h.NoAttributes {
+			users[i].Attributes = nil
+		}
+	}
+	for i := range groups {
+		if h.NoDescription {
+			groups[i].Description = ""
+		}
+	}
+	if h.NoEmptyGroups {
+		groups = slices.DeleteFunc(groups, func(g Group) bool { return len(g.Members)+len(g.Groups) == 0 })
+	}
+	if h.NoLoneUsers {
+		in := make(map[string]bool)
+		for _, g := range groups {
+			for _, id := range g.Members {
+				in[id] = true
+			}
+		}
+		users = slices.DeleteFunc(users, func(u User) bool { return !in[u.ID] })
+	}
+	return World{Users: users, Groups: groups}
+}
