@@ -1,0 +1,81 @@
+// Package engine runs the line from pull to record: it pulls sources into replicas,
+// observes targets, has plan compute and guard the differences, applies them in
+// batches, verifies, and records what really happened.
+//
+// It owns the queue of triggers and the ports to everything that keeps or changes
+// something; what is wanted and what is held back it does not decide.
+package engine
+
+import (
+	"context"
+
+	"groupsyncd/sync/plan"
+	"groupsyncd/sync/replica"
+	"groupsyncd/sync/run"
+)
+
+// Ledger keeps what we know between runs: the replica of each source and the memory
+// of each target. Every call is durable when it returns.
+type Ledger interface {
+	// Replica loads the replica of a source by its id; a source never read gives a
+	// new one.
+	Replica(source string) (*replica.Replica, error)
+	// SaveReplica stores a replica after a merge.
+	SaveReplica(*replica.Replica) error
+	// Memory loads the memory of a target; one never seen gives a new one.
+	Memory(target string) (*plan.Memory, error)
+	// SaveMemory stores the named parts of a memory in one transaction.
+	SaveMemory(*plan.Memory, plan.Dirty) error
+}
+
+// Journal keeps what a run is about to do and what became of it, so that a crash
+// leaves no doubt about what is ours.
+type Journal interface {
+	// Begin stores the intents of a plan before its first write.
+	Begin(target, run, planHash string, intents []plan.Intent) error
+	// Done closes intents, by their Seq, and stores the changed parts of the memory
+	// in the same transaction.
+	Done(m *plan.Memory, run string, seqs []int, dirty plan.Dirty) error
+	// Open gives the intents that were never closed, oldest first.
+	Open(target string) ([]plan.Intent, error)
+}
+
+// Runs keeps the history.
+type Runs interface {
+	SaveRun(*run.Report) error
+	// Run loads a report by its id or a unique beginning of it; fault.NotFound when
+	// there is none.
+	Run(id string) (*run.Report, error)
+	// Runs gives the newest reports, newest first, without their changes.
+	Runs(limit int) ([]run.Report, error)
+}
+
+// Target is one look at and one series of writes to an Open WebUI. It counts its
+// requests. Errors carry a fault.Kind.
+type Target interface {
+	// Observe looks at everything, reading members only where the mirror cannot
+	// vouch for them, or everywhere when all is set.
+	Observe(ctx context.Context, m *plan.Mirror, all bool) (*plan.Observation, error)
+	// Account reads one account with the ids of its groups.
+	Account(ctx context.Context, id string) (*plan.AccountView, error)
+	// CreateGroup makes a group. When the answer is lost it looks for a group with
+	// the same mark before it fails or tries again.
+	CreateGroup(ctx context.Context, spec plan.GroupSpec) (plan.Group, error)
+	// UpdateGroup changes what the spec names and keeps everything else.
+	UpdateGroup(ctx context.Context, current plan.Group, spec plan.GroupSpec) (plan.Group, error)
+	// AddMembers and RemoveMembers take at most MaxBatch account ids. Ids that the
+	// server does not know are dropped by it without a word: read again to verify.
+	AddMembers(ctx context.Context, group string, accounts []string) error
+	RemoveMembers(ctx context.Context, group string, accounts []string) error
+	// ReadGroup reads a group with its members; fault.NotFound when it is proved to
+	// be gone.
+	ReadGroup(ctx context.Context, id string) (plan.Group, error)
+	// BuiltInSync reports what in the server's own settings would fight us.
+	BuiltInSync(ctx context.Context) ([]run.Problem, error)
+	// Spent gives the number of requests so far, and how many of them were writes.
+	Spent() (requests, writes int)
+}
+
+// MaxBatch is the most members that go into one call: a larger call holds the
+// server's only write lock for too long.
+const MaxBatch = 1000

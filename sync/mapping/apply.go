@@ -1,0 +1,238 @@
+package mapping
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"groupsyncd/directory"
+	"groupsyncd/permission"
+	"groupsyncd/sync/plan"
+	"groupsyncd/sync/replica"
+	"groupsyncd/sync/run"
+)
+
+// Source is a source as rules see it. Its position in the list given to Apply is how
+// feeds refer to it.
+type Source struct {
+	ID, Name string
+	Replica  *replica.Replica
+}
+
+// Apply says what the rules that concern a target want of it.
+func Apply(target string, rules []*Rule, sources []Source) *plan.Desired {
+	m := mapper{sources: sources, desired: &plan.Desired{}}
+	for _, r := range rules {
+		if len(r.Targets) > 0 && !slices.Contains(r.Targets, target) {
+			continue
+		}
+		for s := range sources {
+			if r.covers(sources[s].ID) {
+				m.source(r, s)
+			}
+		}
+	}
+	m.unite()
+	return m.desired
+}
+
+// candidate is one directory group that one rule selects.
+type candidate struct {
+	rule        *Rule
+	link        plan.LinkKey
+	name        string
+	description *string
+	feed        plan.Feed
+	group       *replica.Group
+}
+
+// united says that several directory groups may share the name.
+func (c *candidate) united() bool { return c.link.To != "" || c.rule.Merge }
+
+type mapper struct {
+	sources    []Source
+	desired    *plan.Desired
+	candidates []candidate
+}
+
+func (m *mapper) source(r *Rule, s int) {
+	src := m.sources[s]
+	if r.Match.Everyone {
+		m.add(r, s, nil, 0, nil)
+	}
+	groups := src.Replica.Groups()
+	for n := range groups {
+		if !groups[n].Listed {
+			continue
+		}
+		if parts, ok := r.selects(&groups[n]); ok {
+			m.add(r, s, &groups[n], uint32(n), parts)
+		}
+	}
+}
+
+func (m *mapper) add(r *Rule, s int, g *replica.Group, number uint32, parts map[string]string) {
+	src := m.sources[s]
+	v := view{Source: src.Name, Match: parts}
+	id := plan.Everyone
+	what := "everyone in " + src.Name
+	if g != nil {
+		v.Name, v.ID, v.DN, v.Path, v.Description = g.Name, g.ID, g.DN, g.Path, g.Description
+		id = g.ID
+		what = fmt.Sprintf("%q (%s)", cmp.Or(g.DN, g.Path, g.Name), src.Name)
+	}
+	key := directory.GroupKey{Source: src.ID, ID: id}
+	c := candidate{rule: r, group: g, link: plan.LinkKey{Rule: r.key, Group: key},
+		feed: plan.Feed{Key: plan.FeedKey{Rule: r.key, Group: key}, Source: s, Group: number, Everyone: g == nil, Where: r.filter()}}
+	name, err := render(r.to, v)
+	if err == nil {
+		err = checkName(name)
+	}
+	if err != nil {
+		m.problem(fmt.Sprintf("rule %s gives %s no usable name: it %s", r.key, what, err), "change the rule's `to`")
+		return
+	}
+	c.name = name
+	if r.Literal() {
+		c.link = plan.LinkKey{Rule: r.key, To: name}
+	}
+	if r.description != nil {
+		text, err := render(r.description, v)
+		if err != nil {
+			m.problem(fmt.Sprintf("rule %s gives %s no description: it %s", r.key, what, err), "change the rule's `description`")
+		} else {
+			c.description = &text
+		}
+	}
+	m.candidates = append(m.candidates, c)
+}
+
+func (m *mapper) problem(message, hint string) {
+	m.desired.Problems = append(m.desired.Problems, run.Problem{Kind: run.KindNaming, Message: message, Hint: hint})
+}
+
+// unite makes one wanted group of the candidates of one name that belong together: those
+// of the same directory group, and all that are meant to be united. Other directory
+// groups of that name stay apart; plan decides between them.
+func (m *mapper) unite() {
+	byName := map[string][]*candidate{}
+	var names []string
+	for i := range m.candidates {
+		c := &m.candidates[i]
+		if byName[c.name] == nil {
+			names = append(names, c.name)
+		}
+		byName[c.name] = append(byName[c.name], c)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		for _, set := range partition(byName[name]) {
+			m.desired.Wants = append(m.desired.Wants, m.want(name, set))
+		}
+	}
+	slices.SortStableFunc(m.desired.Wants, func(a, b plan.Want) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), a.Links[0].Compare(b.Links[0]))
+	})
+}
+
+// partition keeps what is meant to be united together with the only other directory
+// group of the name, if there is just one; several others stay apart each.
+func partition(all []*candidate) [][]*candidate {
+	var union []*candidate
+	apart := map[directory.GroupKey][]*candidate{}
+	var keys []directory.GroupKey
+	for _, c := range all {
+		if c.united() {
+			union = append(union, c)
+			continue
+		}
+		key := c.feed.Key.Group
+		if apart[key] == nil {
+			keys = append(keys, key)
+		}
+		apart[key] = append(apart[key], c)
+	}
+	if len(union) > 0 && len(keys) == 1 {
+		return [][]*candidate{append(union, apart[keys[0]]...)}
+	}
+	var sets [][]*candidate
+	if len(union) > 0 {
+		sets = append(sets, union)
+	}
+	for _, k := range keys {
+		sets = append(sets, apart[k])
+	}
+	return sets
+}
+
+func (m *mapper) want(name string, set []*candidate) plan.Want {
+	first := set[0]
+	w := plan.Want{Name: name, Members: first.rule.members(), Create: first.rule.create(), Adopt: first.rule.adopt(),
+		Description: first.description, Share: first.rule.Share}
+	var sets []permission.Set
+	groups := map[directory.GroupKey]bool{}
+	for _, c := range set {
+		r := c.rule
+		if r.members() != w.Members {
+			m.differ("members", name, "the gentlest is used")
+		}
+		w.Members = min(w.Members, r.members())
+		w.Create = max(w.Create, r.create())
+		if a := r.adopt(); a != w.Adopt {
+			w.Adopt = plan.Adopt{Name: w.Adopt.Name && a.Name, ID: w.Adopt.ID && a.ID, Path: w.Adopt.Path && a.Path}
+			m.differ("adopt", name, "only what all of them allow is used")
+		}
+		if w.Share != r.Share {
+			w.Share = m.one("share", name, w.Share, r.Share)
+		}
+		w.Description = m.oneText(name, w.Description, c.description)
+		sets = append(sets, r.Permissions)
+		w.Links = append(w.Links, c.link)
+		w.Feeds = append(w.Feeds, c.feed)
+		groups[c.feed.Key.Group] = true
+		for s := range m.sources {
+			if r.covers(m.sources[s].ID) && !slices.Contains(w.Could, s) {
+				w.Could = append(w.Could, s)
+			}
+		}
+	}
+	if union := permission.Union(sets...); len(union) > 0 {
+		w.Permissions = union
+	}
+	if len(groups) == 1 && first.group != nil {
+		w.DirID, w.DirPath = first.group.ID, first.group.Path
+	}
+	slices.SortFunc(w.Links, plan.LinkKey.Compare)
+	w.Links = slices.CompactFunc(w.Links, func(a, b plan.LinkKey) bool { return a.Compare(b) == 0 })
+	slices.SortFunc(w.Feeds, func(a, b plan.Feed) int { return a.Key.Compare(b.Key) })
+	slices.Sort(w.Could)
+	return w
+}
+
+// one gives the single value of two rules; where both name a different one, none is
+// written and the difference is told.
+func (m *mapper) one(field, name, a, b string) string {
+	switch {
+	case a == "" || b == "":
+		return a + b
+	case a == b:
+		return a
+	}
+	m.differ(field, name, "it is not written")
+	return ""
+}
+
+func (m *mapper) oneText(name string, a, b *string) *string {
+	switch {
+	case a == nil:
+		return b
+	case b == nil || *a == *b:
+		return a
+	}
+	m.differ("description", name, "it is not written")
+	return nil
+}
+
+func (m *mapper) differ(field, name, what string) {
+	m.problem(fmt.Sprintf("several rules give group %q different values of %s: %s", name, field, what), "give the rules the same value")
+}

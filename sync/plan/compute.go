@@ -1,0 +1,309 @@
+package plan
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"groupsyncd/sync/replica"
+	"groupsyncd/sync/run"
+)
+
+// Compute works out what has to change. It decides nothing about whether a change may
+// happen: that is Guard's.
+func Compute(in *Input) *Plan {
+	c := &computer{in: in, people: matchPeople(in), plan: &Plan{
+		Target: in.Memory.Target, Clocks: map[string][]Clock{}, Unknown: map[string]bool{},
+		Waiting: map[string]int{}, SourceLosses: map[string]bool{}, Accepts: true,
+	}}
+	c.prepare()
+	c.resolve()
+	for w := range in.Desired.Wants {
+		c.want(w)
+	}
+	c.orphans()
+	c.finish()
+	return c.plan
+}
+
+// computer carries one computation.
+type computer struct {
+	in     *Input
+	plan   *Plan
+	people *people
+	// group is, per want, the Open WebUI group it resolved to, or what is to be done.
+	group []resolved
+	// taken says which want an Open WebUI group belongs to.
+	taken map[string]int
+	// stale says, per source, why nothing may be decided on its lists; empty: fresh.
+	stale []string
+	// ignored and guarded are marks by account number.
+	ignored, guarded []bool
+	accepted         map[string][]*Want
+	painted          []uint8
+	touched          []uint32
+	sourceAt         map[string]int
+	owning           map[uint32]bool
+	// without marks, per source and user, the people whom a rule names and who have no
+	// account; unsettled says that the group at hand has people who cannot be matched.
+	without   [][]bool
+	unsettled bool
+}
+
+// The marks of one account in one group.
+const (
+	isWanted uint8 = 1 << iota
+	isObserved
+	isOwned
+	isUnknown
+)
+
+func (c *computer) prepare() {
+	in := c.in
+	accounts := in.Memory.Mirror.Accounts()
+	c.painted = make([]uint8, len(accounts))
+	c.ignored = marks(accounts, in.Ignore)
+	c.guarded = marks(accounts, in.Protect)
+	c.sourceAt = map[string]int{}
+	c.owning = map[uint32]bool{}
+	c.without = make([][]bool, len(in.Sources))
+	c.stale = make([]string, len(in.Sources))
+	for s := range in.Sources {
+		c.sourceAt[in.Sources[s].ID] = s
+		c.without[s] = make([]bool, len(in.Sources[s].Replica.Users()))
+		if why, fresh := in.Sources[s].Replica.Fresh(nil, in.Now, in.Sources[s].MaxAge); !fresh {
+			c.stale[s] = why
+		}
+	}
+	if in.Accepted != nil {
+		c.accepted = map[string][]*Want{}
+		for i := range in.Accepted.Wants {
+			w := &in.Accepted.Wants[i]
+			for _, l := range w.Links {
+				if link, ok := in.Memory.Links[l]; ok {
+					c.accepted[link.GroupID] = append(c.accepted[link.GroupID], w)
+				}
+			}
+		}
+	}
+	for _, o := range in.Memory.Owned {
+		for f := range o.Feeds {
+			for _, a := range o.Feeds[f].Accounts {
+				c.owning[a] = true
+			}
+		}
+	}
+	c.plan.Owning = len(c.owning)
+}
+
+func marks(accounts []Account, mails []string) []bool {
+	out := make([]bool, len(accounts))
+	if len(mails) == 0 {
+		return out
+	}
+	for n := range accounts {
+		out[n] = slices.ContainsFunc(mails, func(m string) bool { return strings.EqualFold(m, accounts[n].Email) })
+	}
+	return out
+}
+
+// paint sets a mark on an account and remembers that it was touched.
+func (c *computer) paint(account uint32, mark uint8) {
+	if c.painted[account] == 0 {
+		c.touched = append(c.touched, account)
+	}
+	c.painted[account] |= mark
+}
+
+// wipe takes all marks away.
+func (c *computer) wipe() {
+	for _, a := range c.touched {
+		c.painted[a] = 0
+	}
+	c.touched = c.touched[:0]
+	c.unsettled = false
+}
+
+// paintFeed marks everybody whom a feed grants a membership: as wanted where the
+// evidence is fresh, else as unknown.
+func (c *computer) paintFeed(f *Feed) {
+	src := &c.in.Sources[f.Source]
+	rows := src.Replica.Users()
+	if f.Everyone {
+		fresh := c.stale[f.Source] == ""
+		for n := range rows {
+			c.paintPerson(f, uint32(n), fresh)
+		}
+		return
+	}
+	g := &src.Replica.Groups()[f.Group]
+	if g.Missing.Is() {
+		if !src.Replica.GroupGone(f.Group, src.Grace) {
+			for _, n := range g.Members {
+				c.paintUnknown(f, n)
+			}
+		}
+		return
+	}
+	groupFresh := c.stale[f.Source] == "" && c.in.Now.Sub(g.MembersAt) <= src.MaxAge
+	for _, n := range g.Members {
+		c.paintPerson(f, n, groupFresh || c.in.Now.Sub(rows[n].GroupsAt) <= src.MaxAge)
+	}
+}
+
+func (c *computer) paintPerson(f *Feed, user uint32, fresh bool) {
+	src := &c.in.Sources[f.Source]
+	u := &src.Replica.Users()[user]
+	switch {
+	case u.Missing.Is():
+		if src.Replica.Listing(user, src.Grace).Standing == replica.Unknown {
+			c.paintUnknown(f, user)
+		}
+		return
+	case u.Disabled || f.Where != nil && !f.Where(u):
+		return
+	}
+	switch a := c.people.account[f.Source][user]; {
+	case a < 0:
+		c.without[f.Source][user] = true
+		c.unsettled = c.unsettled || a == unmatched || a == conflict
+	case a >= 0 && !c.hidden(uint32(a)):
+		if fresh {
+			c.paint(uint32(a), isWanted)
+		} else {
+			c.paint(uint32(a), isUnknown)
+		}
+	}
+}
+
+func (c *computer) paintUnknown(f *Feed, user uint32) {
+	if a := c.people.account[f.Source][user]; a >= 0 && !c.hidden(uint32(a)) {
+		c.paint(uint32(a), isUnknown)
+	}
+}
+
+// hidden reports whether an account is none of this plan's business.
+func (c *computer) hidden(account uint32) bool {
+	if c.ignored[account] || c.in.Memory.Mirror.Account(account).Deleted {
+		return true
+	}
+	return c.in.Only != nil && (c.in.Only.None || c.in.Only.Account != account)
+}
+
+// want compares one wanted group with what Open WebUI holds.
+func (c *computer) want(at int) {
+	w, r := &c.in.Desired.Wants[at], &c.group[at]
+	for f := range w.Feeds {
+		c.paintFeed(&w.Feeds[f])
+	}
+	defer c.wipe()
+	switch {
+	case r.blocked:
+		return
+	case r.id != "":
+		c.values(at)
+	case !c.known(w) || w.Create == CreateUsed && !c.anybody():
+		return
+	case !c.create(at):
+		return
+	}
+	c.members(at, r.id, w)
+}
+
+// known reports whether any source behind a want is fresh: nothing is created on old
+// knowledge.
+func (c *computer) known(w *Want) bool {
+	return slices.ContainsFunc(w.Feeds, func(f Feed) bool { return c.stale[f.Source] == "" }) || c.anybody()
+}
+
+func (c *computer) anybody() bool {
+	return slices.ContainsFunc(c.touched, func(a uint32) bool { return c.painted[a]&isWanted != 0 })
+}
+
+// orphans are groups in which we own memberships and that no rule asks for any more.
+func (c *computer) orphans() {
+	ids := make([]string, 0)
+	for id := range c.in.Memory.Owned {
+		if _, ok := c.taken[id]; !ok {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		c.members(-1, id, nil)
+		c.wipe()
+	}
+}
+
+// confirm notes that a complete read at t could settle something.
+func (c *computer) confirm(t time.Time) {
+	if !t.IsZero() && (c.plan.ConfirmAt.IsZero() || t.Before(c.plan.ConfirmAt)) {
+		c.plan.ConfirmAt = t
+	}
+}
+
+// opOrder is the order in which changes are carried out: what takes away first, then
+// what is needed for adding, then adding.
+var opOrder = map[run.Op]int{run.RemoveMember: 1, run.ReleaseMember: 2, run.CreateGroup: 3, run.UpdateGroup: 4,
+	run.SetPermissions: 5, run.AdoptMember: 6, run.AddMember: 7, run.DeleteGroup: 8}
+
+func (c *computer) finish() {
+	p := c.plan
+	p.People = c.people.linked
+	p.Problems = append(p.Problems, c.people.problems...)
+	p.Problems = append(p.Problems, c.in.Desired.Problems...)
+	c.reportPeople()
+	for s, why := range c.stale {
+		if why != "" {
+			p.Problems = append(p.Problems, run.Problem{Kind: run.KindStale,
+				Message: "source " + c.in.Sources[s].Name + " " + why + "; nothing is added or removed on what is older",
+				Hint:    "see why it cannot be read: groupsyncd doctor"})
+		}
+	}
+	slices.SortFunc(p.Problems, func(a, b run.Problem) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Message, b.Message))
+	})
+	p.Problems = slices.CompactFunc(p.Problems, func(a, b run.Problem) bool { return a == b })
+	slices.SortFunc(p.Changes, func(a, b Change) int {
+		return cmp.Or(cmp.Compare(opOrder[a.Op], opOrder[b.Op]), cmp.Compare(a.Group.Name, b.Group.Name),
+			cmp.Compare(a.Group.ID, b.Group.ID), cmp.Compare(a.email(), b.email()), cmp.Compare(a.Key, b.Key))
+	})
+	p.Hash = hashOf(p)
+}
+
+func (c *Change) email() string {
+	if c.User == nil {
+		return ""
+	}
+	return c.User.Email
+}
+
+// ready reports whether the lists of a source are fresh.
+func (c *computer) ready(s int, groups []uint32) (string, bool) {
+	return c.in.Sources[s].Replica.Fresh(groups, c.in.Now, c.in.Sources[s].MaxAge)
+}
+
+// selected gives the groups of a source that feed a wanted group.
+func (w *Want) selected(source int) []uint32 {
+	var groups []uint32
+	for f := range w.Feeds {
+		if w.Feeds[f].Source == source && !w.Feeds[f].Everyone {
+			groups = append(groups, w.Feeds[f].Group)
+		}
+	}
+	return groups
+}
+
+// shows reports whether a feed shows a person now, whatever the account.
+func (c *computer) shows(f *Feed, user uint32) replica.Standing {
+	src := &c.in.Sources[f.Source]
+	v := src.Replica.Listing(user, src.Grace)
+	if !f.Everyone {
+		v = src.Replica.Membership(user, f.Group, src.Grace)
+	}
+	if v.Standing == replica.Shown && f.Where != nil && !f.Where(&src.Replica.Users()[user]) {
+		return replica.NotShown
+	}
+	return v.Standing
+}

@@ -1,0 +1,372 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"groupsyncd/sync/run"
+)
+
+// Limits are what the guard allows without asking.
+type Limits struct {
+	MaxPeople       Limit
+	MaxPeople24h    Limit
+	MaxGroupLoss    Limit
+	MaxNewGroups    Limit
+	MaxSourceShrink Limit
+	// ApprovalTTL is how long an approval, and the list behind a hash, stays good.
+	ApprovalTTL time.Duration
+}
+
+// The floors below which a share says nothing.
+const (
+	minPeople  = 5  // a run that touches fewer people never trips a limit on people
+	minGroup   = 10 // owned members from which the loss of one group is limited
+	minEmptied = 3  // owned members from which emptying a group is held
+	minShrink  = 5  // entries that a source must have lost to have shrunk, or all of them
+	window     = 24 * time.Hour
+)
+
+// Guarded is what Guard decided beside marking the changes.
+type Guarded struct {
+	// Holds are all holds of the target as they are now, sorted by check and scope.
+	Holds []run.Hold
+	// Scopes are the accepted scope and size of each source as they are now.
+	Scopes map[string]AcceptedSource
+}
+
+// Guard marks every change as planned or held. It looks only at losses and at groups
+// to be created; everything else goes on. A change that was held stays held until it is
+// approved or no longer wanted to be taken away, and what is held or approved counts in
+// no limit, so that neither joiners nor small runs can move a hold.
+func Guard(p *Plan, in *Input, limits Limits) *Guarded {
+	g := &guard{p: p, in: in, limits: limits, found: map[holdKey]*found{}}
+	g.mark()
+	g.sources()
+	g.configuration()
+	g.groups()
+	g.people()
+	g.creations()
+	return g.conclude()
+}
+
+type holdKey struct {
+	check run.Check
+	scope string
+}
+
+// found is a hold as this run finds it.
+type found struct {
+	detail string
+	keys   []string
+}
+
+type guard struct {
+	p      *Plan
+	in     *Input
+	limits Limits
+	found  map[holdKey]*found
+	// fresh are positions of losses that are neither held nor approved from before.
+	fresh  []int
+	scopes map[string]AcceptedSource
+}
+
+// mark sorts the changes: approved ones go through, losses that some hold already lists
+// stay held, the rest is fresh and will be judged. Groups to be created are judged anew
+// each time, because what speaks against them can be seen each time.
+func (g *guard) mark() {
+	approved := map[string]bool{}
+	for i := range g.in.Memory.Approvals {
+		a := &g.in.Memory.Approvals[i]
+		if g.in.Now.Before(a.Until) {
+			for _, k := range a.Keys {
+				approved[k] = true
+			}
+		}
+	}
+	held := map[string][]holdKey{}
+	details := map[holdKey]string{}
+	for i := range g.in.Memory.Holds {
+		h := &g.in.Memory.Holds[i]
+		for _, k := range h.Keys {
+			held[k] = append(held[k], holdKey{h.Check, h.Scope})
+		}
+		details[holdKey{h.Check, h.Scope}] = h.Detail
+	}
+	for i := range g.p.Changes {
+		c := &g.p.Changes[i]
+		if c.Outcome == run.Skipped {
+			continue
+		}
+		c.Outcome = run.Planned
+		switch {
+		case approved[c.Key]:
+			c.Approved = true
+			c.Hold = nil
+		case c.Loss() && len(held[c.Key]) > 0:
+			for _, k := range held[c.Key] {
+				g.hold(i, k.check, k.scope, details[k])
+			}
+		case c.Loss():
+			g.fresh = append(g.fresh, i)
+		}
+	}
+}
+
+// hold keeps a change back. The check that comes first is the one that is shown.
+func (g *guard) hold(i int, check run.Check, scope, detail string) {
+	c := &g.p.Changes[i]
+	key := holdKey{check, scope}
+	f := g.found[key]
+	if f == nil {
+		f = &found{detail: detail}
+		g.found[key] = f
+	}
+	f.keys = append(f.keys, c.Key)
+	if c.Outcome != run.Held || rankOf(check) < rankOf(c.Hold.Check) {
+		c.Hold = &run.HoldRef{Check: check, Detail: detail}
+	}
+	c.Outcome = run.Held
+}
+
+func rankOf(check run.Check) int { return slices.Index(run.Checks(), check) }
+
+// sources holds what rests on a source that shrank or whose scope changed.
+func (g *guard) sources() {
+	g.scopes = map[string]AcceptedSource{}
+	for s := range g.in.Sources {
+		src := &g.in.Sources[s]
+		users, groups := src.Replica.Size()
+		now := AcceptedSource{Scope: src.Scope, Users: users, Groups: groups}
+		last, known := g.in.Memory.Scopes[src.ID]
+		accepted := g.sourceApproved(src.ID)
+		switch {
+		case !src.Read && !accepted:
+			if known {
+				g.scopes[src.ID] = last
+			}
+			continue
+		case !known || accepted:
+			g.scopes[src.ID] = now
+			continue
+		}
+		next := now
+		if why := g.shrank(last, now); why != "" {
+			g.open(run.MaxSourceShrink, src.ID, why)
+			g.holdFrom(src.ID, run.MaxSourceShrink, why)
+			next.Users, next.Groups = last.Users, last.Groups
+		}
+		if last.Scope != src.Scope {
+			next.Scope = last.Scope
+			if g.p.SourceLosses[src.ID] {
+				why := "what source " + src.Name + " reads has changed in the configuration"
+				g.open(run.SourceChanged, src.ID, why)
+				g.holdFrom(src.ID, run.SourceChanged, why)
+			} else {
+				next.Scope = src.Scope
+			}
+		}
+		g.scopes[src.ID] = next
+	}
+	// A source that is no longer configured keeps its last word: its removals are held.
+	for id, last := range g.in.Memory.Scopes {
+		if _, configured := g.scopes[id]; !configured {
+			g.scopes[id] = last
+		}
+	}
+}
+
+func (g *guard) shrank(last, now AcceptedSource) string {
+	tell := func(what string, was, is int) string {
+		lost := was - is
+		if lost <= 0 || lost < minShrink && is > 0 || !g.limits.MaxSourceShrink.Exceeded(lost, was) {
+			return ""
+		}
+		return fmt.Sprintf("%d of %d %s are missing (%d %%) > %s", lost, was, what, lost*100/was, g.limits.MaxSourceShrink)
+	}
+	if why := tell("users", last.Users, now.Users); why != "" {
+		return why
+	}
+	return tell("groups", last.Groups, now.Groups)
+}
+
+// sourceApproved reports whether a person has let the present state of a source pass.
+func (g *guard) sourceApproved(id string) bool {
+	return slices.ContainsFunc(g.in.Memory.Approvals, func(a run.Approval) bool {
+		return (a.Check == run.MaxSourceShrink || a.Check == run.SourceChanged) && a.Scope == id && g.in.Now.Before(a.Until)
+	})
+}
+
+// open makes a hold even when nothing is lost yet: during a grace its list is empty.
+func (g *guard) open(check run.Check, scope, detail string) {
+	key := holdKey{check, scope}
+	if g.found[key] == nil {
+		g.found[key] = &found{detail: detail}
+		return
+	}
+	g.found[key].detail = detail
+}
+
+func (g *guard) holdFrom(source string, check run.Check, detail string) {
+	for _, i := range g.fresh {
+		if slices.Contains(g.p.Changes[i].Proof.Sources, source) {
+			g.hold(i, check, source, detail)
+		}
+	}
+}
+
+// configuration holds what is lost because rules or sources changed, and what an exact
+// group would take from others.
+func (g *guard) configuration() {
+	for _, i := range g.fresh {
+		c := &g.p.Changes[i]
+		switch {
+		case c.Proof.SourceRemoved:
+			g.hold(i, run.SourceRemoved, c.Proof.Sources[0], "source "+c.Proof.Sources[0]+" is no longer configured")
+		case c.Proof.Word == "unruled":
+			g.hold(i, run.Unruled, c.Proof.Rule, "rule "+c.Proof.Rule+" was changed or taken out")
+		case c.Proof.Exact:
+			g.hold(i, run.Exact, c.Group.ID, "members whom nobody gave the group "+c.Group.Name+" through groupsyncd")
+		}
+	}
+}
+
+// groups judges what each group loses within a day.
+func (g *guard) groups() {
+	byGroup := map[string][]int{}
+	var ids []string
+	for _, i := range g.fresh {
+		if g.p.Changes[i].Proof.Exact {
+			continue
+		}
+		id := g.p.Changes[i].Group.ID
+		if byGroup[id] == nil {
+			ids = append(ids, id)
+		}
+		byGroup[id] = append(byGroup[id], i)
+	}
+	before := g.lost()
+	for _, id := range ids {
+		have := 0
+		if o := g.in.Memory.Owned[id]; o != nil {
+			have = o.Count()
+		}
+		new, had := g.unheld(byGroup[id]), have+len(before[id])
+		lost := new + len(before[id])
+		name := g.p.Changes[byGroup[id][0]].Group.Name
+		if had >= minGroup && new > 0 && g.limits.MaxGroupLoss.Exceeded(lost, had) {
+			g.holdAll(byGroup[id], run.MaxGroupLoss, id,
+				fmt.Sprintf("%d of %d members of %s (%d %%) > %s within 24 hours", lost, had, name, lost*100/had, g.limits.MaxGroupLoss))
+		}
+		if had >= minEmptied && new > 0 && len(byGroup[id]) == have {
+			g.holdAll(byGroup[id], run.Emptied, id, fmt.Sprintf("all %d members of %s", had, name))
+			for _, i := range byGroup[id] {
+				if c := &g.p.Changes[i]; c.Proof.Word != "unruled" {
+					c.Absence = "emptied"
+				}
+			}
+		}
+	}
+}
+
+// unheld counts the changes that no other check holds yet.
+func (g *guard) unheld(changes []int) int {
+	n := 0
+	for _, i := range changes {
+		if g.p.Changes[i].Outcome != run.Held {
+			n++
+		}
+	}
+	return n
+}
+
+func (g *guard) holdAll(changes []int, check run.Check, scope, detail string) {
+	for _, i := range changes {
+		g.hold(i, check, scope, detail)
+	}
+}
+
+// lost gives who lost a membership of each group within a day, approved losses apart.
+func (g *guard) lost() map[string][]string {
+	lost := map[string][]string{}
+	for _, l := range g.in.Memory.Losses {
+		if !l.Approved && g.in.Now.Sub(l.At) < window {
+			lost[l.Group] = append(lost[l.Group], l.Account)
+		}
+	}
+	return lost
+}
+
+// people judges how many people lose something: in this run, and within a day. What is
+// held by other checks does not happen and so does not count.
+func (g *guard) people() {
+	losing := map[string]bool{}
+	var changes []int
+	for _, i := range g.fresh {
+		if g.p.Changes[i].Outcome != run.Held {
+			losing[g.p.Changes[i].User.ID] = true
+			changes = append(changes, i)
+		}
+	}
+	if len(losing) == 0 {
+		return
+	}
+	owning := g.p.Owning
+	if len(losing) >= minPeople && g.limits.MaxPeople.Exceeded(len(losing), owning) {
+		g.holdAll(changes, run.MaxPeople, "", count(len(losing), owning, g.limits.MaxPeople)+" in one run")
+	}
+	day := map[string]bool{}
+	for id := range losing {
+		day[id] = true
+	}
+	for _, accounts := range g.lost() {
+		for _, id := range accounts {
+			day[id] = true
+		}
+	}
+	if had := owning + len(day) - len(losing); len(losing) >= minPeople && g.limits.MaxPeople24h.Exceeded(len(day), had) {
+		g.holdAll(changes, run.MaxPeople24h, "", count(len(day), had, g.limits.MaxPeople24h)+" within 24 hours")
+	}
+}
+
+func count(n, of int, limit Limit) string {
+	percent := 100
+	if of > 0 {
+		percent = n * 100 / of
+	}
+	return fmt.Sprintf("%d of %d people (%d %%) > %s", n, of, percent, limit)
+}
+
+// creations judges new groups: too many in one run, and those that Compute could not
+// tell apart or that somebody keeps deleting.
+func (g *guard) creations() {
+	var fresh []int
+	for i := range g.p.Changes {
+		c := &g.p.Changes[i]
+		if c.Op != run.CreateGroup || c.Approved || c.Outcome == run.Held {
+			continue
+		}
+		if c.Hold != nil {
+			hold := *c.Hold
+			g.hold(i, hold.Check, c.Group.Name, hold.Detail)
+			continue
+		}
+		fresh = append(fresh, i)
+	}
+	known := len(g.in.Memory.Mirror.Groups())
+	if len(fresh) == 0 || !g.limits.MaxNewGroups.Exceeded(len(fresh), known) {
+		return
+	}
+	detail := fmt.Sprintf("%d new groups > %s in one run", len(fresh), g.limits.MaxNewGroups)
+	links := map[LinkKey]bool{}
+	for _, i := range fresh {
+		g.hold(i, run.MaxNewGroups, "", detail)
+		links[g.p.Changes[i].Link] = true
+	}
+	for i := range g.p.Changes {
+		if c := &g.p.Changes[i]; c.Op == run.AddMember && c.Group.ID == "" && links[c.Link] {
+			g.hold(i, run.MaxNewGroups, "", detail)
+		}
+	}
+}

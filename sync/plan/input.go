@@ -1,0 +1,154 @@
+package plan
+
+import (
+	"time"
+
+	"groupsyncd/sync/replica"
+	"groupsyncd/sync/run"
+)
+
+// Input is everything that Compute reads.
+type Input struct {
+	Now     time.Time
+	Memory  *Memory
+	Sources []Source
+	Desired *Desired
+	// Accepted is what the rules that were applied before want of the same replicas;
+	// nil when the rules have not changed.
+	Accepted *Desired
+	// Rules are the keys of the rules in force.
+	Rules map[string]bool
+	// Match says in which order a person finds an account: sign_in, email.
+	Match []string
+	// Ignore and Protect are mail addresses of accounts.
+	Ignore, Protect []string
+	// Only limits the plan to one account or, while they have none, to nobody.
+	Only *Only
+}
+
+// Only is the person whom a one-person run is about.
+type Only struct {
+	Account uint32
+	// None: the person has no account yet; only the counts are of interest.
+	None bool
+}
+
+// Source is one source as the rules and the guard see it.
+type Source struct {
+	// ID is its identity in the state, Name its key in the configuration.
+	ID, Name string
+	Replica  *replica.Replica
+	Grace    replica.Grace
+	MaxAge   time.Duration
+	// Provider is the OAuth provider inside Open WebUI that these people use, Subject
+	// the attribute that is its subject there. Empty: matched by mail only.
+	Provider, Subject string
+	// Domains are the mail domains in which mail links accounts; empty: any.
+	Domains []string
+	// Scope says in a canonical text what the source shows; Read that this run read it
+	// completely.
+	Scope string
+	Read  bool
+}
+
+// Plan is what Compute found.
+type Plan struct {
+	Target  string
+	Hash    string
+	Changes []Change
+	// Problems are sorted by kind and message.
+	Problems []run.Problem
+	Summary  run.Summary
+	// People are new links and ended ones; they are recorded whatever the guard says.
+	People Linked
+	// Links are links of groups that were found or taken over without a write.
+	Links []FoundLink
+	// Provenance are owned memberships whose grants changed without a change there.
+	Provenance []Regrant
+	// Clocks are the clocks of each group as they are after this run, for groups where
+	// they changed.
+	Clocks map[string][]Clock
+	// Unknown are keys of owned memberships that are neither wanted nor proved absent;
+	// Waiting counts them by the id of the source that they wait for.
+	Unknown map[string]bool
+	Waiting map[string]int
+	// ConfirmAt is when a further complete read can settle an unknown; zero: never.
+	ConfirmAt time.Time
+	// Owning counts the accounts that own a membership in the whole target, Owned the
+	// memberships by group.
+	Owning int
+	// Accepts says that nothing is left that the accepted rules want and the present
+	// ones do not.
+	Accepts bool
+	// SourceLosses are the sources that have losses or unknowns in this plan.
+	SourceLosses map[string]bool
+}
+
+// Change is a change with what is needed to carry it out and to judge it.
+type Change struct {
+	run.Change
+	// Key identifies the change across runs.
+	Key string
+	// Link is the wanted group, Want its position in Desired.Wants or -1.
+	Link    LinkKey
+	Want    int
+	Account uint32
+	// Feeds are the grants of an added or adopted member.
+	Feeds []FeedKey
+	// Proof is the absence behind a removal; Scope the rule, source or group that a
+	// hold of it is about.
+	Proof Proof
+	// Spec is what a create or an update writes.
+	Spec GroupSpec
+	// Restored are the values that go back to what was there before us.
+	Restored []string
+	// Approved says that an approval lets this change through.
+	Approved bool
+}
+
+// Loss reports whether the change takes something away from somebody.
+func (c *Change) Loss() bool { return c.Op == run.RemoveMember }
+
+// Proof is why a membership may be taken away: an absence that a replica proved, or a
+// change of the rules or of the configuration, which is always held.
+type Proof struct {
+	// Word is the word of the report: explicit, left, gone, unselected, unruled; empty
+	// for a member of an exact group whom nobody gave anything.
+	Word   string
+	Reason string
+	// Sources are the ids of the sources whose evidence it rests on.
+	Sources []string
+	// Rule is the rule that granted it.
+	Rule string
+	// Exact marks a member who is not ours, in a group that takes only ours.
+	Exact bool
+	// SourceRemoved marks a grant of a source that is no longer configured.
+	SourceRemoved bool
+}
+
+// Linked are changes in who is which account.
+type Linked struct {
+	New []NewLink
+	// Ended are links whose account is proved deleted.
+	Ended []NewLink
+}
+
+// NewLink is one link of a person and an account.
+type NewLink struct {
+	Source, User string
+	Link         PersonLink
+}
+
+// FoundLink is a link of a wanted group to an Open WebUI group.
+type FoundLink struct {
+	Link    LinkKey
+	GroupID string
+	DirName string
+}
+
+// Regrant replaces the grants of one owned membership.
+type Regrant struct {
+	GroupID string
+	Account uint32
+	Feeds   []FeedKey
+}

@@ -1,0 +1,128 @@
+package plan
+
+import (
+	"encoding/json"
+	"time"
+
+	"groupsyncd/directory"
+	"groupsyncd/sync/run"
+)
+
+// Memory is what we remember about one target: what it held (Mirror), which account
+// is which person, which group is which link, what we gave to whom, and what the
+// guard holds. Compute and Guard read it; engine changes it as changes succeed.
+type Memory struct {
+	Target string
+	// Instance tells this state from any other, in marks.
+	Instance string
+	// Began is when this memory began to exist.
+	Began  time.Time
+	Serial uint64
+	Mirror *Mirror
+
+	People map[directory.UserKey]PersonLink
+	Links  map[LinkKey]GroupLink
+	// Owned is by the id of the Open WebUI group.
+	Owned map[string]*OwnedGroup
+	// Losses of the last 24 hours, oldest first.
+	Losses []Loss
+	// Holds and Approvals are sorted by hash.
+	Holds     []run.Hold
+	Approvals []run.Approval
+	// Accepted are the rules that a full run has applied, each in its stored form.
+	Accepted []AcceptedRule
+	// Scopes are the accepted scope and size of each source, by its id.
+	Scopes map[string]AcceptedSource
+	// Tombstones remember removals, forgets and ended links for 90 days.
+	Tombstones []Tombstone
+}
+
+// PersonLink is the account of a directory user. It is never guessed again while
+// both ends live.
+type PersonLink struct {
+	Account string    `json:"account"`
+	By      string    `json:"by"` // sign_in, email, manual
+	Email   string    `json:"email,omitempty"`
+	Since   time.Time `json:"since"`
+}
+
+// GroupLink is the Open WebUI group of a link key, with what we last wrote there.
+type GroupLink struct {
+	GroupID string    `json:"group_id"`
+	Since   time.Time `json:"since"`
+	Created bool      `json:"created"` // by us, not adopted
+	// Applied and Before hold single values by field name (name, description, share,
+	// permissions.KEY): what we last wrote, and what was there before us.
+	Applied map[string]json.RawMessage `json:"applied,omitempty"`
+	Before  map[string]json.RawMessage `json:"before,omitempty"`
+	// RecreatedAt is when the group was last made again after somebody deleted it.
+	RecreatedAt time.Time `json:"recreated_at,omitzero"`
+	// SeenSince is since when the group was seen without interruption.
+	SeenSince time.Time `json:"seen_since,omitzero"`
+	// DirName is the name of the directory group when it was last selected, for people.
+	DirName string `json:"dir_name,omitempty"`
+}
+
+// OwnedGroup is who is a member of one Open WebUI group because of us.
+type OwnedGroup struct {
+	GroupID string
+	// Feeds are sorted by key; the accounts of each are sorted numbers.
+	Feeds []OwnedFeed
+	// Clocks run for owned members whose only trouble is that no rule selects what
+	// grants them any more, sorted by account.
+	Clocks []Clock
+}
+
+// OwnedFeed is who got the membership through one rule and directory group.
+type OwnedFeed struct {
+	Key      FeedKey
+	Accounts []uint32
+}
+
+// Clock counts complete reads in which a condition held.
+type Clock struct {
+	Account uint32    `json:"account"`
+	First   time.Time `json:"first"`
+	Last    time.Time `json:"last"`
+	Reads   int       `json:"reads"`
+}
+
+// Loss is one membership that we took away.
+type Loss struct {
+	At       time.Time `json:"at"`
+	Group    string    `json:"group"`
+	Account  string    `json:"account"`
+	Approved bool      `json:"approved,omitempty"`
+}
+
+// AcceptedRule is a rule as a full run applied it.
+type AcceptedRule struct {
+	Key string `json:"key"`
+	// Hash is over Spec.
+	Hash string          `json:"hash"`
+	Spec json.RawMessage `json:"spec"`
+}
+
+// AcceptedSource is what a source looked like when its reads were last accepted.
+type AcceptedSource struct {
+	Scope  string `json:"scope"`
+	Users  int    `json:"users"`
+	Groups int    `json:"groups"`
+}
+
+// Tombstone remembers that a membership of ours ended.
+type Tombstone struct {
+	At      time.Time `json:"at"`
+	Group   string    `json:"group"`
+	Account string    `json:"account"`
+	Feed    FeedKey   `json:"feed"`
+}
+
+// NewMemory gives the memory of a target that was never seen.
+func NewMemory(target, instance string, began time.Time) *Memory {
+	return &Memory{
+		Target: target, Instance: instance, Began: began, Mirror: NewMirror(),
+		People: map[directory.UserKey]PersonLink{}, Links: map[LinkKey]GroupLink{},
+		Owned: map[string]*OwnedGroup{}, Scopes: map[string]AcceptedSource{},
+	}
+}

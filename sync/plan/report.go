@@ -1,0 +1,100 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"groupsyncd/sync/run"
+)
+
+// changeKey identifies a change across runs: the operation, the group (or, before it
+// exists, its link), and the account or the values.
+func changeKey(op run.Op, scope, what string) string {
+	return string(op) + "\x1f" + scope + "\x1f" + what
+}
+
+// hashOf is over what the plan would do, in its order, without what became of it.
+func hashOf(p *Plan) string {
+	h := sha256.New()
+	enc := json.NewEncoder(h)
+	for i := range p.Changes {
+		ch := p.Changes[i].Change
+		ch.Outcome, ch.Hold, ch.Reason, ch.Error = "", nil, "", ""
+		// The hash writer and the types of a change cannot fail.
+		_ = enc.Encode(ch)
+		_ = enc.Encode(p.Changes[i].Key)
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil))
+}
+
+// reportPeople counts people without an account, and names a few who can never get one.
+func (c *computer) reportPeople() {
+	const shown = 5
+	for s := range c.without {
+		src := &c.in.Sources[s]
+		var names []string
+		count := 0
+		for n, without := range c.without[s] {
+			if !without {
+				continue
+			}
+			if c.people.account[s][n] == pending {
+				c.plan.Summary.Pending++
+				continue
+			}
+			if c.people.account[s][n] == unmatched {
+				count++
+				if len(names) < shown {
+					names = append(names, label(&src.Replica.Users()[n]))
+				}
+			}
+		}
+		if count > 0 && c.in.Only == nil {
+			c.problem(run.KindUnmatched, fmt.Sprintf("%d people of source %s can never be matched to an account, among them %s", count, src.Name, strings.Join(names, ", ")),
+				"they have no mail address that is theirs alone and within email_domains, and no sign-in subject")
+		}
+		for _, g := range src.Replica.Groups() {
+			if len(g.Blocked) > 0 && c.in.Only == nil {
+				c.problem(run.KindUnresolved, fmt.Sprintf("%s (%s) names %d nested groups that resolved before and do not now; who came in through them stays",
+					firstOf(g.DN, g.Path, g.Name), src.Name, len(g.Blocked)), "move the groups back, widen groups.base, or take the references out")
+			}
+		}
+	}
+}
+
+// Tally counts the changes of a plan by what became of them.
+func (p *Plan) Tally() run.Summary {
+	s := p.Summary
+	for i := range p.Changes {
+		switch p.Changes[i].Outcome {
+		case run.Held:
+			s.Held++
+			continue
+		case run.Failed:
+			s.Failed++
+			continue
+		case run.Skipped:
+			continue
+		}
+		switch p.Changes[i].Op {
+		case run.CreateGroup:
+			s.GroupsCreated++
+		case run.UpdateGroup, run.SetPermissions:
+			s.GroupsUpdated++
+		case run.DeleteGroup:
+			s.GroupsDeleted++
+		case run.AddMember:
+			s.MembersAdded++
+		case run.RemoveMember:
+			s.MembersRemoved++
+		case run.AdoptMember:
+			s.MembersAdopted++
+		case run.ReleaseMember:
+			s.MembersReleased++
+		}
+	}
+	return s
+}

@@ -1,0 +1,182 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"groupsyncd/permission"
+	"groupsyncd/sync/run"
+)
+
+// create plans a group that does not exist, and reports whether members may be planned
+// for it: not while a person has to decide about it first.
+func (c *computer) create(at int) bool {
+	if c.in.Only != nil && !c.anybody() {
+		return false
+	}
+	w, r := &c.in.Desired.Wants[at], &c.group[at]
+	if w.Create == CreateNever {
+		c.problem(run.KindNaming, fmt.Sprintf("no group named %q exists in Open WebUI, and rule %q may not create it", w.Name, w.Rule()),
+			"create the group by hand, or set `create: true`")
+		return false
+	}
+	reason := "wanted by rule " + w.Rule()
+	if r.again {
+		reason = "deleted in Open WebUI by somebody; made again"
+		c.problem(run.KindLostGrants, fmt.Sprintf("group %q was deleted in Open WebUI and is made again; what models, knowledge and tools were shared with it is lost", w.Name),
+			"share them with the new group again; to keep a group away, take it out of the rules")
+	}
+	c.plan.Changes = append(c.plan.Changes, Change{
+		Change: run.Change{Op: run.CreateGroup, Group: &run.GroupRef{Name: w.Name}, Rule: w.Rule(), Reason: reason, Hold: r.hold},
+		Key:    changeKey(run.CreateGroup, w.Links[0].String(), ""), Link: w.Links[0], Want: at,
+		Spec: GroupSpec{Name: w.Name, Description: w.Description, Share: w.Share, Permissions: w.Permissions, Mark: c.mark(w)},
+	})
+	return r.hold == nil
+}
+
+func (c *computer) mark(w *Want) *Mark {
+	l := w.Links[0]
+	return &Mark{Instance: c.in.Memory.Instance, Rule: l.Rule, Source: l.Group.Source, Group: l.Group.ID, To: l.To, Serial: c.in.Memory.Serial + 1}
+}
+
+// values plans what the rules say about the group itself: name, description, share and
+// permissions. A value that somebody changed by hand is drift: reported, and set again
+// because the rule names it.
+func (c *computer) values(at int) {
+	if c.in.Only != nil {
+		return
+	}
+	w, g := &c.in.Desired.Wants[at], c.in.Memory.Mirror.Group(c.group[at].id)
+	link := c.in.Memory.Links[w.Links[0]]
+	var fields []run.Field
+	spec := GroupSpec{}
+	set := func(name string, from, to any) {
+		fields = append(fields, run.Field{Name: name, From: from, To: to})
+		if last, ok := link.Applied[name]; ok && !sameJSON(last, from) {
+			c.plan.Summary.Drift++
+			c.problem(run.KindDrift, fmt.Sprintf("%s of group %q was changed in Open WebUI; it is set again", name, g.Name),
+				"take the value out of the rule to keep what was set by hand")
+		}
+	}
+	if w.Name != g.Name && c.rename(at, g) {
+		spec.Name = w.Name
+		fields = append(fields, run.Field{Name: "name", From: g.Name, To: w.Name})
+	}
+	if w.Description != nil && *w.Description != g.Description {
+		spec.Description = w.Description
+		set("description", g.Description, *w.Description)
+	}
+	if w.Share != "" && w.Share != g.Share {
+		spec.Share = w.Share
+		set("share", g.Share, w.Share)
+	}
+	restored := c.restore(w, g, link, &spec, &fields)
+	if len(fields) > 0 {
+		c.update(run.UpdateGroup, at, g, spec, fields)
+		c.plan.Changes[len(c.plan.Changes)-1].Restored = restored
+	}
+	c.permissions(at, g, link)
+}
+
+// restore puts back what was there before us where the rules name a value no longer
+// and nobody has changed it since. It gives the names of those values.
+func (c *computer) restore(w *Want, g *MirrorGroup, link GroupLink, spec *GroupSpec, fields *[]run.Field) []string {
+	var names []string
+	back := func(name, have string) (string, bool) {
+		last, ours := link.Applied[name]
+		var before string
+		if !ours || !sameJSON(last, have) || json.Unmarshal(link.Before[name], &before) != nil || before == have {
+			return "", false
+		}
+		*fields = append(*fields, run.Field{Name: name, From: have, To: before})
+		names = append(names, name)
+		return before, true
+	}
+	if w.Description == nil {
+		if before, ok := back("description", g.Description); ok {
+			spec.Description = &before
+		}
+	}
+	if w.Share == "" {
+		if before, ok := back("share", g.Share); ok && before != "" {
+			spec.Share = before
+		}
+	}
+	return names
+}
+
+func (c *computer) permissions(at int, g *MirrorGroup, link GroupLink) {
+	w := &c.in.Desired.Wants[at]
+	if len(w.Permissions) == 0 {
+		return
+	}
+	have, _, err := permission.Flatten(g.Permissions)
+	if err != nil {
+		c.problem(run.KindNaming, fmt.Sprintf("the permissions of group %q cannot be read: %s", g.Name, err), "")
+		return
+	}
+	var fields []run.Field
+	want := permission.Set{}
+	for _, d := range permission.Diff(have, w.Permissions) {
+		if _, named := w.Permissions[d.Key]; !named {
+			continue
+		}
+		from, known := have[d.Key]
+		name := "permissions." + d.Key
+		want[d.Key] = w.Permissions[d.Key]
+		var before any
+		if known {
+			before = from
+		}
+		fields = append(fields, run.Field{Name: name, From: before, To: w.Permissions[d.Key]})
+		if last, ok := link.Applied[name]; ok && !sameJSON(last, before) {
+			c.plan.Summary.Drift++
+			c.problem(run.KindDrift, fmt.Sprintf("%s of group %q was changed in Open WebUI; it is set again", name, g.Name),
+				"take the key out of the permission set to keep what was set by hand")
+		}
+	}
+	if len(fields) > 0 {
+		c.update(run.SetPermissions, at, g, GroupSpec{Permissions: want}, fields)
+	}
+}
+
+func (c *computer) update(op run.Op, at int, g *MirrorGroup, spec GroupSpec, fields []run.Field) {
+	w := &c.in.Desired.Wants[at]
+	names := make([]string, len(fields))
+	for i := range fields {
+		names[i] = fmt.Sprintf("%s=%v", fields[i].Name, fields[i].To)
+	}
+	slices.Sort(names)
+	c.plan.Changes = append(c.plan.Changes, Change{
+		Change: run.Change{Op: op, Group: &run.GroupRef{ID: g.ID, Name: g.Name}, Rule: w.Rule(), Fields: fields},
+		Key:    changeKey(op, g.ID, strings.Join(names, ",")), Link: w.Links[0], Want: at, Spec: spec,
+	})
+}
+
+// rename reports whether a group may take its new name: not while another group has it.
+func (c *computer) rename(at int, g *MirrorGroup) bool {
+	w := &c.in.Desired.Wants[at]
+	for _, o := range c.in.Memory.Mirror.Groups() {
+		if o.ID != g.ID && o.Name == w.Name {
+			c.problem(run.KindNaming, fmt.Sprintf("group %q keeps its name: the new name %q is taken by another group", g.Name, w.Name),
+				"rename or delete the other group in Open WebUI")
+			return false
+		}
+	}
+	for i := range c.in.Desired.Wants {
+		if i != at && c.in.Desired.Wants[i].Name == w.Name && !c.group[i].blocked && c.alive(&c.in.Desired.Wants[i]) {
+			c.problem(run.KindCollision, fmt.Sprintf("group %q keeps its name: other directory groups lead to %q too", g.Name, w.Name),
+				"tell them apart with `to`, or unite them with `merge: true`")
+			return false
+		}
+	}
+	return true
+}
+
+// sameJSON reports whether a stored JSON value says the same as v.
+func sameJSON(stored json.RawMessage, v any) bool {
+	b, err := json.Marshal(v)
+	return err == nil && string(b) == string(stored)
+}

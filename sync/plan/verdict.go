@@ -1,0 +1,362 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"groupsyncd/sync/replica"
+)
+
+// verdict is what the evidence says about an owned membership that is not wanted.
+type verdict struct {
+	// unknown: its absence is not proved; it stays, and is neither added nor forgotten.
+	unknown   bool
+	waitsFor  []string
+	confirmAt time.Time
+	why       string
+	// unruled: the accepted rules want it, or cannot tell.
+	unruled bool
+	proof   Proof
+	// clock runs while no rule selects what grants the membership.
+	clock *Clock
+	// sources are all that had a say.
+	sources []string
+}
+
+// judge collects the evidence about one account in one group.
+type judge struct {
+	c       *computer
+	account uint32
+	id      string
+	want    *Want
+	owned   *OwnedGroup
+	v       verdict
+	// found are absences by rank; the first rank that occurs gives the word.
+	found [6]*Proof
+	// since is the first sighting of whatever needs a grace; other sources must have
+	// been read after it.
+	since time.Time
+	tick  bool
+}
+
+// The ranks of proofs: what is held comes first, then the surest evidence.
+const (
+	rankUnruled = iota
+	rankExplicit
+	rankLeft
+	rankUnselected
+	rankGone
+)
+
+// verdict judges an owned membership that no rule wants. tick says that this run
+// counts for clocks.
+func (c *computer) verdict(a uint32, id string, w *Want, owned *OwnedGroup, tick bool) verdict {
+	j := &judge{c: c, account: a, id: id, want: w, owned: owned, tick: tick}
+	if c.painted[a]&isUnknown != 0 {
+		j.unknown("", "a source shows it, and its last proof is too old or its people or groups are missing", time.Time{})
+	}
+	for _, key := range owned.Grants(a) {
+		j.grant(key)
+	}
+	j.acceptedRules()
+	j.everySource()
+	j.conflicts()
+	return j.conclude()
+}
+
+func (j *judge) unknown(source, why string, confirmAt time.Time) {
+	j.v.unknown = true
+	if j.v.why == "" {
+		j.v.why = why
+	}
+	if source != "" {
+		j.v.waitsFor = append(j.v.waitsFor, source)
+	}
+	if !confirmAt.IsZero() && (j.v.confirmAt.IsZero() || confirmAt.Before(j.v.confirmAt)) {
+		j.v.confirmAt = confirmAt
+	}
+}
+
+func (j *judge) proof(rank int, p Proof) {
+	if j.found[rank] == nil {
+		j.found[rank] = &p
+		return
+	}
+	j.found[rank].Sources = append(j.found[rank].Sources, p.Sources...)
+}
+
+// grant judges one recorded grant: the rule, and the directory group behind it.
+func (j *judge) grant(key FeedKey) {
+	c := j.c
+	j.v.sources = append(j.v.sources, key.Group.Source)
+	s, configured := c.sourceAt[key.Group.Source]
+	if !configured {
+		j.proof(rankUnruled, Proof{Word: "unruled", SourceRemoved: true, Rule: key.Rule, Sources: []string{key.Group.Source},
+			Reason: "its source " + key.Group.Source + " is no longer configured"})
+		return
+	}
+	if !c.in.Rules[key.Rule] {
+		j.proof(rankUnruled, Proof{Word: "unruled", Rule: key.Rule, Sources: []string{key.Group.Source},
+			Reason: "its rule " + key.Rule + " is no longer configured"})
+		return
+	}
+	src := &c.in.Sources[s]
+	group, everyone := uint32(0), key.Group.ID == Everyone
+	if !everyone {
+		n, known := src.Replica.Group(key.Group.ID)
+		if !known {
+			j.unknown(src.ID, "its directory group was not read since the state began", time.Time{})
+			return
+		}
+		group = n
+	}
+	feed := j.feed(key)
+	seen := false
+	for _, p := range c.people.of(j.account) {
+		if p.source == s {
+			seen = true
+			j.person(src, key, p.user, group, everyone, feed)
+		}
+	}
+	if !seen {
+		// Somebody else may be behind the account now; nobody has said that this
+		// membership ended.
+		j.unknown(src.ID, "nobody in "+src.Name+" is linked to the account any more", time.Time{})
+	}
+}
+
+// feed finds the present feed for a recorded grant, nil when nothing selects it.
+func (j *judge) feed(key FeedKey) *Feed {
+	if j.want == nil {
+		return nil
+	}
+	for f := range j.want.Feeds {
+		if j.want.Feeds[f].Key == key {
+			return &j.want.Feeds[f]
+		}
+	}
+	return nil
+}
+
+func (j *judge) person(src *Source, key FeedKey, user, group uint32, everyone bool, feed *Feed) {
+	v := src.Replica.Listing(user, src.Grace)
+	name := "everybody"
+	if !everyone {
+		v = src.Replica.Membership(user, group, src.Grace)
+		row := &src.Replica.Groups()[group]
+		name = firstOf(row.DN, row.Path, row.Name)
+	}
+	switch v.Standing {
+	case replica.Unknown:
+		j.unknown(src.ID, v.Why, v.ConfirmAt)
+	case replica.NotShown:
+		// The group or person is missing and had nothing here: a recorded grant that
+		// was never shown proves nothing.
+		j.unknown(src.ID, "the source never showed it", time.Time{})
+	case replica.Shown:
+		if feed == nil || feed.Where != nil && !feed.Where(&src.Replica.Users()[user]) {
+			j.unselected(src, key, name, feed == nil)
+			return
+		}
+		j.unknown(src.ID, "the source shows it, on evidence that is too old", time.Time{})
+	case replica.Absent:
+		p := Proof{Word: v.Absence.Kind().String(), Rule: key.Rule, Sources: []string{src.ID}, Reason: v.Absence.Reason() + " (" + src.Name + ")"}
+		switch v.Absence.Kind() {
+		case replica.Explicit:
+			j.proof(rankExplicit, p)
+		case replica.Left:
+			j.proof(rankLeft, p)
+		case replica.Gone:
+			j.after(v.Absence.Since())
+			j.proof(rankGone, p)
+		}
+	}
+}
+
+func (j *judge) after(t time.Time) {
+	if t.After(j.since) {
+		j.since = t
+	}
+}
+
+// unselected is a membership that the source still shows and that no rule selects: the
+// group was renamed, moved or edited, or the person's attributes were. It gets the same
+// grace as a missing group, counted by a clock of its own.
+func (j *judge) unselected(src *Source, key FeedKey, name string, group bool) {
+	what := name + " is no longer selected by rule " + key.Rule
+	if !group {
+		what = "the person no longer meets the conditions of rule " + key.Rule
+	}
+	read := earlier(src.Replica.UsersAt, src.Replica.GroupsAt)
+	clock := Clock{Account: j.account, First: read, Last: read, Reads: 1}
+	for _, c := range j.owned.Clocks {
+		if c.Account == j.account {
+			clock = c
+			if read.After(c.Last) {
+				clock.Last = read
+				clock.Reads++
+			}
+		}
+	}
+	j.v.clock = &clock
+	if clock.Reads >= src.Grace.Reads && clock.Last.Sub(clock.First) >= src.Grace.Over {
+		j.after(clock.First)
+		j.proof(rankUnselected, Proof{Word: "unselected", Rule: key.Rule, Sources: []string{src.ID},
+			Reason: fmt.Sprintf("%s (%s) since %s, in %d complete reads", what, src.Name, clock.First.UTC().Format(time.RFC3339), clock.Reads)})
+		return
+	}
+	j.unknown(src.ID, what, clock.First.Add(src.Grace.Over))
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// acceptedRules finds a membership that the rules as applied before want, or of which
+// they cannot tell: what is missing then is a rule, not a person in the directory.
+func (j *judge) acceptedRules() {
+	for _, w := range j.c.accepted[j.id] {
+		for f := range w.Feeds {
+			feed := &w.Feeds[f]
+			if j.feed(feed.Key) != nil && feed.Where == nil && !j.narrowed(feed.Key) {
+				continue
+			}
+			for _, p := range j.c.people.of(j.account) {
+				if p.source != feed.Source {
+					continue
+				}
+				switch j.c.shows(feed, p.user) {
+				case replica.Shown:
+					j.v.unruled = true
+					j.proof(rankUnruled, Proof{Word: "unruled", Rule: feed.Key.Rule, Sources: []string{feed.Key.Group.Source},
+						Reason: "the rules changed: rule " + feed.Key.Rule + " gave it before"})
+				case replica.Unknown:
+					j.v.unruled = true
+				}
+			}
+		}
+	}
+}
+
+// narrowed reports whether the present form of a feed has conditions on people.
+func (j *judge) narrowed(key FeedKey) bool {
+	f := j.feed(key)
+	return f != nil && f.Where != nil
+}
+
+// everySource asks every source that could grant the membership: all must be fresh,
+// none may be in doubt, and all must have been read since the first sighting of
+// whatever is missing.
+func (j *judge) everySource() {
+	for _, s := range j.could() {
+		src := &j.c.in.Sources[s]
+		var groups []uint32
+		if j.want != nil {
+			groups = j.want.selected(s)
+		}
+		if why, fresh := j.c.ready(s, groups); !fresh {
+			j.unknown(src.ID, "source "+src.Name+" "+why, time.Time{})
+			continue
+		}
+		if !j.since.IsZero() && !src.Replica.ReadSince(groups, j.since) {
+			j.unknown(src.ID, "source "+src.Name+" was not read completely since then", j.since)
+		}
+	}
+	if j.want == nil {
+		return
+	}
+	for f := range j.want.Feeds {
+		feed := &j.want.Feeds[f]
+		for _, p := range j.c.people.of(j.account) {
+			if p.source == feed.Source && j.c.shows(feed, p.user) == replica.Unknown {
+				j.unknown(j.c.in.Sources[feed.Source].ID, "another grant of it is in its grace", time.Time{})
+			}
+		}
+	}
+}
+
+// could gives the sources that could grant the membership: those of the rules that
+// feed the group, or, where no rule does, those that granted it.
+func (j *judge) could() []int {
+	if j.want != nil {
+		return j.want.Could
+	}
+	var at []int
+	for _, key := range j.owned.Grants(j.account) {
+		if s, ok := j.c.sourceAt[key.Group.Source]; ok && !slices.Contains(at, s) {
+			at = append(at, s)
+		}
+	}
+	return at
+}
+
+// conflicts keeps what a person would keep who cannot be matched because of a conflict
+// over this very account.
+func (j *judge) conflicts() {
+	if j.want == nil {
+		return
+	}
+	for _, p := range j.c.people.contested[j.account] {
+		for f := range j.want.Feeds {
+			if feed := &j.want.Feeds[f]; feed.Source == p.source && j.c.shows(feed, p.user) != replica.NotShown && j.c.shows(feed, p.user) != replica.Absent {
+				j.unknown(j.c.in.Sources[p.source].ID, "somebody else claims the account and has this membership", time.Time{})
+			}
+		}
+	}
+}
+
+func (j *judge) conclude() verdict {
+	v := j.v
+	slices.Sort(v.waitsFor)
+	v.waitsFor = slices.Compact(v.waitsFor)
+	for _, p := range j.found {
+		if p != nil {
+			slices.Sort(p.Sources)
+			p.Sources = slices.Compact(p.Sources)
+			v.proof = *p
+			break
+		}
+	}
+	// What the rules no longer want is held whatever the sources say, so it needs no
+	// further proof; everything else needs one and must be beyond doubt.
+	if v.proof.Word == "unruled" {
+		v.unknown, v.clock = false, nil
+		v.unruled = true
+		return v
+	}
+	if v.proof.Word == "" {
+		v.unknown = true
+	}
+	return v
+}
+
+// doubtful reports whether a recorded grant that does not grant now is not proved to
+// have ended either.
+func (c *computer) doubtful(key FeedKey, a uint32) bool {
+	s, ok := c.sourceAt[key.Group.Source]
+	if !ok || !c.in.Rules[key.Rule] {
+		return false
+	}
+	src := &c.in.Sources[s]
+	for _, p := range c.people.of(a) {
+		if p.source != s {
+			continue
+		}
+		v := src.Replica.Listing(p.user, src.Grace)
+		if key.Group.ID != Everyone {
+			n, known := src.Replica.Group(key.Group.ID)
+			if !known {
+				return true
+			}
+			v = src.Replica.Membership(p.user, n, src.Grace)
+		}
+		if v.Standing != replica.Absent {
+			return true
+		}
+	}
+	return false
+}

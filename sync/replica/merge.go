@@ -1,0 +1,340 @@
+package replica
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"groupsyncd/directory"
+)
+
+// Learned says what a merge made of a snapshot.
+type Learned struct {
+	// ConfirmAt is when a further complete read can settle references that are kept
+	// only because a lagging server may have answered; zero: none are.
+	ConfirmAt time.Time
+	// Kept counts memberships that the read does not show and that stay because their
+	// absence is not proved.
+	Kept int
+}
+
+// Merge gives the replica as it is after a read: s replaces what it covers and what
+// is not newer, and nothing else. lag is how far the answering server may be behind
+// another server of the same directory.
+func (r *Replica) Merge(s *directory.Snapshot, lag time.Duration) (*Replica, Learned) {
+	m := merger{old: r, s: s, lag: lag, asOf: s.AsOf}
+	m.copyRows()
+	m.mergeUsers()
+	m.mergeGroups()
+	m.findBlocks()
+	for i := range s.Groups {
+		if s.Groups[i].MembersKnown {
+			m.mergeMembers(i)
+		}
+	}
+	m.missing()
+	for i := range s.Users {
+		if s.Users[i].GroupsKnown {
+			m.mergeLookUp(i)
+		}
+	}
+	m.head()
+	return m.new, m.learned
+}
+
+// merger carries one merge. Numbers of users and groups are positions in the
+// snapshot until userAt and groupAt translate them into rows of the replica.
+type merger struct {
+	old, new *Replica
+	s        *directory.Snapshot
+	lag      time.Duration
+	asOf     time.Time
+	learned  Learned
+
+	userAt, groupAt []uint32
+	// listed marks the user rows, present the group rows, that the snapshot shows.
+	listed, present []bool
+	// blocked are, per position in the snapshot, user rows that may not leave.
+	blocked map[int][]uint32
+	scratch []uint32
+}
+
+func (m *merger) copyRows() {
+	n := *m.old
+	n.users = slices.Clone(m.old.users)
+	n.groups = slices.Clone(m.old.groups)
+	m.new = &n
+}
+
+// own makes the index maps our own before the first new row; most merges bring none.
+func (m *merger) own(shared *map[string]uint32, original map[string]uint32, first bool) {
+	if first {
+		*shared = maps.Clone(original)
+	}
+}
+
+func (m *merger) mergeUsers() {
+	m.userAt = make([]uint32, len(m.s.Users))
+	for i := range m.s.Users {
+		u := &m.s.Users[i]
+		n, ok := m.new.userNo[u.ID]
+		if !ok {
+			m.own(&m.new.userNo, m.old.userNo, len(m.new.users) == len(m.old.users))
+			n = uint32(len(m.new.users))
+			m.new.userNo[u.ID] = n
+			m.new.users = append(m.new.users, User{User: directory.User{ID: u.ID}})
+		}
+		m.userAt[i] = n
+		m.mergeUser(&m.new.users[n], u)
+	}
+	m.listed = make([]bool, len(m.new.users))
+	for _, n := range m.userAt {
+		m.listed[n] = true
+	}
+}
+
+func (m *merger) mergeUser(row *User, u *directory.User) {
+	if !m.asOf.Before(row.SeenAt) {
+		disabled := row.Disabled
+		row.User = *u
+		row.Disabled = disabled
+		row.GroupsKnown, row.StatusKnown = false, false
+		row.SeenAt = m.asOf
+	}
+	if u.StatusKnown && !m.asOf.Before(row.StatusAt) {
+		row.Disabled = u.Disabled
+		row.StatusAt = m.asOf
+	}
+	if row.Missing.Is() && !m.asOf.Before(row.Missing.Last) {
+		row.Missing = Missing{}
+	}
+}
+
+func (m *merger) mergeGroups() {
+	m.groupAt = make([]uint32, len(m.s.Groups))
+	for i := range m.s.Groups {
+		g := &m.s.Groups[i]
+		n, ok := m.new.grpNo[g.ID]
+		if !ok {
+			m.own(&m.new.grpNo, m.old.grpNo, len(m.new.groups) == len(m.old.groups))
+			n = uint32(len(m.new.groups))
+			m.new.grpNo[g.ID] = n
+			m.new.groups = append(m.new.groups, Group{ID: g.ID})
+		}
+		m.groupAt[i] = n
+		row := &m.new.groups[n]
+		if m.asOf.Before(row.SeenAt) {
+			continue
+		}
+		row.Name, row.DN, row.Path, row.Description = g.Name, g.DN, g.Path, g.Description
+		row.SeenAt = m.asOf
+		if !g.Unlisted {
+			row.Listed = true
+			if row.Missing.Is() && !m.asOf.Before(row.Missing.Last) {
+				row.Missing = Missing{}
+			}
+		}
+	}
+	m.present = make([]bool, len(m.new.groups))
+	for i, n := range m.groupAt {
+		m.present[n] = !m.s.Groups[i].Unlisted
+	}
+}
+
+// mergeMembers replaces the members of a group that was read to its end.
+func (m *merger) mergeMembers(i int) {
+	g := &m.s.Groups[i]
+	row := &m.new.groups[m.groupAt[i]]
+	if m.asOf.Before(row.MembersAt) {
+		return
+	}
+	first := row.MembersAt.IsZero()
+	shown := m.rows(g.Members)
+	if !slices.Equal(row.Members, shown) {
+		row.Members = m.members(i, row, shown, first)
+	}
+	row.Recent = m.expire(row.Recent)
+	row.Direct = nil
+	if len(g.Children) > 0 {
+		row.Direct = slices.Clone(m.rows(g.Direct))
+	}
+	children := make([]uint32, 0, len(g.Children)+len(row.Blocked))
+	for _, c := range g.Children {
+		children = append(children, m.groupAt[c])
+	}
+	for _, b := range row.Blocked {
+		children = append(children, b.Child)
+	}
+	slices.Sort(children)
+	row.Children = slices.Compact(children)
+	row.Unresolved = slices.Sorted(slices.Values(g.Unresolved))
+	row.MembersAt = m.asOf
+}
+
+// rows translates positions of the snapshot into sorted rows. The result is valid
+// until the next call. Directories keep their order, so sorting is rarely needed.
+func (m *merger) rows(positions []uint32) []uint32 {
+	m.scratch = m.scratch[:0]
+	sorted := true
+	for _, p := range positions {
+		n := m.userAt[p]
+		sorted = sorted && (len(m.scratch) == 0 || m.scratch[len(m.scratch)-1] < n)
+		m.scratch = append(m.scratch, n)
+	}
+	if !sorted {
+		slices.Sort(m.scratch)
+	}
+	return m.scratch
+}
+
+// members walks the old and the shown members side by side and decides each
+// difference.
+func (m *merger) members(i int, row *Group, shown []uint32, first bool) []uint32 {
+	old := row.Members
+	out := make([]uint32, 0, max(len(old), len(shown)))
+	a, b := 0, 0
+	for a < len(old) || b < len(shown) {
+		switch {
+		case b == len(shown) || a < len(old) && old[a] < shown[b]:
+			if m.stays(i, row, old[a]) {
+				out = append(out, old[a])
+				m.learned.Kept++
+			}
+			a++
+		case a == len(old) || shown[b] < old[a]:
+			// Newer evidence about this person says they are in no such group.
+			if !m.new.users[shown[b]].GroupsAt.After(m.asOf) {
+				out = append(out, shown[b])
+				if m.lag > 0 && !first {
+					row.Recent = append(slices.Clip(row.Recent), Recent{User: shown[b], First: m.asOf})
+				}
+			}
+			b++
+		default:
+			out = append(out, old[a])
+			a++
+			b++
+		}
+	}
+	return out
+}
+
+// stays reports whether a member whom the read does not show must be kept: because
+// newer evidence shows them, because they themselves are not shown (missing people
+// have their own grace), because the reference is too fresh for a lagging server, or
+// because they came in through a nested group that does not resolve.
+func (m *merger) stays(i int, row *Group, user uint32) bool {
+	if m.new.users[user].GroupsAt.After(m.asOf) || !m.listed[user] {
+		return true
+	}
+	// A group that has dropped out of the list keeps everybody: what rules gave
+	// through it waits for the group's own grace.
+	if m.s.Groups[i].Unlisted && row.Listed {
+		return true
+	}
+	if m.tooFresh(row, user) {
+		return true
+	}
+	_, found := slices.BinarySearch(m.blocked[i], user)
+	return found
+}
+
+func (m *merger) tooFresh(row *Group, user uint32) bool {
+	for _, r := range row.Recent {
+		settled := r.First.Add(m.lag)
+		if r.User == user && settled.After(m.asOf) {
+			if m.learned.ConfirmAt.IsZero() || settled.Before(m.learned.ConfirmAt) {
+				m.learned.ConfirmAt = settled
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// expire drops the references that are no longer fresh.
+func (m *merger) expire(recent []Recent) []Recent {
+	if len(recent) == 0 {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(recent), func(r Recent) bool { return !r.First.Add(m.lag).After(m.asOf) })
+}
+
+// missing counts everybody whom a complete list does not show.
+func (m *merger) missing() {
+	if m.s.UsersListed && !m.asOf.Before(m.old.UsersAt) {
+		for n := range m.new.users {
+			if u := &m.new.users[n]; !m.listed[n] && !u.SeenAt.After(m.asOf) {
+				u.Missing = u.Missing.note(m.asOf)
+			}
+		}
+	}
+	if m.s.GroupsListed && !m.asOf.Before(m.old.GroupsAt) {
+		for n := range m.new.groups {
+			if g := &m.new.groups[n]; g.Listed && !m.present[n] && !g.SeenAt.After(m.asOf) {
+				g.Missing = g.Missing.note(m.asOf)
+			}
+		}
+	}
+}
+
+// mergeLookUp replaces the memberships of one person in every group whose members are
+// not known by something newer.
+func (m *merger) mergeLookUp(i int) {
+	user := m.userAt[i]
+	row := &m.new.users[user]
+	if m.asOf.Before(row.GroupsAt) {
+		return
+	}
+	in := make(map[uint32]bool)
+	for p := range m.s.Groups {
+		if _, found := slices.BinarySearch(m.s.Groups[p].Members, uint32(i)); found {
+			in[m.groupAt[p]] = true
+		}
+	}
+	for n := range m.new.groups {
+		g := &m.new.groups[n]
+		if m.asOf.Before(g.MembersAt) {
+			continue
+		}
+		at, has := slices.BinarySearch(g.Members, user)
+		switch {
+		case in[uint32(n)] && !has:
+			g.Members = slices.Insert(slices.Clone(g.Members), at, user)
+			if m.lag > 0 {
+				g.Recent = append(slices.Clip(g.Recent), Recent{User: user, First: m.asOf})
+			}
+		case !in[uint32(n)] && has && !g.Missing.Is() && !m.tooFresh(g, user) && !m.blockedNow(g, user):
+			g.Members = slices.Delete(slices.Clone(g.Members), at, at+1)
+		}
+	}
+	row.GroupsAt = m.asOf
+}
+
+// blockedNow reports whether somebody is in a group through a nested group that does
+// not resolve: a look-up cannot see that path either.
+func (m *merger) blockedNow(g *Group, user uint32) bool {
+	for _, b := range m.new.blocksBelow(g) {
+		if _, found := slices.BinarySearch(m.new.groups[b].Members, user); found {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *merger) head() {
+	newer := func(at *time.Time) {
+		if m.asOf.After(*at) {
+			*at = m.asOf
+		}
+	}
+	if m.s.UsersListed {
+		newer(&m.new.UsersAt)
+	}
+	if m.s.GroupsListed {
+		newer(&m.new.GroupsAt)
+	}
+	if m.s.Coverage() == directory.Full {
+		newer(&m.new.CompleteAt)
+	}
+}

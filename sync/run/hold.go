@@ -1,0 +1,45 @@
+package run
+
+import "time"
+
+// Hold is a set of changes that the guard keeps back, with one reason and one way
+// to let them through. It is keyed by check, target and scope, and stays until its
+// changes are approved, released, reverted, or wanted again.
+type Hold struct {
+	Hash   string `json:"hash"`
+	Check  Check  `json:"check"`
+	Target string `json:"target"`
+	// Scope is what the check counts over: the group, the source, the rule, or empty
+	// for the whole target.
+	Scope   string    `json:"scope"`
+	Detail  string    `json:"detail"`
+	Since   time.Time `json:"since"`
+	Changes []Change  `json:"changes"`
+	Approve string    `json:"approve"`
+
+	// Keys identify the held changes across runs, sorted, one per change.
+	Keys []string `json:"keys"`
+	// Earlier keeps the lists behind earlier hashes, so that approving a notice
+	// that has grown since lets its own list through.
+	Earlier []EarlierList `json:"earlier,omitempty"`
+}
+
+// EarlierList is what a hold listed under an earlier hash.
+type EarlierList struct {
+	Hash  string    `json:"hash"`
+	Keys  []string  `json:"keys"`
+	Until time.Time `json:"until"`
+}
+
+// Approval lets each listed change through at most once, until it expires.
+type Approval struct {
+	Hash   string    `json:"hash"`
+	Check  Check     `json:"check"`
+	Target string    `json:"target"`
+	Scope  string    `json:"scope"`
+	Keys   []string  `json:"keys"`
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
+	Until  time.Time `json:"until"`
+}

@@ -1,0 +1,229 @@
+// Package run holds the words of a run: what started it, what it changed, what it
+// held back, and the report that people and scripts read.
+//
+// The JSON names here are a contract with scripts; they never change meaning. The
+// package decides nothing: plan computes changes, engine carries them out.
+package run
+
+import "time"
+
+// Trigger is what started a run.
+type Trigger string
+
+// The triggers.
+const (
+	Manual   Trigger = "manual"
+	Schedule Trigger = "schedule"
+	Webhook  Trigger = "webhook"
+	Watch    Trigger = "watch"
+	Reload   Trigger = "reload"
+	Confirm  Trigger = "confirm"
+	Push     Trigger = "push"
+)
+
+// Mode says whether a run may write.
+type Mode string
+
+// The modes.
+const (
+	Apply Mode = "apply"
+	Plan  Mode = "plan"
+)
+
+// Op is the kind of a change.
+type Op string
+
+// The kinds of change.
+const (
+	CreateGroup    Op = "create_group"
+	UpdateGroup    Op = "update_group"
+	DeleteGroup    Op = "delete_group"
+	AddMember      Op = "add_member"
+	RemoveMember   Op = "remove_member"
+	AdoptMember    Op = "adopt_member"
+	ReleaseMember  Op = "release_member"
+	SetPermissions Op = "set_permissions"
+)
+
+// Outcome is what became of a change.
+type Outcome string
+
+// The outcomes.
+const (
+	Applied Outcome = "applied"
+	Planned Outcome = "planned"
+	Held    Outcome = "held"
+	Failed  Outcome = "failed"
+	Skipped Outcome = "skipped"
+)
+
+// Check names a rule of the guard. Checks orders them: a change that several hold
+// shows the first.
+type Check string
+
+// The checks of the guard.
+const (
+	MaxPeople       Check = "max_people"
+	MaxPeople24h    Check = "max_people_24h"
+	MaxGroupLoss    Check = "max_group_loss"
+	MaxNewGroups    Check = "max_new_groups"
+	MaxSourceShrink Check = "max_source_shrink"
+	Emptied         Check = "emptied"
+	Unruled         Check = "unruled"
+	SourceRemoved   Check = "source_removed"
+	SourceChanged   Check = "source_changed"
+	Exact           Check = "exact"
+	TargetChanged   Check = "target_changed"
+	Protected       Check = "protected"
+	Collision       Check = "collision"
+	Recreated       Check = "recreated"
+	StateLost       Check = "state_lost"
+)
+
+// Checks lists every check in the order in which they are shown.
+func Checks() []Check {
+	return []Check{MaxPeople, MaxPeople24h, MaxGroupLoss, MaxNewGroups, MaxSourceShrink, Emptied, Unruled,
+		SourceRemoved, SourceChanged, Exact, TargetChanged, Protected, Collision, Recreated, StateLost}
+}
+
+// ProblemKind names what a problem is about.
+type ProblemKind string
+
+// The kinds of problem.
+const (
+	KindCollision  ProblemKind = "collision"
+	KindConflict   ProblemKind = "conflict"
+	KindUnmatched  ProblemKind = "unmatched"
+	KindDrift      ProblemKind = "drift"
+	KindForeign    ProblemKind = "foreign"
+	KindCompeting  ProblemKind = "competing_sync"
+	KindLostGrants ProblemKind = "lost_grants"
+	KindUnresolved ProblemKind = "unresolved"
+	KindNaming     ProblemKind = "naming"
+	KindStale      ProblemKind = "stale"
+)
+
+// Problem is something a person should know or settle; it stops nothing by itself.
+type Problem struct {
+	Kind    ProblemKind `json:"kind"`
+	Message string      `json:"message"`
+	Hint    string      `json:"hint,omitempty"`
+}
+
+// GroupRef names an Open WebUI group. ID is empty for one that does not exist yet.
+type GroupRef struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// UserRef names an Open WebUI account.
+type UserRef struct {
+	ID    string `json:"id"`
+	Email string `json:"email"`
+}
+
+// Field is one value of a group that a change sets.
+type Field struct {
+	Name string `json:"name"`
+	From any    `json:"from"`
+	To   any    `json:"to"`
+}
+
+// HoldRef is the hold that keeps a change back.
+type HoldRef struct {
+	Check  Check  `json:"check"`
+	Detail string `json:"detail"`
+	Hash   string `json:"hash"`
+}
+
+// Change is one difference between what is wanted and what Open WebUI holds.
+type Change struct {
+	Op      Op        `json:"op"`
+	Group   *GroupRef `json:"group,omitempty"`
+	User    *UserRef  `json:"user,omitempty"`
+	Fields  []Field   `json:"fields,omitempty"`
+	Absence string    `json:"absence,omitempty"`
+	Reason  string    `json:"reason,omitempty"`
+	Rule    string    `json:"rule,omitempty"`
+	Outcome Outcome   `json:"outcome"`
+	Error   string    `json:"error,omitempty"`
+	Hold    *HoldRef  `json:"hold,omitempty"`
+}
+
+// Summary counts what a run did to one target.
+type Summary struct {
+	GroupsCreated   int `json:"groups_created"`
+	GroupsUpdated   int `json:"groups_updated"`
+	GroupsDeleted   int `json:"groups_deleted"`
+	MembersAdded    int `json:"members_added"`
+	MembersRemoved  int `json:"members_removed"`
+	MembersAdopted  int `json:"members_adopted"`
+	MembersReleased int `json:"members_released"`
+	RolesChanged    int `json:"roles_changed"`
+	GrantsChanged   int `json:"grants_changed"`
+	AccountsCreated int `json:"accounts_created"`
+	Held            int `json:"held"`
+	Failed          int `json:"failed"`
+	Pending         int `json:"pending"`
+	Drift           int `json:"drift"`
+	Foreign         int `json:"foreign"`
+	Unchanged       int `json:"unchanged"`
+}
+
+// SourceReport says what a run learned from one source.
+type SourceReport struct {
+	Name        string    `json:"name"`
+	Coverage    string    `json:"coverage"`
+	Reason      string    `json:"reason"`
+	Hint        string    `json:"hint,omitempty"`
+	AsOf        time.Time `json:"as_of"`
+	Users       int       `json:"users"`
+	Groups      int       `json:"groups"`
+	Memberships int       `json:"memberships"`
+	DurationMS  int64     `json:"duration_ms"`
+}
+
+// TargetReport says what a run did to one Open WebUI.
+type TargetReport struct {
+	Name     string    `json:"name"`
+	Version  string    `json:"version"`
+	Requests int       `json:"requests"`
+	Writes   int       `json:"writes"`
+	Plan     string    `json:"plan"`
+	Summary  Summary   `json:"summary"`
+	Changes  []Change  `json:"changes"`
+	Problems []Problem `json:"problems"`
+	Error    string    `json:"error,omitempty"`
+	Hint     string    `json:"hint,omitempty"`
+}
+
+// Report is what a run prints and what history keeps.
+type Report struct {
+	Schema     int            `json:"schema"`
+	Run        string         `json:"run"`
+	Mode       Mode           `json:"mode"`
+	Trigger    Trigger        `json:"trigger"`
+	User       string         `json:"user,omitempty"`
+	Started    time.Time      `json:"started"`
+	DurationMS int64          `json:"duration_ms"`
+	Sources    []SourceReport `json:"sources"`
+	Targets    []TargetReport `json:"targets"`
+	Exit       int            `json:"exit"`
+}
+
+// Schema is the version of the report.
+const Schema = 1
+
+// Request asks for a run.
+type Request struct {
+	Trigger Trigger `json:"trigger"`
+	Mode    Mode    `json:"mode"`
+	// Source limits the pull to one source; the others are planned from what is
+	// known of them. Target limits the run to one target. Empty: all.
+	Source string `json:"source,omitempty"`
+	Target string `json:"target,omitempty"`
+	// User makes it a run of one person, by mail, user name or id in a source.
+	User string `json:"user,omitempty"`
+	// Changes asks for every change in the report, unchanged counts aside.
+	By string `json:"by,omitempty"`
+}
