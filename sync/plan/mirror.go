@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"groupsyncd/directory"
+	"groupsyncd/sync/run"
 )
 
 // Account is one account of Open WebUI.
@@ -96,6 +97,9 @@ type Mirror struct {
 	ReadAllAt time.Time
 	// At is when the last observation was made.
 	At time.Time
+	// Competing are problems with the server's own group sync, as its settings were
+	// last read.
+	Competing []run.Problem
 
 	accounts []Account
 	byID     map[string]uint32
