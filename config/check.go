@@ -1,0 +1,275 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"groupsyncd/sync/mapping"
+)
+
+// check looks for mistakes that single values do not show.
+func (d *decoder) check(c *Config) {
+	if _, err := time.LoadLocation(c.TimeZone); err != nil || c.TimeZone == "" {
+		d.reportAt(path{"time_zone"}, "there is no such time zone", "write UTC, or a name such as Europe/Berlin")
+	}
+	if c.State == "" {
+		d.reportAt(path{"state"}, "is empty", "name the folder for what must survive a restart")
+	}
+	if c.StaleAfter < 1 {
+		d.reportAt(path{"stale_after"}, "must be at least 1", "")
+	}
+	d.checkSafety(&c.Safety)
+	d.checkThere("sources", len(c.Sources), "describe at least one directory to read from")
+	d.checkThere("targets", len(c.Targets), "describe at least one Open WebUI to write to")
+	d.checkThere("rules", len(c.Rules), `say which directory groups to keep, such as: rules: [{match: "ai-*"}]`)
+	for _, s := range c.Sources {
+		d.checkSource(s, path{"sources", s.Name})
+	}
+	for _, t := range c.Targets {
+		d.checkTarget(t, path{"targets", t.Name})
+		if t.Mode == "" {
+			t.Mode = c.Mode
+		}
+	}
+	d.checkPermissionSets(c)
+	d.checkRules(c)
+}
+
+func (d *decoder) checkThere(key string, n int, hint string) {
+	if n == 0 {
+		d.reportAt(path{key}, "needs at least one entry", hint)
+	}
+}
+
+func (d *decoder) checkSafety(s *Safety) {
+	if s.Absence.Reads < 1 {
+		d.reportAt(path{"safety", "absence", "reads"}, "must be at least 1", "")
+	}
+	if s.ApprovalTTL <= 0 {
+		d.reportAt(path{"safety", "approval_ttl"}, "must be longer than nothing", "")
+	}
+}
+
+func (d *decoder) checkSource(s *Source, p path) {
+	if s.FullEvery <= 0 {
+		d.reportAt(p.child("full_every"), "must be longer than nothing", "")
+	}
+	if s.MaxAge <= 0 {
+		d.reportAt(p.child("max_age"), "must be longer than nothing", "")
+	}
+	if s.Schedule == "" {
+		d.reportAt(p.child("schedule"), "is empty", "write every 15m, @hourly, or five-field cron")
+	} else if d.opts.CheckSchedule != nil {
+		if err := d.opts.CheckSchedule(s.Schedule); err != nil {
+			d.reportAt(p.child("schedule"), withoutValue(err.Error(), s.Schedule), "write every 15m, @hourly, or five-field cron such as 0 3 * * *")
+		}
+	}
+	if s.SignIn != nil {
+		at := p.child("sign_in")
+		if s.SignIn.Provider == "" {
+			d.reportAt(at.child("provider"), "is missing", "name the OAuth provider inside Open WebUI, such as oidc")
+		}
+		if s.SignIn.Subject == "" {
+			d.reportAt(at.child("subject"), "is missing", "name the attribute that the provider gives as subject, such as id")
+		}
+	}
+	for i, domain := range s.EmailDomains {
+		if domain == "" || strings.ContainsAny(domain, "@* ") {
+			d.reportAt(p.child("email_domains").index(i), "must be the part of a mail address behind the @", "write example.org")
+		}
+	}
+	if s.Config == nil {
+		return
+	}
+	for _, problem := range s.Config.Check() {
+		d.reportAt(append(slices.Clip(p), problem.Path...), problem.Message, problem.Hint)
+	}
+}
+
+func (d *decoder) checkTarget(t *Target, p path) {
+	d.checkURL(t.URL, p.child("url"))
+	if t.APIKey.IsZero() {
+		d.reportAt(p.child("api_key"), "is missing", "make a key as an administrator in Open WebUI, keep it in a file, and write api_key: file:secrets/openwebui")
+	}
+	if len(t.Match) == 0 {
+		d.reportAt(p.child("match"), "is empty", "write sign_in, email or both")
+	}
+	for key, list := range map[string][]string{"ignore": t.Ignore, "protect": t.Protect} {
+		for i, mail := range list {
+			if !strings.Contains(mail, "@") {
+				d.reportAt(p.child(key).index(i), "must be a mail address", "accounts are named by the mail address that Open WebUI shows")
+			}
+		}
+	}
+}
+
+// checkURL says what is wrong with the address of a target, of which it repeats
+// nothing.
+func (d *decoder) checkURL(text string, p path) {
+	const example = "write the address that a browser would use, such as https://chat.example.org"
+	if text == "" {
+		d.reportAt(p, "is missing", example)
+		return
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https":
+		d.reportAt(p, "must be an address that begins with http:// or https://", example)
+	case u.Hostname() == "":
+		d.reportAt(p, "names no server", example)
+	case u.User != nil:
+		d.reportAt(p, "must not contain a user or password", "the key goes into api_key, as a reference")
+	case u.RawQuery != "" || u.Fragment != "":
+		d.reportAt(p, "must end before ? and #", example)
+	case strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/api") || strings.Contains(u.Path, "/api/"):
+		d.reportAt(p, "must be the address of Open WebUI itself, without /api", example)
+	}
+}
+
+func (d *decoder) checkPermissionSets(c *Config) {
+	names := slices.Sorted(maps.Keys(c.PermissionSets))
+	for _, name := range names {
+		at := path{"permission_sets", name, "extends"}
+		for i, base := range c.PermissionSets[name].Extends {
+			switch {
+			case c.PermissionSets[base] == nil:
+				d.undefined(at.index(i), "permission set", base, names)
+			case d.extends(c, base, name, map[string]bool{}):
+				d.reportAt(at.index(i), "the permission set extends itself", "take one of the two out")
+			}
+		}
+	}
+}
+
+// extends reports whether one set builds on another, directly or not.
+func (d *decoder) extends(c *Config, from, on string, seen map[string]bool) bool {
+	if from == on {
+		return true
+	}
+	set := c.PermissionSets[from]
+	if set == nil || seen[from] {
+		return false
+	}
+	seen[from] = true
+	for _, base := range set.Extends {
+		if d.extends(c, base, on, seen) {
+			return true
+		}
+	}
+	return false
+}
+
+// undefined reports a name that is used but not defined.
+func (d *decoder) undefined(p path, what, name string, known []string) {
+	hint := ""
+	if len(known) > 0 && nearest(name, known) == "" && !slices.ContainsFunc(known, func(k string) bool { return !harmless(k) }) {
+		hint = "defined are: " + strings.Join(known, ", ")
+	}
+	d.reportAt(p, "there is no "+what+" "+shown(name, "of that name", known)+didYouMean(name, known), hint)
+}
+
+func (d *decoder) checkRules(c *Config) {
+	var sources, targets []string
+	for _, s := range c.Sources {
+		sources = append(sources, s.Name)
+	}
+	for _, t := range c.Targets {
+		targets = append(targets, t.Name)
+	}
+	sets := slices.Sorted(maps.Keys(c.PermissionSets))
+	keys := map[string]int{}
+	for i, r := range c.Rules {
+		p := path{"rules"}.index(i)
+		d.checkNames(p.child("from"), "source", r.From, sources)
+		d.checkNames(p.child("target"), "target", r.Target, targets)
+		for j, name := range r.Permissions.Sets {
+			if c.PermissionSets[name] == nil {
+				d.undefined(d.sets[&r.Permissions][j], "permission set", name, sets)
+			}
+		}
+		if len(r.Adopt) == 0 {
+			d.reportAt(p.child("adopt"), "is empty", "write never, or by what to take over: name, id, path")
+		} else if slices.Contains(r.Adopt, "never") && len(r.Adopt) > 1 {
+			d.reportAt(p.child("adopt"), "never stands alone", "")
+		}
+		for attribute, globs := range r.Where {
+			if len(globs) == 0 {
+				d.reportAt(p.child("where").child(attribute), "names no value", "")
+			}
+		}
+		spec := c.spec(r)
+		for _, problem := range spec.Check() {
+			d.reportAt(p.child(problem.Field), problem.Message, "")
+		}
+		d.checkIdentity(c, i, &spec, keys, p)
+	}
+	d.checkShared(c)
+}
+
+// checkNames reports names that are not defined. A single one may stand without list.
+func (d *decoder) checkNames(p path, what string, names, known []string) {
+	for i, name := range names {
+		if slices.Contains(known, name) {
+			continue
+		}
+		at := p
+		if d.at.has(p.index(i)) {
+			at = p.index(i)
+		}
+		d.undefined(at, what, name, known)
+	}
+}
+
+// checkIdentity finds rules that state could not tell apart.
+func (d *decoder) checkIdentity(c *Config, i int, spec *mapping.Spec, keys map[string]int, p path) {
+	first, twice := keys[spec.Key()]
+	if !twice {
+		keys[spec.Key()] = i
+		return
+	}
+	line := d.at.find(path{"rules"}.index(first)).line
+	switch {
+	case c.Rules[i].Name != "":
+		d.reportAt(p.child("name"), fmt.Sprintf("the rule in line %d has this name too", line), "give each rule a name of its own")
+	case !d.at.broken(path{"rules"}.index(first)):
+		d.reportAt(p, fmt.Sprintf("the rule in line %d selects the same for the same groups", line), "put the two together, or give each a name")
+	}
+}
+
+// checkShared finds rules that ask for different things of one Open WebUI group. It
+// can be told here for rules with a fixed name only.
+func (d *decoder) checkShared(c *Config) {
+	for i, r := range c.Rules {
+		literal := mapping.Spec{To: r.To}
+		if !literal.Literal() {
+			continue
+		}
+		for j, o := range c.Rules[:i] {
+			if o.To != r.To || !overlap(o.Target, r.Target) {
+				continue
+			}
+			line := d.at.find(path{"rules"}.index(j)).line
+			differ := func(key string) {
+				d.reportAt(path{"rules"}.index(i).child(key), fmt.Sprintf("differs from the rule in line %d, which feeds the same Open WebUI group", line), "say the same in both rules")
+			}
+			if r.Share != "" && o.Share != "" && r.Share != o.Share {
+				differ("share")
+			}
+			if r.Description != nil && o.Description != nil && *r.Description != *o.Description {
+				differ("description")
+			}
+			if !slices.Equal(unique(r.Adopt), unique(o.Adopt)) {
+				differ("adopt")
+			}
+		}
+	}
+}
+
+// overlap reports whether two lists of targets share one; an empty list is all.
+func overlap(a, b []string) bool {
+	return len(a) == 0 || len(b) == 0 || slices.ContainsFunc(a, func(t string) bool { return slices.Contains(b, t) })
+}

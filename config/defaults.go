@@ -1,0 +1,60 @@
+package config
+
+import (
+	"time"
+
+	"groupsyncd/internal/scalar"
+	"groupsyncd/providers"
+	"groupsyncd/sync/mapping"
+	"groupsyncd/sync/plan"
+)
+
+// Every default of the common keys is in this file; those of a source's own keys come
+// with the empty configuration that its type makes.
+
+const (
+	// lagReplicated is how far replicas may be behind when a source has several.
+	lagReplicated = scalar.Duration(5 * time.Minute)
+
+	day = scalar.Duration(24 * time.Hour)
+)
+
+func defaults() *Config {
+	return &Config{
+		Mode:     "apply",
+		State:    "/var/lib/groupsyncd",
+		TimeZone: "UTC",
+		Log:      Log{Level: "info", Format: "auto"},
+		Safety: Safety{
+			MaxPeople:       plan.LimitBoth(500, 20),
+			MaxPeople24h:    plan.LimitBoth(1000, 40),
+			MaxGroupLoss:    plan.LimitPercent(50),
+			MaxNewGroups:    plan.LimitOff(),
+			MaxSourceShrink: plan.LimitPercent(30),
+			Absence:         Absence{Reads: 2, Over: scalar.Duration(15 * time.Minute)},
+			ApprovalTTL:     day,
+		},
+		StaleAfter: 3,
+	}
+}
+
+func defaultSource(name string) *Source {
+	return &Source{Name: name, Schedule: "every 15m", FullEvery: day, MaxAge: 2 * day}
+}
+
+// defaultLag is known only once the source's own keys are.
+func defaultLag(c providers.Config) scalar.Duration {
+	if c.Replicated() {
+		return lagReplicated
+	}
+	return 0
+}
+
+// defaultTarget leaves out the mode, which comes from the top of the file.
+func defaultTarget(name string) *Target {
+	return &Target{Name: name, Type: "openwebui", Match: []string{"sign_in", "email"}}
+}
+
+func defaultRule() *Rule {
+	return &Rule{To: mapping.DefaultTo, Create: CreateTrue, Adopt: []string{"name"}, Members: "owned"}
+}

@@ -1,0 +1,123 @@
+package config_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"groupsyncd/config"
+	"groupsyncd/directory"
+	"groupsyncd/internal/scalar"
+	"groupsyncd/internal/secret"
+	"groupsyncd/providers"
+)
+
+// dirConfig is a source with every kind of key that sources have.
+type dirConfig struct {
+	URL    []string    `yaml:"url" doc:"Addresses, tried in order."`
+	CAFile scalar.Path `yaml:"ca_file"`
+	Bind   *bind       `yaml:"bind"`
+	Layout string      `yaml:"layout" words:"auto rfc2307 ad"`
+	Users  block       `yaml:"users"`
+	Groups block       `yaml:"groups"`
+	Nested bool        `yaml:"nested"`
+	Page   uint16      `yaml:"page_size"`
+	Every  scalar.Duration
+	Keys   map[string]secret.Ref `yaml:"keys"`
+	// Schedule is a key that every source has already; it is never filled.
+	Schedule int `yaml:"schedule"`
+}
+
+type bind struct {
+	DN       string     `yaml:"dn"`
+	Password secret.Ref `yaml:"password"`
+}
+
+type block struct {
+	Base       []string          `yaml:"base"`
+	Filter     string            `yaml:"filter"`
+	Attributes map[string]string `yaml:"attributes"`
+}
+
+func (c *dirConfig) Check() []providers.Problem {
+	var problems []providers.Problem
+	if len(c.URL) == 0 {
+		problems = append(problems, providers.Problem{Path: []string{"url"}, Message: "is missing", Hint: "write ldaps://ldap.example.org"})
+	}
+	for _, u := range c.URL {
+		if !strings.HasPrefix(u, "ldap") {
+			problems = append(problems, providers.Problem{Path: []string{"url"}, Message: fmt.Sprintf("%q is not an LDAP address", u)})
+		}
+	}
+	if len(c.Users.Base) == 0 {
+		problems = append(problems, providers.Problem{Path: []string{"users", "base"}, Message: "is missing"})
+	}
+	return problems
+}
+
+func (c *dirConfig) Scope() string                                    { return strings.Join(c.Users.Base, ";") }
+func (c *dirConfig) Place() string                                    { return strings.Join(c.URL, ";") }
+func (c *dirConfig) Replicated() bool                                 { return len(c.URL) > 1 }
+func (c *dirConfig) Open(providers.Options) (providers.Source, error) { return fakeSource{}, nil }
+
+type fakeSource struct{}
+
+func (fakeSource) Pull(context.Context, providers.Progress) (*directory.Snapshot, error) {
+	return &directory.Snapshot{}, nil
+}
+func (fakeSource) Close() error { return nil }
+
+type listConfig struct {
+	Path scalar.Path `yaml:"path"`
+}
+
+func (c *listConfig) Check() []providers.Problem {
+	if c.Path == "" {
+		return []providers.Problem{{Path: []string{"path"}, Message: "is missing"}}
+	}
+	return nil
+}
+func (c *listConfig) Scope() string                                    { return string(c.Path) }
+func (c *listConfig) Place() string                                    { return string(c.Path) }
+func (c *listConfig) Replicated() bool                                 { return false }
+func (c *listConfig) Open(providers.Options) (providers.Source, error) { return fakeSource{}, nil }
+
+func registry() providers.Registry {
+	return providers.Registry{
+		{Name: "ldap", New: func() providers.Config { return &dirConfig{Layout: "auto", Nested: true, Page: 500} }},
+		{Name: "file", New: func() providers.Config { return &listConfig{} }},
+	}
+}
+
+func options() config.Options {
+	return config.Options{
+		File: "groupsyncd.yaml", Dir: "/etc/groupsyncd", Registry: registry(),
+		CheckSchedule: func(spec string) error {
+			if !strings.HasPrefix(spec, "every ") && !strings.HasPrefix(spec, "@") && len(strings.Fields(spec)) != 5 {
+				return fmt.Errorf("%q is not a schedule", spec)
+			}
+			return nil
+		},
+	}
+}
+
+func load(t *testing.T, text string) *config.Config {
+	t.Helper()
+	c, err := config.Load([]byte(text), options())
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return c
+}
+
+func problems(t *testing.T, text string) config.Problems {
+	t.Helper()
+	_, err := config.Load([]byte(text), options())
+	p, ok := errors.AsType[config.Problems](err)
+	if !ok {
+		t.Fatalf("no problems, but %v", err)
+	}
+	return p
+}

@@ -1,0 +1,85 @@
+package config
+
+import (
+	"strings"
+
+	"groupsyncd/permission"
+)
+
+// foreign says which key of ours does what a setting of Open WebUI does, for people
+// who bring their settings along. It knows the names of the environment variables,
+// and the LDAP ones without their prefix, as its settings page stores them.
+func foreign(key string) (hint string, ok bool) {
+	if name, found := strings.CutPrefix(strings.ToUpper(key), "USER_PERMISSIONS_"); found && name != "" {
+		return foreignPermission(key), true
+	}
+	name := strings.ToUpper(strings.ReplaceAll(key, "-", "_"))
+	table := foreignNames()
+	if ours, found := table[name]; found {
+		return "Open WebUI's " + name + " is " + ours, true
+	}
+	if ours, found := table["LDAP_"+name]; found {
+		return "Open WebUI's LDAP_" + name + " is " + ours, true
+	}
+	return "", false
+}
+
+// foreignPermission explains a USER_PERMISSIONS_… variable as an entry of a set.
+func foreignPermission(variable string) string {
+	key, ok := permission.FromEnvironment(variable)
+	if !ok {
+		return "permissions go into a set below permission_sets, spelled as in Open WebUI's own tree: permission_sets: {NAME: {chat: {file_upload: true}}}"
+	}
+	category, leaf, _ := strings.Cut(key, ".")
+	return "this permission is " + key + ": permission_sets: {NAME: {" + category + ": {" + leaf + ": true}}}"
+}
+
+func foreignNames() map[string]string {
+	const (
+		url      = `"url" of the source here, such as ldaps://ldap.example.org`
+		tls      = `part of "url" of the source here (ldaps://), or "start_tls"; certificates are always checked`
+		ca       = `"ca_file" of the source here`
+		groups   = `not needed here: groups are read from "groups" of the source`
+		built    = `not needed here: "rules" say which groups are kept. Switch it off in Open WebUI, so that the two do not fight`
+		create   = `"create" of a rule here`
+		share    = `"share" of a rule here`
+		username = `"users.username" of the source here`
+		email    = `"users.email" of the source here`
+	)
+	return map[string]string{
+		"OAUTH_BLOCKED_GROUPS":           `"except" of a rule here`,
+		"OAUTH_ALLOWED_GROUPS":           `"match" of a rule here`,
+		"OAUTH_ALLOWED_DOMAINS":          `"email_domains" of a source here`,
+		"OAUTH_MERGE_ACCOUNTS_BY_EMAIL":  `"match: [email]" of the target here`,
+		"OAUTH_SUB_CLAIM":                `"sign_in.subject" of a source here`,
+		"OAUTH_PROVIDER_NAME":            `"sign_in.provider" of a source here (the provider's key, such as oidc)`,
+		"OAUTH_GROUP_DEFAULT_SHARE":      share,
+		"DEFAULT_GROUP_SHARE_PERMISSION": share,
+		"ENABLE_OAUTH_GROUP_MANAGEMENT":  built,
+		"ENABLE_OAUTH_GROUP_CREATION":    create,
+		"ENABLE_LDAP_GROUP_MANAGEMENT":   built,
+		"ENABLE_LDAP_GROUP_CREATION":     create,
+		"ENABLE_LDAP":                    `a source with "type: ldap" here`,
+		"WEBUI_URL":                      `"url" of a target here`,
+		"OPENWEBUI_URL":                  `"url" of a target here`,
+		"LDAP_SERVER_HOST":               url,
+		"LDAP_SERVER_PORT":               url,
+		"LDAP_SERVER_LABEL":              `the name of the source below "sources" here`,
+		"LDAP_HOST":                      url,
+		"LDAP_PORT":                      url,
+		"LDAP_USE_TLS":                   tls,
+		"LDAP_VALIDATE_CERT":             tls,
+		"LDAP_CIPHERS":                   tls,
+		"LDAP_CA_CERT_FILE":              ca,
+		"LDAP_CERTIFICATE_PATH":          ca,
+		"LDAP_APP_DN":                    `"bind.dn" of the source here`,
+		"LDAP_APP_PASSWORD":              `"bind.password" of the source here, as a reference: file:PATH`,
+		"LDAP_APP_DN_PASSWORD":           `"bind.password" of the source here, as a reference: file:PATH`,
+		"LDAP_SEARCH_BASE":               `"users.base" of the source here`,
+		"LDAP_SEARCH_FILTER":             `"users.filter" of the source here`,
+		"LDAP_SEARCH_FILTERS":            `"users.filter" of the source here`,
+		"LDAP_ATTRIBUTE_FOR_MAIL":        email,
+		"LDAP_ATTRIBUTE_FOR_USERNAME":    username,
+		"LDAP_ATTRIBUTE_FOR_GROUPS":      groups,
+	}
+}
