@@ -1,0 +1,421 @@
+package httpx
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"groupsyncd/internal/fault"
+)
+
+// Request is one call of an API.
+type Request struct {
+	Method string
+	// Path is appended to the base address; Query may be nil.
+	Path  string
+	Query url.Values
+	// Op says in words what the call is for: "read groups".
+	Op string
+	// Body is sent as JSON unless nil; Into receives the JSON of the answer unless
+	// nil.
+	Body, Into any
+	// Repeat allows a second attempt although the first may have had its effect: for
+	// reads, and for writes that have the same effect once and twice.
+	Repeat bool
+	// Happened makes other writes repeatable: after an attempt with an unknown outcome
+	// it looks whether there was an effect. Do returns ErrHappened when there was.
+	Happened func(context.Context) (bool, error)
+}
+
+// Answer is what came back beside the body.
+type Answer struct {
+	Status int
+	// Date is the server's clock; zero when it was not told.
+	Date time.Time
+	// Took is how long the last attempt took.
+	Took time.Duration
+}
+
+// Do sends a request, again where that is allowed and may help, and reads the answer.
+//
+// Errors are *fault.Error: Invalid (400, 405, 413, 422 and what is no JSON), Auth (401,
+// 403), NotFound, Conflict, Throttled, Unavailable and Canceled, with a StatusError or
+// NotJSONError inside. They hold no credential and no query.
+func (s *Session) Do(ctx context.Context, q Request) (*Answer, error) {
+	payload, err := encode(q.Body)
+	if err != nil {
+		return nil, s.fail(fault.Invalid, &q, err, "")
+	}
+	var failed error // of the latest attempt
+	tries := uint(0)
+	attempt := func() (*Answer, error) {
+		if tries++; tries > 1 && q.Happened != nil {
+			if failed = s.settle(ctx, &q); failed != nil {
+				return nil, backoff.Permanent(failed)
+			}
+		}
+		var a *Answer
+		if a, failed = s.once(ctx, &q, payload); failed == nil {
+			return a, nil
+		}
+		return nil, s.again(ctx, &q, failed, tries)
+	}
+	a, err := backoff.Retry(ctx, attempt, backoff.WithBackOff(s.steps(&q)), backoff.WithMaxTries(s.c.o.Retry.Tries),
+		backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(_ error, wait time.Duration) {
+			s.c.o.Logger.Warn("request failed, trying again", "server", s.c.o.Name, "error", failed, "wait", wait)
+		}))
+	if err == nil {
+		s.earn()
+		return a, nil
+	}
+	return nil, s.ended(ctx, &q, failed)
+}
+
+// steps gives the waits between the attempts of one request.
+func (s *Session) steps(q *Request) backoff.BackOff {
+	steps := &backoff.ExponentialBackOff{
+		InitialInterval: s.c.o.Retry.First, RandomizationFactor: 1, Multiplier: 2, MaxInterval: s.c.o.Retry.Max,
+	}
+	if q.Happened != nil {
+		// The server may still be at work on the lost attempt, so no wait is near zero.
+		steps.RandomizationFactor = 0.5
+	}
+	return steps
+}
+
+// ended gives the error of a request that is not sent again.
+func (s *Session) ended(ctx context.Context, q *Request, failed error) error {
+	if t, ok := errors.AsType[*throttle](failed); ok {
+		failed = t.error
+	}
+	if ctx.Err() != nil && !errors.Is(failed, ctx.Err()) {
+		// The wait was interrupted; what made us wait is the more useful half.
+		return s.fail(ctxFault(ctx), q, fmt.Errorf("%w while waiting to try again: %w", ctx.Err(), cause(failed)), fault.HintOf(failed))
+	}
+	if q.Happened != nil && fault.KindOf(failed).Retryable() && ctx.Err() == nil {
+		if err := s.settle(ctx, q); errors.Is(err, ErrHappened) {
+			return err
+		}
+	}
+	return failed
+}
+
+// settle finds out whether a lost attempt had its effect.
+func (s *Session) settle(ctx context.Context, q *Request) error {
+	happened, err := q.Happened(ctx)
+	switch {
+	case err != nil:
+		return s.fail(fault.KindOf(err), q, fmt.Errorf("the answer was lost, and whether it had an effect could not be seen: %w", err), fault.HintOf(err))
+	case happened:
+		return ErrHappened
+	}
+	return nil
+}
+
+// again wraps an error for the retry loop: permanent, or to be tried after a wait.
+func (s *Session) again(ctx context.Context, q *Request, err error, tries uint) error {
+	if !fault.KindOf(err).Retryable() || !q.Repeat && q.Happened == nil || ctx.Err() != nil || tries >= s.c.o.Retry.Tries {
+		return backoff.Permanent(err)
+	}
+	wait, told := retryAfter(err)
+	if told {
+		deadline, bounded := ctx.Deadline()
+		if wait > s.c.o.Retry.MaxWait || bounded && time.Until(deadline) < wait {
+			return backoff.Permanent(err)
+		}
+	}
+	if !s.spend() {
+		return backoff.Permanent(err)
+	}
+	if told {
+		return &backoff.RetryAfterError{Duration: wait}
+	}
+	return err
+}
+
+// throttle carries how long a server wants us to wait.
+type throttle struct {
+	error
+	after time.Duration
+}
+
+func (t *throttle) Unwrap() error { return t.error }
+
+func retryAfter(err error) (time.Duration, bool) {
+	if t, ok := errors.AsType[*throttle](err); ok {
+		return t.after, true
+	}
+	return 0, false
+}
+
+// cause gives what lies under the fault, whose operation and place are already told.
+func cause(err error) error {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return f.Err
+	}
+	return err
+}
+
+func encode(body any) ([]byte, error) {
+	if body == nil {
+		return nil, nil
+	}
+	b, err := json.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("encode the request: %w", err)
+	}
+	return b, nil
+}
+
+// fail makes the error of a request.
+func (s *Session) fail(kind fault.Kind, q *Request, err error, hint string) *fault.Error {
+	return fault.New(kind, q.Op, s.c.o.Name+" ("+q.Method+" "+q.Path+")", err, hint)
+}
+
+// once makes one attempt.
+func (s *Session) once(ctx context.Context, q *Request, payload []byte) (*Answer, error) {
+	attempt, cancel := context.WithTimeout(ctx, s.c.o.Timeout)
+	defer cancel()
+	req, secret, err := s.build(attempt, q, payload)
+	if err != nil {
+		return nil, err
+	}
+	s.count(q.Method)
+	began := time.Now()
+	resp, err := s.c.http.Do(req)
+	if err != nil {
+		return nil, s.transportFault(ctx, q, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, s.c.o.MaxBody+1))
+	s.c.o.Logger.Debug("request", "server", s.c.o.Name, "method", q.Method, "path", q.Path, "status", resp.StatusCode,
+		"bytes", len(body), "duration", time.Since(began))
+	if err != nil {
+		return nil, s.transportFault(ctx, q, fmt.Errorf("the answer was cut: %w", err))
+	}
+	if int64(len(body)) > s.c.o.MaxBody {
+		return nil, s.fail(fault.Invalid, q, fmt.Errorf("the answer is larger than %d bytes", s.c.o.MaxBody), "")
+	}
+	a := &Answer{Status: resp.StatusCode, Took: time.Since(began)}
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		a.Date = date
+		s.answered(date)
+	}
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return nil, s.statusFault(q, resp, body, secret)
+	}
+	return a, s.decode(q, resp.Header.Get("Content-Type"), body)
+}
+
+// build makes the request with the credential as it is now.
+func (s *Session) build(ctx context.Context, q *Request, payload []byte) (*http.Request, string, error) {
+	u := *s.c.o.Base
+	u.Path += q.Path
+	u.RawQuery = q.Query.Encode()
+	var body io.Reader
+	if payload != nil {
+		body = bytes.NewReader(payload)
+	}
+	req, err := http.NewRequestWithContext(ctx, q.Method, u.String(), body)
+	if err != nil {
+		return nil, "", s.fail(fault.Invalid, q, errors.New("the request cannot be built"), "check the url")
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "groupsyncd")
+	if payload != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if s.c.o.Bearer == nil {
+		return req, "", nil
+	}
+	key, err := s.c.o.Bearer()
+	if err != nil {
+		return nil, "", s.fail(fault.Auth, q, err, "check where the configuration says that the key is kept")
+	}
+	clear := key.Reveal()
+	if strings.ContainsFunc(clear, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return nil, "", s.fail(fault.Auth, q, errors.New("the key contains a space, a line break or another character that no key has"),
+			"put the key alone on the only line of its file")
+	}
+	req.Header.Set("Authorization", "Bearer "+clear)
+	return req, clear, nil
+}
+
+// decode reads the body of a success.
+func (s *Session) decode(q *Request, contentType string, body []byte) error {
+	if q.Into == nil {
+		return nil
+	}
+	if !isJSON(contentType) {
+		media, _, err := mime.ParseMediaType(contentType)
+		if err != nil {
+			media = ""
+		}
+		return s.fail(fault.Invalid, q, &NotJSONError{ContentType: shorten(media, 60)}, "")
+	}
+	err := json.Unmarshal(body, q.Into)
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return s.fail(fault.Unavailable, q, errors.New("the answer was cut or damaged: it is not complete JSON"), "")
+	}
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return s.fail(fault.Invalid, q, fmt.Errorf("the answer has an unknown form: %s is a %s", e.Field, e.Value), "")
+	}
+	return s.fail(fault.Invalid, q, errors.New("the answer has an unknown form"), "")
+}
+
+func isJSON(contentType string) bool {
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (media == "application/json" || strings.HasSuffix(media, "+json"))
+}
+
+// statusFault makes the error of an answer that is not a success.
+func (s *Session) statusFault(q *Request, resp *http.Response, body []byte, secret string) error {
+	e := &StatusError{Status: resp.StatusCode, JSON: isJSON(resp.Header.Get("Content-Type"))}
+	if e.JSON {
+		e.Detail = detail(body, secret)
+	}
+	if u, err := url.Parse(resp.Header.Get("Location")); err == nil && u.Host != "" {
+		e.Location = u.Scheme + "://" + u.Host + u.Path
+	}
+	f := s.fail(kindOf(resp.StatusCode, e.JSON), q, e, "")
+	if f.Kind.Retryable() {
+		if wait, ok := parseRetryAfter(resp.Header.Get("Retry-After"), s.c.o.Now()); ok {
+			return &throttle{error: f, after: wait}
+		}
+	}
+	return f
+}
+
+// kindOf says what a status means. A 404 that is no JSON comes from something in
+// front of the API and says nothing about the thing asked for.
+func kindOf(status int, isJSON bool) fault.Kind {
+	switch {
+	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusProxyAuthRequired:
+		return fault.Auth
+	case status == http.StatusNotFound && isJSON, status == http.StatusGone && isJSON:
+		return fault.NotFound
+	case status == http.StatusConflict:
+		return fault.Conflict
+	case status == http.StatusTooManyRequests:
+		return fault.Throttled
+	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status >= 500 && status != http.StatusNotImplemented:
+		return fault.Unavailable
+	}
+	return fault.Invalid
+}
+
+// parseRetryAfter reads seconds or a date (RFC 9110, section 10.2.3).
+func parseRetryAfter(value string, now time.Time) (time.Duration, bool) {
+	if value == "" {
+		return 0, false
+	}
+	if n, err := strconv.Atoi(value); err == nil && n >= 0 && n < 1<<31 {
+		return time.Duration(n) * time.Second, true
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(0, at.Sub(now)), true
+	}
+	return 0, false
+}
+
+// detail takes the server's own words out of an error body: a text under "detail",
+// "message" or "error", or the list of a validation.
+func detail(body []byte, secret string) string {
+	var e struct {
+		Detail  json.RawMessage `json:"detail"`
+		Message string          `json:"message"`
+	}
+	if json.Unmarshal(body[:min(len(body), 64<<10)], &e) != nil {
+		return ""
+	}
+	var text string
+	var items []struct {
+		Loc []any  `json:"loc"`
+		Msg string `json:"msg"`
+	}
+	switch {
+	case json.Unmarshal(e.Detail, &text) == nil:
+	case json.Unmarshal(e.Detail, &items) == nil:
+		var parts []string
+		for _, it := range items {
+			var at []string
+			for _, l := range it.Loc {
+				at = append(at, fmt.Sprint(l))
+			}
+			parts = append(parts, strings.Join(at, ".")+": "+it.Msg)
+		}
+		text = strings.Join(parts, "; ")
+	default:
+		text = e.Message
+	}
+	if secret != "" {
+		text = strings.ReplaceAll(text, secret, "[secret]")
+	}
+	return shorten(text, 200)
+}
+
+// shorten makes a foreign text fit for one line of a log.
+func shorten(text string, limit int) string {
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
+	if r := []rune(text); len(r) > limit {
+		return string(r[:limit]) + "…"
+	}
+	return text
+}
+
+// transportFault makes the error of a request without a whole answer.
+func (s *Session) transportFault(ctx context.Context, q *Request, err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err // the outer one repeats the address with its query
+	}
+	switch {
+	case ctx.Err() != nil:
+		return s.fail(ctxFault(ctx), q, ctx.Err(), "")
+	case errors.Is(err, context.DeadlineExceeded):
+		return s.fail(fault.Unavailable, q, fmt.Errorf("no answer within %s", s.c.o.Timeout), "")
+	}
+	kind, hint := fault.Unavailable, ""
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
+		hint = "check the host name in the url"
+	} else if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		hint = "is the server running, and is the url right? address: " + s.c.o.Base.Scheme + "://" + s.c.o.Base.Host
+	}
+	if h, ok := tlsHint(err); ok {
+		kind, hint = fault.Invalid, h
+	}
+	return s.fail(kind, q, err, hint)
+}
+
+// tlsHint explains failures of TLS that no repetition heals.
+func tlsHint(err error) (string, bool) {
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return "give the certificate of the authority that signed the server's certificate as ca_file", true
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return "use the host name that the certificate is for in the url", true
+	}
+	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok && e.Reason == x509.Expired {
+		return "the server's certificate has expired, or a clock is wrong", true
+	}
+	if strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
+		return "the server speaks plain HTTP on that port: write http:// or use its TLS port", true
+	}
+	return "", false
+}

@@ -1,0 +1,275 @@
+// Package httpx is the plumbing under every client of a JSON API: bounded bodies,
+// errors with kinds, redirects that never carry the credential elsewhere, and one
+// layer of retries with a budget.
+//
+// It knows no API. What an answer means beyond its status, and what a person can do
+// about it, the client above says.
+package httpx
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"groupsyncd/internal/fault"
+	"groupsyncd/internal/secret"
+)
+
+// Options are what a Client is made of.
+type Options struct {
+	// Name says whose server it is, in errors and logs: "target chat".
+	Name string
+	// Base is the address that the paths of requests are appended to.
+	Base *url.URL
+	// Bearer gives the credential, asked for at each attempt so that a rotated one is
+	// used at once; nil: none is sent.
+	Bearer func() (secret.Value, error)
+	// Transport carries the requests; nil: NewTransport(nil).
+	Transport http.RoundTripper
+	Logger    *slog.Logger
+	// Timeout bounds one attempt; zero: one minute.
+	Timeout time.Duration
+	// MaxBody bounds one answer in bytes; zero: 256 MiB.
+	MaxBody int64
+	Retry   Retry
+	// Now is the clock against which a Retry-After date is read; nil: the real one.
+	Now func() time.Time
+}
+
+// Retry says how often and how patiently a failed request is sent again. Waits are
+// random between nothing and twice a step that doubles from First up to Max.
+type Retry struct {
+	// Tries is how often one request is sent at most; zero: 5.
+	Tries uint
+	// First and Max bound the step; zero: 250ms and 10s.
+	First, Max time.Duration
+	// MaxWait is the longest Retry-After that is obeyed; a longer one ends the
+	// request with what the server said; zero: 2m.
+	MaxWait time.Duration
+	// Budget is how many retries a session may make before successes earn more, ten
+	// of them one; zero: 30. It keeps a failing server from being asked five times
+	// as often as a sound one.
+	Budget float64
+}
+
+// Client makes sessions over one set of connections.
+type Client struct {
+	o    Options
+	http *http.Client
+}
+
+// New makes a client; it opens no connection.
+func New(o Options) *Client {
+	setDefault(&o.Timeout, time.Minute)
+	setDefault(&o.MaxBody, 256<<20)
+	setDefault(&o.Retry.Tries, 5)
+	setDefault(&o.Retry.First, 250*time.Millisecond)
+	setDefault(&o.Retry.Max, 10*time.Second)
+	setDefault(&o.Retry.MaxWait, 2*time.Minute)
+	setDefault(&o.Retry.Budget, 30)
+	if o.Transport == nil {
+		o.Transport = NewTransport(nil)
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Client{o: o, http: &http.Client{Transport: o.Transport, CheckRedirect: sameServer}}
+}
+
+func setDefault[T comparable](v *T, to T) {
+	var zero T
+	if *v == zero {
+		*v = to
+	}
+}
+
+// Close drops idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Session starts a count of requests and a budget of retries of its own.
+func (c *Client) Session() *Session {
+	return &Session{c: c, budget: c.o.Retry.Budget}
+}
+
+// Session is a series of requests, safe for use by several goroutines.
+type Session struct {
+	c *Client
+
+	mu               sync.Mutex
+	requests, writes int
+	budget           float64
+	last             time.Time
+}
+
+// Spent gives how many requests were sent, and how many of them may have written.
+func (s *Session) Spent() (requests, writes int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.requests, s.writes
+}
+
+// LastDate gives the latest Date among the answers so far: a time, by the server's
+// clock, before any request that is sent from now on. Zero: none had one.
+func (s *Session) LastDate() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
+}
+
+func (s *Session) count(method string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests++
+	if method != http.MethodGet && method != http.MethodHead {
+		s.writes++
+	}
+}
+
+func (s *Session) answered(date time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if date.After(s.last) {
+		s.last = date
+	}
+}
+
+// spend takes one retry from the budget, if there is one.
+func (s *Session) spend() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.budget < 1 {
+		return false
+	}
+	s.budget--
+	return true
+}
+
+func (s *Session) earn() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.budget = min(s.budget+0.1, s.c.o.Retry.Budget)
+}
+
+// LoadRoots reads a file of certificates that are trusted beside the system's.
+func LoadRoots(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "read ca_file", "", err, "check the path and that the file can be read")
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fault.New(fault.Invalid, "read ca_file", file, errors.New("there is no certificate in it"),
+			"the file needs one or more blocks of -----BEGIN CERTIFICATE-----")
+	}
+	return pool, nil
+}
+
+// NewTransport gives a transport with TLS 1.2 or later and the proxy that the
+// environment names. With nil roots the system's are trusted.
+func NewTransport(roots *x509.CertPool) *http.Transport {
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         dialer.DialContext,
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
+		TLSHandshakeTimeout: 10 * time.Second,
+		ForceAttemptHTTP2:   true,
+		MaxIdleConns:        16,
+		MaxIdleConnsPerHost: 8,
+		IdleConnTimeout:     90 * time.Second,
+	}
+}
+
+// sameServer follows a redirect only of a reading request, and only on the same
+// scheme and host: the credential goes nowhere else.
+func sameServer(req *http.Request, via []*http.Request) error {
+	from := via[0]
+	if len(via) > 3 || from.Method != http.MethodGet ||
+		req.URL.Scheme != from.URL.Scheme || !strings.EqualFold(req.URL.Host, from.URL.Host) {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}
+
+// ParseBase checks an address from a configuration and gives it without a trailing
+// slash.
+func ParseBase(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		// The parser's own error repeats the text, which may hold a password.
+		return nil, errors.New("is not a URL: write https://host or http://host:port")
+	}
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return nil, errors.New("must begin with http:// or https:// and name a host")
+	case u.User != nil:
+		return nil, errors.New("must not contain a user name or password")
+	case u.RawQuery != "" || u.Fragment != "":
+		return nil, errors.New("must not contain ? or #")
+	}
+	u.Path = strings.TrimRight(u.Path, "/")
+	return u, nil
+}
+
+// StatusError is an answer that is not a success.
+type StatusError struct {
+	Status int
+	// JSON says that the answer was JSON, as one of the API itself is; a proxy in
+	// front answers otherwise.
+	JSON bool
+	// Detail is what the server said, shortened.
+	Detail string
+	// Location is where a redirect points, without its query.
+	Location string
+}
+
+// Error gives the status and what the server said.
+func (e *StatusError) Error() string {
+	s := fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status))
+	if e.Location != "" {
+		s += " to " + e.Location
+	}
+	if e.Detail != "" {
+		s += ": " + e.Detail
+	}
+	return s
+}
+
+// NotJSONError is a success whose body is no JSON.
+type NotJSONError struct{ ContentType string }
+
+// Error names what came instead.
+func (e *NotJSONError) Error() string {
+	if e.ContentType == "" {
+		return "the answer is not JSON"
+	}
+	return "the answer is " + e.ContentType + ", not JSON"
+}
+
+// ErrHappened is returned by Do when Request.Happened finds that an attempt with a
+// lost answer had its effect.
+var ErrHappened = errors.New("the request had its effect although the answer was lost")
+
+// ctxFault gives the kind that the end of a context has.
+func ctxFault(ctx context.Context) fault.Kind {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fault.Unavailable
+	}
+	return fault.Canceled
+}

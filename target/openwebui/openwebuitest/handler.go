@@ -1,0 +1,184 @@
+package openwebuitest
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// The texts of the server's refusals; clients must not read them.
+const (
+	notFound      = "We could not find what you're looking for :/"
+	groupNotFound = "Group not found."
+	badToken      = "Your session has expired or the token is invalid. Please sign in again."
+	noPermission  = "You do not have permission to access this resource. Please contact your administrator for assistance."
+	keysOff       = "Use of API key is not enabled in the environment."
+	restricted    = "The requested action has been restricted as a security measure."
+)
+
+// call is one request on its way through the server.
+type call struct {
+	r    *http.Request
+	body []byte
+	lose func(string) bool
+	// by is the account behind the key.
+	by *account
+}
+
+// handle routes a request. What no route takes, the web application takes: GET
+// answers its page, anything else is not allowed.
+func (s *Server) handle(c *call) *answer {
+	p := c.r.URL.Path
+	switch {
+	case p == "/api/version":
+		return s.get(c, s.getVersion)
+	case p == "/health":
+		return s.get(c, func(*call) *answer { return send(map[string]bool{"status": true}) })
+	case p == "/api/v1/auths/":
+		return s.get(c, s.authorized(s.ownAccount))
+	case p == "/api/v1/auths/add":
+		return s.post(c, s.administrator(s.addAccount))
+	case strings.HasPrefix(p, "/api/v1/auths/admin/config"):
+		return s.get(c, s.administrator(s.getSettings))
+	case p == "/api/v1/groups/":
+		return s.get(c, s.authorized(s.listGroups))
+	case p == "/api/v1/groups/create":
+		return s.post(c, s.administrator(s.createGroup))
+	case strings.HasPrefix(p, "/api/v1/groups/id/"):
+		return s.handleGroup(c)
+	case p == "/api/v1/users/":
+		return s.get(c, s.administrator(s.pageOfUsers))
+	case p == "/api/v1/users/all":
+		return s.get(c, s.administrator(s.allUsers))
+	case p == "/api/v1/users/default/permissions":
+		return s.get(c, s.administrator(func(*call) *answer { return raw(s.settings.permissions) }))
+	case p == "/api/v1/users/user/status" && s.shape.ownAccount:
+		return s.get(c, s.authorized(func(c *call) *answer { return send(s.userJSON(c.by)) }))
+	case strings.HasPrefix(p, "/api/v1/users/") && !strings.Contains(p[len("/api/v1/users/"):], "/"):
+		return s.handleUser(c)
+	}
+	return fallback(c)
+}
+
+func fallback(c *call) *answer {
+	if c.r.Method == http.MethodGet {
+		return page(http.StatusOK)
+	}
+	return refuse(http.StatusMethodNotAllowed, "Method Not Allowed")
+}
+
+func (s *Server) get(c *call, f func(*call) *answer) *answer {
+	if c.r.Method != http.MethodGet {
+		return refuse(http.StatusMethodNotAllowed, "Method Not Allowed")
+	}
+	return f(c)
+}
+
+// post leaves GET on a writing path to the web application.
+func (s *Server) post(c *call, f func(*call) *answer) *answer {
+	if c.r.Method != http.MethodPost {
+		return fallback(c)
+	}
+	return f(c)
+}
+
+// authorized finds the account behind the key, as the server does it: a key that
+// nobody has is 401, keys switched off or restricted to other paths are 403.
+func (s *Server) authorized(f func(*call) *answer) func(*call) *answer {
+	return func(c *call) *answer {
+		token, ok := strings.CutPrefix(c.r.Header.Get("Authorization"), "Bearer ")
+		if !ok && s.shape.xAPIKey {
+			token = c.r.Header.Get("X-Api-Key")
+			ok = token != ""
+		}
+		if !ok {
+			return refuse(http.StatusUnauthorized, "Not authenticated")
+		}
+		if !strings.HasPrefix(token, "sk-") {
+			return refuse(http.StatusUnauthorized, "401 Unauthorized")
+		}
+		c.by = s.db.accounts[s.db.keys[token]]
+		if c.by == nil {
+			return refuse(http.StatusUnauthorized, badToken)
+		}
+		if !s.settings.keys || c.by.role != "admin" && !s.settings.keysForUsers {
+			return refuse(http.StatusForbidden, keysOff)
+		}
+		if len(s.settings.endpoints) > 0 && !slices.ContainsFunc(s.settings.endpoints, func(e string) bool {
+			return c.r.URL.Path == e || strings.HasPrefix(c.r.URL.Path, e+"/")
+		}) {
+			return refuse(http.StatusForbidden, noPermission)
+		}
+		if c.by.role == "pending" {
+			return refuse(http.StatusUnauthorized, noPermission)
+		}
+		c.by.active = s.seconds()
+		return f(c)
+	}
+}
+
+// administrator refuses everybody else, with 401 as the server does.
+func (s *Server) administrator(f func(*call) *answer) func(*call) *answer {
+	return s.authorized(func(c *call) *answer {
+		if c.by.role != "admin" {
+			return refuse(http.StatusUnauthorized, noPermission)
+		}
+		return f(c)
+	})
+}
+
+func (s *Server) getVersion(*call) *answer {
+	out := map[string]string{"version": s.version}
+	if s.shape.deployment {
+		out["deployment_id"] = s.deployment
+	}
+	return send(out)
+}
+
+func (s *Server) ownAccount(c *call) *answer {
+	if !s.shape.keyOnAuths {
+		return refuse(http.StatusForbidden, "A human session is required.")
+	}
+	return send(map[string]string{"id": c.by.id, "email": c.by.email, "name": c.by.name, "role": c.by.role})
+}
+
+// send answers 200 with a value as JSON.
+func send(v any) *answer {
+	b, err := json.Marshal(v)
+	if err != nil { // the values are this package's own types
+		panic(err)
+	}
+	return raw(b)
+}
+
+func raw(b []byte) *answer {
+	return &answer{status: http.StatusOK, header: http.Header{"Content-Type": {"application/json"}}, body: b}
+}
+
+// refuse answers an error in the server's form.
+func refuse(status int, detail string) *answer {
+	a := send(map[string]string{"detail": detail})
+	a.status = status
+	return a
+}
+
+// invalid answers 422 for a field of the body.
+func invalid(kind, field, message string) *answer {
+	type item struct {
+		Type string   `json:"type"`
+		Loc  []string `json:"loc"`
+		Msg  string   `json:"msg"`
+	}
+	a := send(map[string][]item{"detail": {{Type: kind, Loc: []string{"body", field}, Msg: message}}})
+	a.status = http.StatusUnprocessableEntity
+	return a
+}
+
+// page answers with the shell of the web application.
+func page(status int) *answer {
+	return &answer{
+		status: status, header: http.Header{"Content-Type": {"text/html; charset=utf-8"}},
+		body: []byte("<!doctype html><html lang=\"en\"><head><title>Open WebUI</title></head><body></body></html>"),
+	}
+}

@@ -1,0 +1,91 @@
+package openwebuitest
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// shape is how a version of Open WebUI behaves where versions differ. Each entry was
+// observed on a running server of that version.
+type shape struct {
+	// userIDs: members stand in the group itself, without a count.
+	userIDs bool
+	// noExport: there is no export call; the web page answers.
+	noExport bool
+	// emptyExportFails: the export of a group without members is a server error.
+	emptyExportFails bool
+	// hierarchy: groups have a parent.
+	hierarchy bool
+	// ignoresData: an update leaves data alone. mergesData: an update merges it in two
+	// levels. Neither: an update replaces it.
+	ignoresData, mergesData bool
+	// sharesByDefault: a created group gets data.config.share.
+	sharesByDefault bool
+	// goneRead and goneWrite are the answers for a group that does not exist, and
+	// goneDelete says whether deleting one is an error.
+	goneRead, goneWrite int
+	goneDelete          bool
+	// emptyRemoveBumps: removing nobody sets updated_at.
+	emptyRemoveBumps bool
+	// oldestFirst: accounts come oldest first unless an order is asked for.
+	oldestFirst bool
+	// oauthSub: the sign-in subject is one string instead of an object.
+	oauthSub bool
+	scim     bool
+	groupIDs bool
+	// ownAccount: a key can read its own account by /users/user/status;
+	// keyOnAuths: by /auths/.
+	ownAccount, keyOnAuths bool
+	// xAPIKey: the key may come in a header of its own.
+	xAPIKey bool
+	// info: the info call exists.
+	info       bool
+	deployment bool
+	// primaryAdmin is the answer to deleting the oldest administrator.
+	primaryAdmin int
+}
+
+func shapeOf(version string) shape {
+	v := numbers(version)
+	since := func(text string) bool { return !less(v, numbers(text)) }
+	s := shape{
+		userIDs: !since("0.6.37"), noExport: !since("0.6.41"), emptyExportFails: !since("0.8.0"),
+		hierarchy: since("0.12.0"), ignoresData: !since("0.6.37"), mergesData: since("0.12.0"),
+		sharesByDefault: since("0.8.12"), goneRead: http.StatusUnauthorized, goneWrite: http.StatusBadRequest,
+		goneDelete: since("0.12.0"), emptyRemoveBumps: !since("0.6.37") || since("0.12.0"),
+		oldestFirst: since("0.7.2") && !since("0.11.0"), oauthSub: !since("0.6.41"), scim: since("0.8.12"),
+		groupIDs: since("0.6.37"), ownAccount: since("0.12.0"), keyOnAuths: !since("0.12.0"),
+		xAPIKey: since("0.9.0"), info: since("0.8.0"), deployment: since("0.6.37"),
+		primaryAdmin: http.StatusInternalServerError,
+	}
+	if since("0.12.0") {
+		s.goneRead, s.goneWrite = http.StatusNotFound, http.StatusNotFound
+	}
+	if since("0.9.6") {
+		s.primaryAdmin = http.StatusForbidden
+	}
+	return s
+}
+
+// numbers reads the leading numbers of a version; anything that is none ends it.
+func numbers(version string) [3]int {
+	var v [3]int
+	for i, part := range strings.SplitN(strings.TrimPrefix(version, "v"), ".", 3) {
+		n, err := strconv.Atoi(part)
+		if err != nil {
+			return v
+		}
+		v[i] = n
+	}
+	return v
+}
+
+func less(a, b [3]int) bool {
+	for i := range a {
+		if a[i] != b[i] {
+			return a[i] < b[i]
+		}
+	}
+	return false
+}

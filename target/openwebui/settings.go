@@ -1,0 +1,120 @@
+package openwebui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"groupsyncd/internal/fault"
+	"groupsyncd/internal/httpx"
+	"groupsyncd/sync/run"
+)
+
+// The pages of the server's settings that tell whether its own group sync is on. They
+// hold secrets; only the fields named here are decoded.
+const (
+	oauthPath  = "/api/v1/auths/admin/config/oauth"
+	ldapPath   = "/api/v1/auths/admin/config/ldap"
+	serverPath = "/api/v1/auths/admin/config/ldap/server"
+)
+
+type oauthWire struct {
+	Groups  *bool  `json:"ENABLE_OAUTH_GROUP_MANAGEMENT"`
+	Create  bool   `json:"ENABLE_OAUTH_GROUP_CREATION"`
+	Blocked string `json:"OAUTH_BLOCKED_GROUPS"`
+}
+
+type ldapWire struct {
+	Enabled *bool `json:"ENABLE_LDAP"`
+}
+
+type ldapServerWire struct {
+	Groups *bool `json:"enable_group_management"`
+}
+
+// BuiltInSync reports what in the server's own settings would fight us: at each
+// sign-in its own group sync takes people out of every group that the sign-in does
+// not name. Settings that cannot be read are reported too. The trusted groups header
+// is set in the environment only and cannot be seen.
+func (s *Session) BuiltInSync(ctx context.Context) ([]run.Problem, error) {
+	problems := []run.Problem{}
+	add := func(message, hint string) {
+		problems = append(problems, run.Problem{Kind: run.KindCompeting, Message: message, Hint: hint})
+	}
+	var o oauthWire
+	known, err := s.setting(ctx, oauthPath, &o)
+	switch {
+	case err != nil:
+		return nil, err
+	case !known || o.Groups == nil:
+		add("whether Open WebUI's own OAuth group sync is on could not be read", s.unreadHint(oauthPath, "ENABLE_OAUTH_GROUP_MANAGEMENT"))
+	case *o.Groups:
+		message := "Open WebUI's own OAuth group sync is on: at each sign-in it takes people out of every group that their claim does not name"
+		if o.Create {
+			message += ", and makes groups of its own"
+		}
+		add(message, "set ENABLE_OAUTH_GROUP_MANAGEMENT=false, or name the groups of groupsyncd in OAUTH_BLOCKED_GROUPS")
+	}
+	ldap, known, err := s.ldapGroups(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case !known:
+		add("whether Open WebUI's own LDAP group sync is on could not be read", s.unreadHint(ldapPath, "ENABLE_LDAP_GROUP_MANAGEMENT"))
+	case ldap:
+		add("Open WebUI's own LDAP group sync is on: at each LDAP sign-in it takes people out of every group that memberOf does not name",
+			"set ENABLE_LDAP_GROUP_MANAGEMENT=false; LDAP has no list of groups to leave alone")
+	}
+	return problems, nil
+}
+
+// ldapGroups reports whether sign-in by LDAP is on and manages groups.
+func (s *Session) ldapGroups(ctx context.Context) (on, known bool, err error) {
+	var l ldapWire
+	if known, err = s.setting(ctx, ldapPath, &l); err != nil || !known || l.Enabled == nil {
+		return false, false, err
+	}
+	if !*l.Enabled {
+		return false, true, nil
+	}
+	var w ldapServerWire
+	if known, err = s.setting(ctx, serverPath, &w); err != nil || !known || w.Groups == nil {
+		return false, false, err
+	}
+	return *w.Groups, true, nil
+}
+
+// setting reads a page of settings. It is unknown, without an error, when this
+// version does not have it or the key may not read it.
+func (s *Session) setting(ctx context.Context, path string, v any) (known bool, err error) {
+	_, err = s.get(ctx, "read settings", path, v)
+	if err == nil {
+		return true, nil
+	}
+	status, ok := statusOf(err)
+	if _, page := errors.AsType[*httpx.NotJSONError](err); page {
+		return false, nil
+	}
+	if ok && (status == http.StatusForbidden || status == http.StatusUnauthorized || status == http.StatusNotFound || status == http.StatusMethodNotAllowed) {
+		return false, nil
+	}
+	return false, err
+}
+
+func (s *Session) unreadHint(path, variable string) string {
+	return fmt.Sprintf("make sure that %s is false; to have it checked, let API_KEYS_ALLOWED_ENDPOINTS contain /api/v1/auths/admin/config (asked: %s)", variable, path)
+}
+
+// statusOf gives the status behind an error of a request.
+func statusOf(err error) (int, bool) {
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok {
+		return 0, false
+	}
+	e, ok := errors.AsType[*httpx.StatusError](f.Err)
+	if !ok {
+		return 0, false
+	}
+	return e.Status, true
+}
