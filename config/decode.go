@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -139,7 +140,7 @@ func (d *decoder) special(n *yaml.Node, into any, p path) bool {
 		d.secret(n, x, p)
 	case nodeUnmarshaler:
 		if err := x.UnmarshalYAML(n); err != nil {
-			d.report(n, p, d.foreignError(err), "")
+			d.foreignError(n, reflect.TypeOf(into).Elem(), p, err)
 		}
 	case encoding.TextUnmarshaler:
 		if n.Kind != yaml.ScalarNode {
@@ -153,13 +154,19 @@ func (d *decoder) special(n *yaml.Node, into any, p path) bool {
 	return true
 }
 
-// foreignError words an error of a type that reads itself. The yaml library's own
+// foreignError reports an error of a type that reads itself. The yaml library's own
 // errors repeat the value, so nothing of them is used.
-func (d *decoder) foreignError(err error) string {
-	if text := err.Error(); !strings.Contains(text, "yaml: ") && !strings.Contains(text, "go-yaml") {
-		return text
+func (d *decoder) foreignError(n *yaml.Node, t reflect.Type, p path, err error) {
+	_, one := errors.AsType[*yaml.LoadError](err)
+	_, several := errors.AsType[*yaml.LoadErrors](err)
+	switch {
+	case !one && !several:
+		d.report(n, p, withoutValue(err.Error(), n.Value), "")
+	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.String && n.Kind != yaml.SequenceNode:
+		d.wrongType(n, p, "text or a list")
+	default:
+		d.report(n, p, "has the wrong form", "")
 	}
-	return "has the wrong form"
 }
 
 // secret reads a reference and repeats nothing of what it finds instead.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.yaml.in/yaml/v4"
+
 	"groupsyncd/config"
 	"groupsyncd/directory"
 	"groupsyncd/internal/scalar"
@@ -36,10 +38,31 @@ type bind struct {
 }
 
 type block struct {
-	Base       []string          `yaml:"base"`
+	Base       bases             `yaml:"base"`
 	Filter     string            `yaml:"filter"`
 	Attributes map[string]string `yaml:"attributes"`
 }
+
+// bases read and write themselves.
+type bases []string
+
+func (b *bases) UnmarshalYAML(node *yaml.Node) error {
+	if node.Kind == yaml.ScalarNode {
+		if node.Value == "nowhere" {
+			return fmt.Errorf("%q is not a base", node.Value)
+		}
+		*b = bases{node.Value}
+		return nil
+	}
+	var many []string
+	if err := node.Decode(&many); err != nil {
+		return err
+	}
+	*b = many
+	return nil
+}
+
+func (b bases) MarshalYAML() (any, error) { return []string(b), nil }
 
 func (c *dirConfig) Check() []providers.Problem {
 	var problems []providers.Problem

@@ -181,6 +181,9 @@ func (b *schemaBuilder) special(v reflect.Value) (schema, bool) {
 	case *scalar.Path:
 		return schema{"type": "string"}, true
 	case nodeUnmarshaler:
+		if v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.String {
+			return b.texts(), true
+		}
 		return schema{}, true // a form of the source's own, which only it can check
 	case encoding.TextUnmarshaler:
 		return schema{"type": []string{"string", "number"}}, true
