@@ -75,10 +75,10 @@ stop_peer() {
 		return 0
 	fi
 	kill -TERM "$pid" 2>/dev/null || true
-	if ! gone "$pid" "$word" "$bound"; then
+	if ! gone "$pid" "$bound"; then
 		say "process $pid ignores SIGTERM for $bound s, killing it"
 		kill -KILL "$pid" 2>/dev/null || true
-		gone "$pid" "$word" 5 || die "process $pid survives SIGKILL"
+		gone "$pid" 5 || die "process $pid survives SIGKILL"
 	fi
 	rm -f "$dir/pid"
 }
@@ -88,14 +88,22 @@ kill_peer() {
 	local pid
 	pid=$(running "$1" "$2") || die "nothing runs in $1"
 	kill -KILL "$pid"
-	gone "$pid" "$2" 5 || die "process $pid survives SIGKILL"
+	gone "$pid" 5 || die "process $pid survives SIGKILL"
 	rm -f "$1/pid"
 }
 
-# gone PID WORD SECONDS waits until the process has ended.
+# ended PID says whether the process is over: away, or a zombie that nobody awaits.
+ended() {
+	local stat
+	stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
+	# The state follows the name, which is in parentheses and may hold anything.
+	case ${stat##*) } in Z* | X*) ;; *) return 1 ;; esac
+}
+
+# gone PID SECONDS waits until the process is over.
 gone() {
-	local left=$(($3 * 10))
-	while alive "$1" "$2"; do
+	local left=$(($2 * 10))
+	until ended "$1"; do
 		[ "$left" -gt 0 ] || return 1
 		left=$((left - 1))
 		sleep 0.1
@@ -107,8 +115,14 @@ open_port() {
 	(exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
-# need_free PORT fails when the port is taken.
+# need_free PORT fails when the port is taken. It waits a little, because a server
+# that was killed may hold its port for a moment after its end.
 need_free() {
+	local left=50
 	case $1 in '' | *[!0-9]*) die "'$1' is no port number" ;; esac
-	! open_port "$1" || die "port $1 of 127.0.0.1 is taken"
+	while open_port "$1"; do
+		[ "$left" -gt 0 ] || die "port $1 of 127.0.0.1 is taken"
+		left=$((left - 1))
+		sleep 0.1
+	done
 }

@@ -122,7 +122,7 @@ launch() {
 	(
 		cd "$dir"
 		exec setsid env -i PATH="$venv/bin:/usr/bin:/bin" HOME="$dir" LANG=C.UTF-8 \
-			DATA_DIR="$dir/data" WEBUI_SECRET_KEY=test-of-groupsyncd WEBUI_URL="http://127.0.0.1:$port" \
+			DATA_DIR="$dir/data" WEBUI_SECRET_KEY=for-tests-of-groupsyncd-on-loopback-only WEBUI_URL="http://127.0.0.1:$port" \
 			WEBUI_ADMIN_EMAIL="$admin_email" WEBUI_ADMIN_PASSWORD="$admin_password" WEBUI_ADMIN_NAME=Admin \
 			DEFAULT_USER_ROLE=user ENABLE_API_KEYS=true ENABLE_OLLAMA_API=false ENABLE_OPENAI_API=false \
 			OFFLINE_MODE=true HF_HUB_OFFLINE=1 USE_SLIM_DOCKER=true RAG_EMBEDDING_ENGINE=openai \

@@ -159,7 +159,7 @@ ready() {
 	local dir=$1 port=$2 pid=$3 left=100
 	until ldapsearch -x -LLL -o nettimeout=2 -H "ldap://127.0.0.1:$port" -D "$reader_dn" \
 		-y "$dir/reader-password" -b "$suffix" -s base dn >/dev/null 2>>"$dir/log"; do
-		alive "$pid" "$dir/slapd.conf" || return 1
+		! ended "$pid" || return 1
 		left=$((left - 1))
 		[ "$left" -gt 0 ] || return 1
 		sleep 0.1
