@@ -158,7 +158,7 @@ func parseTemplate(name, text string) (*template.Template, error) {
 	// A dry run finds fields that do not exist. Named groups of the expression are
 	// not known here, so any of them is accepted.
 	probe := view{Name: "name", ID: "id", DN: "dn", Path: "path", Source: "source", Match: map[string]string{}}
-	if err := t.Option("missingkey=default").Execute(&strings.Builder{}, probe); err != nil {
+	if err := t.Option("missingkey=zero").Execute(&strings.Builder{}, probe); err != nil {
 		return nil, templateError(err)
 	}
 	return t.Option("missingkey=error"), nil
