@@ -68,6 +68,9 @@ func encodeValue(v reflect.Value) (*yaml.Node, error) {
 		}
 		return encodeValue(v.Elem())
 	}
+	if v.Kind() == reflect.Slice && v.Len() == 0 {
+		return nil, nil
+	}
 	if node, ok, err := encodeSpecial(v.Interface()); ok || err != nil {
 		return node, err
 	}
@@ -171,9 +174,6 @@ func encodeTable(v reflect.Value) (*yaml.Node, error) {
 }
 
 func encodeList(v reflect.Value) (*yaml.Node, error) {
-	if v.Len() == 0 {
-		return nil, nil
-	}
 	node := &yaml.Node{Kind: yaml.SequenceNode}
 	if v.Type().Elem().Kind() == reflect.String {
 		node.Style = yaml.FlowStyle
