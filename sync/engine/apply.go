@@ -1,0 +1,334 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"groupsyncd/internal/fault"
+	"groupsyncd/internal/logging"
+	"groupsyncd/sync/plan"
+	"groupsyncd/sync/run"
+)
+
+// callTimeout bounds one call that was begun when a run is told to stop: it is finished,
+// so that its outcome is known.
+const callTimeout = time.Minute
+
+// maxFailures is how many calls in a row may fail before a run gives up on a target.
+const maxFailures = 5
+
+// apply makes the calls of a plan, one batch at a time, each under the target's lock and
+// judged once more before it is made. The error is about our own state.
+func (w *work) apply(ctx context.Context, p *plan.Plan) error {
+	if len(w.batches) == 0 {
+		return nil
+	}
+	w.e.live(w.report.Run, true)
+	defer w.e.live(w.report.Run, false)
+	failures := 0
+	var order []string
+	done := make([]int, 0, len(w.batches))
+	for _, b := range w.batches {
+		if ctx.Err() != nil || failures >= maxFailures {
+			w.skip(p, b, failures >= maxFailures)
+			continue
+		}
+		group, err := w.batch(ctx, p, b)
+		if fault.KindOf(err) == fault.Damaged {
+			return err
+		}
+		done = append(done, b.seq)
+		if err != nil {
+			failures++
+			continue
+		}
+		failures = 0
+		if group != "" && !slices.Contains(order, group) {
+			order = append(order, group)
+		}
+	}
+	if err := w.verify(ctx, p, order); err != nil {
+		return err
+	}
+	if len(done) == len(w.batches) {
+		return nil
+	}
+	var left []int
+	for _, b := range w.batches {
+		if !slices.Contains(done, b.seq) {
+			left = append(left, b.seq)
+		}
+	}
+	return w.e.journal.Done(w.state.mem, w.report.Run, left, plan.Dirty{})
+}
+
+// skip marks the changes of a call that is not made.
+func (w *work) skip(p *plan.Plan, b batch, failing bool) {
+	for _, i := range b.changes {
+		p.Changes[i].Outcome = run.Skipped
+		p.Changes[i].Error = "the run was interrupted"
+		if failing {
+			p.Changes[i].Outcome = run.Failed
+			p.Changes[i].Error = "not tried: too many calls in a row failed"
+		}
+	}
+}
+
+// batch makes one call and records what became of it. It gives the id of the group.
+func (w *work) batch(ctx context.Context, p *plan.Plan, b batch) (string, error) {
+	w.state.mu.Lock()
+	defer w.state.mu.Unlock()
+	mem := w.state.mem
+	id := p.Changes[b.changes[0]].Group.ID
+	if id == "" {
+		if g := mem.Mirror.Group(mem.Links[b.link].GroupID); g != nil {
+			id = g.ID
+		}
+	}
+	changes := w.still(p, b, id)
+	if len(changes) == 0 {
+		return "", w.e.journal.Done(mem, w.report.Run, []int{b.seq}, plan.Dirty{})
+	}
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	defer cancel()
+	var (
+		dirty plan.Dirty
+		err   error
+	)
+	switch b.op {
+	case run.CreateGroup:
+		id, err = w.create(call, changes[0], &dirty)
+	case run.UpdateGroup, run.SetPermissions:
+		err = w.update(call, changes[0], &dirty)
+	case run.AddMember, run.RemoveMember:
+		err = w.members(call, b.op, id, changes, &dirty)
+	default:
+		err = fault.Errorf(fault.Invalid, "apply", string(b.op), "no such operation")
+	}
+	w.outcome(ctx, changes, id, err)
+	if fault.KindOf(err) == fault.NotFound && id != "" {
+		dirty.Merge(mem.ForgetGroup(id))
+	}
+	if stored := w.e.journal.Done(mem, w.report.Run, []int{b.seq}, dirty); stored != nil {
+		return id, stored
+	}
+	return id, err
+}
+
+// still gives the changes of a call that are still right: what somebody's login changed
+// meanwhile, and what is there already, is skipped.
+func (w *work) still(p *plan.Plan, b batch, id string) []*plan.Change {
+	mem := w.state.mem
+	var out []*plan.Change
+	for _, i := range b.changes {
+		c := &p.Changes[i]
+		why := ""
+		switch {
+		case c.User != nil && w.state.refreshed[c.User.ID] > w.planSeq:
+			why = "looked up since this was planned"
+		case b.op == run.CreateGroup && id != "":
+			why = "made meanwhile"
+		case (b.op == run.AddMember || b.op == run.RemoveMember) && id == "":
+			c.Outcome, c.Error = run.Failed, "its group could not be made"
+			continue
+		case b.op == run.AddMember && mem.Owned[id] != nil && mem.Owned[id].Has(c.Account) && member(mem, id, c.Account):
+			why = "added meanwhile"
+		case b.op == run.RemoveMember && !c.Proof.Exact && (mem.Owned[id] == nil || !mem.Owned[id].Has(c.Account)):
+			why = "no longer ours"
+		case b.op == run.RemoveMember && !c.Approved && heldNow(mem, c.Key):
+			why = "held meanwhile"
+		}
+		if why != "" {
+			c.Outcome, c.Error = run.Skipped, why
+			continue
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func member(mem *plan.Memory, id string, account uint32) bool {
+	g := mem.Mirror.Group(id)
+	if g == nil {
+		return false
+	}
+	_, found := slices.BinarySearch(g.Numbers, account)
+	return found
+}
+
+func heldNow(mem *plan.Memory, key string) bool {
+	return slices.ContainsFunc(mem.Holds, func(h run.Hold) bool { return slices.Contains(h.Keys, key) })
+}
+
+// create makes a group and links it.
+func (w *work) create(ctx context.Context, c *plan.Change, dirty *plan.Dirty) (string, error) {
+	g, err := w.api.CreateGroup(ctx, c.Spec)
+	if err != nil {
+		return "", err
+	}
+	mem, now := w.state.mem, w.e.now()
+	g.Members, g.MembersRead = nil, true
+	dirty.Merge(mem.ObserveGroup(&g))
+	old, again := mem.Links[c.Link]
+	link := plan.GroupLink{GroupID: g.ID, Since: now, SeenSince: now, Created: true}
+	if again {
+		link.RecreatedAt = now
+		if mem.Owned[old.GroupID] != nil {
+			delete(mem.Owned, old.GroupID)
+			dirty.Owned = append(dirty.Owned, old.GroupID)
+		}
+	}
+	apply(&link, created(&c.Spec), nil)
+	mem.Links[c.Link] = link
+	dirty.Links = append(dirty.Links, c.Link)
+	w.useApproval(c.Key, dirty)
+	c.Group.ID = g.ID
+	return g.ID, nil
+}
+
+// created gives the values that a creation wrote, as fields with nothing before them.
+func created(s *plan.GroupSpec) []run.Field {
+	fields := []run.Field{{Name: "name", To: s.Name}}
+	if s.Description != nil {
+		fields = append(fields, run.Field{Name: "description", To: *s.Description})
+	}
+	if s.Share != "" {
+		fields = append(fields, run.Field{Name: "share", To: s.Share})
+	}
+	for _, k := range s.Permissions.Keys() {
+		fields = append(fields, run.Field{Name: "permissions." + k, To: s.Permissions[k]})
+	}
+	return fields
+}
+
+// update writes values of a group.
+func (w *work) update(ctx context.Context, c *plan.Change, dirty *plan.Dirty) error {
+	mem := w.state.mem
+	have := mem.Mirror.Group(c.Group.ID)
+	if have == nil {
+		return fault.Errorf(fault.NotFound, "update group", c.Group.Name, "the group was deleted meanwhile")
+	}
+	g, err := w.api.UpdateGroup(ctx, have.Group, c.Spec)
+	if err != nil {
+		return err
+	}
+	g.MembersRead = false
+	dirty.Merge(mem.ObserveGroup(&g))
+	link := mem.Links[c.Link]
+	apply(&link, c.Fields, c.Restored)
+	mem.Links[c.Link] = link
+	dirty.Links = append(dirty.Links, c.Link)
+	return nil
+}
+
+// apply notes what we wrote, and what was there before us the first time. Values that
+// went back to that are no longer ours.
+func apply(link *plan.GroupLink, fields []run.Field, restored []string) {
+	if link.Applied == nil {
+		link.Applied, link.Before = map[string]json.RawMessage{}, map[string]json.RawMessage{}
+	}
+	for _, f := range fields {
+		if slices.Contains(restored, f.Name) {
+			delete(link.Applied, f.Name)
+			delete(link.Before, f.Name)
+			continue
+		}
+		to, errTo := json.Marshal(f.To)
+		from, errFrom := json.Marshal(f.From)
+		if errTo != nil || errFrom != nil {
+			continue // texts and switches only: cannot happen
+		}
+		if _, ours := link.Applied[f.Name]; !ours {
+			link.Before[f.Name] = from
+		}
+		link.Applied[f.Name] = to
+	}
+}
+
+// members adds or removes members of one group and records them as ours, or no longer.
+func (w *work) members(ctx context.Context, op run.Op, id string, changes []*plan.Change, dirty *plan.Dirty) error {
+	mem, now := w.state.mem, w.e.now()
+	ids := make([]string, len(changes))
+	for i, c := range changes {
+		ids[i] = c.User.ID
+	}
+	call := w.api.AddMembers
+	if op == run.RemoveMember {
+		call = w.api.RemoveMembers
+	}
+	if err := call(ctx, id, ids); err != nil {
+		return err
+	}
+	g := mem.Mirror.Group(id)
+	for _, c := range changes {
+		at, found := slices.BinarySearch(g.Numbers, c.Account)
+		if op == run.AddMember {
+			own(mem, id, c.Account, c.Feeds, dirty)
+			if !found {
+				g.Numbers = slices.Insert(g.Numbers, at, c.Account)
+			}
+		} else {
+			w.lose(c, id, now, dirty)
+			if found {
+				g.Numbers = slices.Delete(g.Numbers, at, at+1)
+			}
+		}
+		c.Group.ID = id
+		w.useApproval(c.Key, dirty)
+	}
+	dirty.MirrorGroups = append(dirty.MirrorGroups, id)
+	return nil
+}
+
+// lose records that somebody lost a membership.
+func (w *work) lose(c *plan.Change, id string, now time.Time, dirty *plan.Dirty) {
+	mem := w.state.mem
+	mem.Losses = append(mem.Losses, plan.Loss{At: now, Group: id, Account: c.User.ID, Approved: c.Approved})
+	dirty.Losses = true
+	if o := mem.Owned[id]; o != nil {
+		c.Feeds = o.Grants(c.Account)
+	}
+	w.bury(c, dirty)
+	own(mem, id, c.Account, nil, dirty)
+}
+
+// useApproval uses up the approval of a change, now that it happened.
+func (w *work) useApproval(key string, dirty *plan.Dirty) {
+	mem := w.state.mem
+	for i := range mem.Approvals {
+		if n := slices.Index(mem.Approvals[i].Keys, key); n >= 0 {
+			mem.Approvals[i].Keys = slices.Delete(slices.Clone(mem.Approvals[i].Keys), n, n+1)
+			dirty.Approvals = true
+		}
+	}
+}
+
+// outcome marks changes and writes one line of log for each.
+func (w *work) outcome(ctx context.Context, changes []*plan.Change, id string, err error) {
+	for _, c := range changes {
+		attrs := []slog.Attr{slog.String("op", string(c.Op)), slog.String("group", c.Group.Name)}
+		if c.User != nil {
+			attrs = append(attrs, slog.String("user", c.User.ID))
+		}
+		if c.Rule != "" {
+			attrs = append(attrs, slog.String("rule", c.Rule))
+		}
+		if err != nil {
+			c.Outcome, c.Error = run.Failed, err.Error()
+			if hint := fault.HintOf(err); hint != "" {
+				c.Error = fmt.Sprintf("%s (%s)", c.Error, hint)
+			}
+			w.log.LogAttrs(ctx, slog.LevelError, "change failed", append(attrs, slog.String("err", err.Error()))...)
+			continue
+		}
+		c.Outcome = run.Applied
+		if id != "" && c.Group.ID == "" {
+			c.Group.ID = id
+		}
+		w.log.LogAttrs(ctx, logging.Change, "change", attrs...)
+	}
+}

@@ -1,0 +1,104 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+
+	"groupsyncd/internal/fault"
+	"groupsyncd/internal/logging"
+	"groupsyncd/sync/plan"
+	"groupsyncd/sync/run"
+)
+
+// Holds gives what the guard holds back, over all targets.
+func (e *Engine) Holds() []run.Hold {
+	var holds []run.Hold
+	for _, t := range e.current().Targets {
+		state := e.target(t.Name)
+		state.mu.Lock()
+		holds = append(holds, state.mem.Holds...)
+		state.mu.Unlock()
+	}
+	return holds
+}
+
+// Approve lets through what the hold with that hash lists, each change once. An earlier
+// hash of a hold that has grown since lets its own list through.
+func (e *Engine) Approve(ctx context.Context, hash, reason, by string) (*run.Approval, error) {
+	s := e.current()
+	for i := range s.Targets {
+		state := e.target(s.Targets[i].Name)
+		state.mu.Lock()
+		a, err := e.approve(&s, state, hash, reason, by)
+		state.mu.Unlock()
+		if a != nil || err != nil {
+			if err == nil {
+				e.log.LogAttrs(ctx, logging.Change, "hold approved", slog.String("target", a.Target), slog.String("check", string(a.Check)),
+					slog.String("hash", a.Hash), slog.Int("changes", len(a.Keys)), slog.String("by", by), slog.String("reason", reason))
+			}
+			return a, err
+		}
+	}
+	return nil, fault.New(fault.NotFound, "approve", "", errors.New("no hold has the hash "+hash), "see what is held with: groupsyncd holds")
+}
+
+func (e *Engine) approve(s *Setup, state *target, hash, reason, by string) (*run.Approval, error) {
+	mem := state.mem
+	hold, keys := plan.FindHold(mem.Holds, hash)
+	if hold == nil {
+		return nil, nil //nolint:nilnil // not here; the next target is asked
+	}
+	if hold.Check == run.TargetChanged {
+		keys = []string{acceptKey}
+	}
+	now := e.now()
+	a := run.Approval{Hash: hash, Check: hold.Check, Target: mem.Target, Scope: hold.Scope, Keys: slices.Clone(keys),
+		By: by, Reason: reason, At: now, Until: now.Add(s.Limits.ApprovalTTL)}
+	dirty := plan.Dirty{Approvals: true}
+	mem.Approvals = append(mem.Approvals, a)
+	if hold.Check == run.MaxSourceShrink || hold.Check == run.SourceChanged {
+		// Approving is about the source as it is now, not about later losses in it.
+		e.acceptSource(s, mem, hold.Scope)
+		dirty.Scopes = true
+	}
+	if err := e.ledger.SaveMemory(mem, dirty); err != nil {
+		mem.Approvals = mem.Approvals[:len(mem.Approvals)-1]
+		return nil, err
+	}
+	return &a, nil
+}
+
+func (e *Engine) acceptSource(s *Setup, mem *plan.Memory, id string) {
+	for i := range s.Sources {
+		if s.Sources[i].ID == id {
+			users, groups := e.replica(id).Size()
+			mem.Scopes[id] = plan.AcceptedSource{Scope: s.Sources[i].Scope, Users: users, Groups: groups}
+		}
+	}
+}
+
+// acceptKey is what an approval of a changed target lists: the target as it is.
+const acceptKey = "target"
+
+// AcceptTarget takes a target that looks changed as the right one: the next look ends
+// the links of what is missing and goes on from what is there.
+func (e *Engine) AcceptTarget(ctx context.Context, name, by string) error {
+	t := e.target(name)
+	if t == nil {
+		return fault.New(fault.Invalid, "accept target", "", errors.New("no target is named "+name), "see the targets with: groupsyncd status")
+	}
+	t.mu.Lock()
+	i := slices.IndexFunc(t.mem.Holds, func(h run.Hold) bool { return h.Check == run.TargetChanged })
+	hash := ""
+	if i >= 0 {
+		hash = t.mem.Holds[i].Hash
+	}
+	t.mu.Unlock()
+	if hash == "" {
+		return fault.New(fault.Invalid, "accept target", "", errors.New("target "+name+" is not held as changed"), "see what is held with: groupsyncd holds")
+	}
+	_, err := e.Approve(ctx, hash, "target accepted", by)
+	return err
+}

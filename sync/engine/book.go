@@ -1,0 +1,214 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"groupsyncd/directory"
+	"groupsyncd/sync/plan"
+	"groupsyncd/sync/run"
+)
+
+const (
+	lossMemory      = 25 * time.Hour
+	tombstoneMemory = 90 * 24 * time.Hour
+)
+
+// book records what a plan decides without writing to the target, who is who, what is
+// adopted or forgotten, what is held, and then the intents of everything that will be
+// written.
+func (w *work) book(p *plan.Plan, g *plan.Guarded, only *plan.Only) error {
+	mem, now := w.state.mem, w.e.now()
+	var dirty plan.Dirty
+	w.bookPeople(p, &dirty)
+	for _, l := range p.Links {
+		link := mem.Links[l.Link]
+		link.GroupID, link.Since, link.SeenSince = l.GroupID, now, now
+		mem.Links[l.Link] = link
+		dirty.Links = append(dirty.Links, l.Link)
+	}
+	for i := range p.Changes {
+		c := &p.Changes[i]
+		switch {
+		case c.Outcome != run.Planned:
+		case c.Op == run.AdoptMember:
+			own(mem, c.Group.ID, c.Account, c.Feeds, &dirty)
+			c.Outcome = run.Applied
+		case c.Op == run.ReleaseMember:
+			w.bury(c, &dirty)
+			own(mem, c.Group.ID, c.Account, nil, &dirty)
+			c.Outcome = run.Applied
+		}
+	}
+	for _, r := range p.Provenance {
+		own(mem, r.GroupID, r.Account, r.Feeds, &dirty)
+	}
+	for _, id := range slices.Sorted(maps.Keys(p.Clocks)) {
+		if o := mem.Owned[id]; o != nil {
+			o.Clocks = p.Clocks[id]
+			dirty.Owned = append(dirty.Owned, id)
+		}
+	}
+	if !reflect.DeepEqual(mem.Holds, g.Holds) {
+		w.tellHolds(g.Holds)
+		mem.Holds, dirty.Holds = g.Holds, true
+	}
+	if only == nil && !maps.Equal(mem.Scopes, g.Scopes) {
+		mem.Scopes, dirty.Scopes = g.Scopes, true
+	}
+	prune(mem, now, &dirty)
+	w.batches = batches(p)
+	if len(w.batches) > 0 {
+		mem.Serial++
+		dirty.Head = true
+	}
+	if !dirty.Empty() {
+		if err := w.e.ledger.SaveMemory(mem, dirty); err != nil {
+			return err
+		}
+	}
+	if len(w.batches) == 0 {
+		return nil
+	}
+	return w.e.journal.Begin(w.t.Name, w.report.Run, p.Hash, intents(w.report.Run, p, w.batches, mem, now))
+}
+
+func (w *work) bookPeople(p *plan.Plan, dirty *plan.Dirty) {
+	mem := w.state.mem
+	for _, l := range p.People.Ended {
+		key := directory.UserKey{Source: l.Source, ID: l.User}
+		delete(mem.People, key)
+		dirty.People = append(dirty.People, key)
+	}
+	for _, l := range p.People.New {
+		key := directory.UserKey{Source: l.Source, ID: l.User}
+		mem.People[key] = l.Link
+		dirty.People = append(dirty.People, key)
+	}
+}
+
+// own sets the recorded grants of a membership; none: it is no longer ours.
+func own(mem *plan.Memory, group string, account uint32, feeds []plan.FeedKey, dirty *plan.Dirty) {
+	o := mem.Owned[group]
+	if o == nil {
+		if len(feeds) == 0 {
+			return
+		}
+		o = &plan.OwnedGroup{GroupID: group}
+		mem.Owned[group] = o
+	}
+	o.Set(account, feeds)
+	if len(o.Feeds) == 0 {
+		delete(mem.Owned, group)
+	}
+	if n := len(dirty.Owned); n == 0 || dirty.Owned[n-1] != group {
+		dirty.Owned = append(dirty.Owned, group)
+	}
+}
+
+// bury leaves tombstones for a membership of ours that ends.
+func (w *work) bury(c *plan.Change, dirty *plan.Dirty) {
+	mem := w.state.mem
+	if o := mem.Owned[c.Group.ID]; o != nil {
+		for _, key := range o.Grants(c.Account) {
+			mem.Tombstones = append(mem.Tombstones, plan.Tombstone{At: w.e.now(), Group: c.Group.ID, Account: c.User.ID, Feed: key})
+			dirty.Tombstones = true
+		}
+	}
+}
+
+func prune(mem *plan.Memory, now time.Time, dirty *plan.Dirty) {
+	if n := len(mem.Losses); n > 0 && now.Sub(mem.Losses[0].At) > lossMemory {
+		mem.Losses = slices.DeleteFunc(mem.Losses, func(l plan.Loss) bool { return now.Sub(l.At) > lossMemory })
+		dirty.Losses = true
+	}
+	if n := len(mem.Tombstones); n > 0 && now.Sub(mem.Tombstones[0].At) > tombstoneMemory {
+		mem.Tombstones = slices.DeleteFunc(mem.Tombstones, func(t plan.Tombstone) bool { return now.Sub(t.At) > tombstoneMemory })
+		dirty.Tombstones = true
+	}
+	before := len(mem.Approvals)
+	mem.Approvals = slices.DeleteFunc(mem.Approvals, func(a run.Approval) bool { return len(a.Keys) == 0 || !now.Before(a.Until) })
+	dirty.Approvals = dirty.Approvals || len(mem.Approvals) != before
+}
+
+// batch is one call to the target: a single change to a group, or members of one group.
+type batch struct {
+	seq     int
+	op      run.Op
+	link    plan.LinkKey
+	changes []int
+}
+
+// batches cuts the planned changes, which are sorted by operation and group, into calls.
+func batches(p *plan.Plan) []batch {
+	var out []batch
+	for i := range p.Changes {
+		c := &p.Changes[i]
+		if c.Outcome != run.Planned {
+			continue
+		}
+		member := c.Op == run.AddMember || c.Op == run.RemoveMember
+		if n := len(out); member && n > 0 && out[n-1].op == c.Op && len(out[n-1].changes) < MaxBatch {
+			first := &p.Changes[out[n-1].changes[0]]
+			if first.Group.ID == c.Group.ID && first.Link == c.Link {
+				out[n-1].changes = append(out[n-1].changes, i)
+				continue
+			}
+		}
+		out = append(out, batch{seq: len(out), op: c.Op, link: c.Link, changes: []int{i}})
+	}
+	return out
+}
+
+// intents writes down every call before the first is made.
+func intents(runID string, p *plan.Plan, batches []batch, mem *plan.Memory, now time.Time) []plan.Intent {
+	out := make([]plan.Intent, 0, len(batches))
+	for _, b := range batches {
+		first := &p.Changes[b.changes[0]]
+		in := plan.Intent{Run: runID, Seq: b.seq, At: now, Op: string(b.op), Link: b.link, GroupID: first.Group.ID, Name: first.Group.Name}
+		for _, i := range b.changes {
+			c := &p.Changes[i]
+			if c.User == nil {
+				continue
+			}
+			in.Accounts = append(in.Accounts, c.User.ID)
+			if b.op == run.AddMember {
+				in.Feeds = append(in.Feeds, positions(&in.Keys, c.Feeds))
+			}
+		}
+		out = append(out, in)
+	}
+	return out
+}
+
+// positions gives the places of feeds in a growing list of all feeds of an intent.
+func positions(keys *[]plan.FeedKey, feeds []plan.FeedKey) []int {
+	at := make([]int, 0, len(feeds))
+	for _, f := range feeds {
+		n := slices.Index(*keys, f)
+		if n < 0 {
+			n = len(*keys)
+			*keys = append(*keys, f)
+		}
+		at = append(at, n)
+	}
+	return at
+}
+
+// tellHolds writes one line for every hold that is new or lists something else.
+func (w *work) tellHolds(holds []run.Hold) {
+	known := map[string]bool{}
+	for _, h := range w.state.mem.Holds {
+		known[h.Hash] = true
+	}
+	for _, h := range holds {
+		if !known[h.Hash] {
+			w.log.LogAttrs(context.Background(), slog.LevelWarn, "changes held", slog.String("check", string(h.Check)),
+				slog.String("detail", h.Detail), slog.Int("changes", len(h.Keys)), slog.String("hint", h.Approve))
+		}
+	}
+}

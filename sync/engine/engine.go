@@ -1,0 +1,232 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"groupsyncd/internal/fault"
+	"groupsyncd/providers"
+	"groupsyncd/sync/mapping"
+	"groupsyncd/sync/plan"
+	"groupsyncd/sync/replica"
+	"groupsyncd/sync/run"
+)
+
+// Source is a source as the engine uses it.
+type Source struct {
+	// ID is its identity in the state, Name its key in the configuration.
+	ID, Name string
+	Provider providers.Source
+	Lag      time.Duration
+	MaxAge   time.Duration
+	Grace    replica.Grace
+	// Provider and Subject are those of sign_in.
+	SignIn, Subject string
+	Domains         []string
+	Scope           string
+	// Timeout bounds one pull.
+	Timeout time.Duration
+}
+
+// TargetSetup is a target as the engine uses it.
+type TargetSetup struct {
+	Name string
+	// Open begins one look at the target; the result counts its own requests.
+	Open            func() Target
+	Match           []string
+	Ignore, Protect []string
+	// PlanOnly keeps every run from writing to this target.
+	PlanOnly bool
+}
+
+// Setup is everything that comes from the configuration; it is replaced as a whole.
+type Setup struct {
+	Sources []Source
+	Targets []TargetSetup
+	Rules   []*mapping.Rule
+	Limits  plan.Limits
+	// PlanOnly keeps every run from writing anywhere.
+	PlanOnly bool
+}
+
+// Options are what an engine needs.
+type Options struct {
+	Logger  *slog.Logger
+	Now     func() time.Time
+	NewID   func() string
+	Ledger  Ledger
+	Journal Journal
+	Runs    Runs
+	Setup   Setup
+	// Confirm is told when a further complete read would settle something; may be nil.
+	Confirm func(at time.Time)
+	// RereadEvery is how often the members of every group are read whatever the
+	// server's counts say; zero: 24 hours.
+	RereadEvery time.Duration
+}
+
+// Engine runs reconciliations. It is safe for use by several goroutines.
+type Engine struct {
+	log     *slog.Logger
+	now     func() time.Time
+	newID   func() string
+	ledger  Ledger
+	journal Journal
+	runs    Runs
+	confirm func(time.Time)
+	reread  time.Duration
+
+	queue queue
+
+	// mu guards setup and replicas; never held during a call to a source or target.
+	mu       sync.Mutex
+	setup    Setup
+	replicas map[string]*replica.Replica
+	targets  map[string]*target
+	pulls    map[string]Pull
+	// applying are the runs whose intents are open because they are at work.
+	applying map[string]bool
+}
+
+// Pull is what the last pull of a source came to, for status.
+type Pull struct {
+	Report run.SourceReport
+	// Complete is when a complete read last ended.
+	Complete time.Time
+	// Failing counts pulls without a complete read since the last complete one.
+	Failing int
+}
+
+// target is the memory of one target with the lock that every batch takes.
+type target struct {
+	mu  sync.Mutex
+	mem *plan.Memory
+	// looked numbers the looks at single people; refreshed gives the last per account
+	// id, so that an older plan drops what it wanted of them.
+	looked    uint64
+	refreshed map[string]uint64
+	// waiting counts owned memberships that wait for a source, by its id, as the last
+	// full plan found.
+	waiting map[string]int
+}
+
+// New makes an engine and loads what is known. Open intents of a crashed run are
+// settled by Recover, which must come before the first run.
+func New(o Options) (*Engine, error) {
+	if o.Logger == nil || o.Ledger == nil || o.Journal == nil || o.Runs == nil || o.NewID == nil {
+		return nil, errors.New("engine: logger, ledger, journal, runs and ids are required")
+	}
+	e := &Engine{log: o.Logger, now: o.Now, newID: o.NewID, ledger: o.Ledger, journal: o.Journal, runs: o.Runs,
+		confirm: o.Confirm, reread: o.RereadEvery,
+		replicas: map[string]*replica.Replica{}, targets: map[string]*target{}, pulls: map[string]Pull{}}
+	if e.now == nil {
+		e.now = time.Now
+	}
+	if e.reread == 0 {
+		e.reread = 24 * time.Hour
+	}
+	return e, e.Replace(o.Setup)
+}
+
+// Replace puts a new setup in force for the runs that begin from now on. Nothing
+// changes when it fails.
+func (e *Engine) Replace(s Setup) error {
+	replicas := map[string]*replica.Replica{}
+	for i := range s.Sources {
+		r, err := e.loadReplica(s.Sources[i].ID)
+		if err != nil {
+			return err
+		}
+		replicas[s.Sources[i].ID] = r
+	}
+	targets := map[string]*target{}
+	for i := range s.Targets {
+		t, err := e.loadTarget(s.Targets[i].Name)
+		if err != nil {
+			return err
+		}
+		targets[s.Targets[i].Name] = t
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.setup = s
+	maps.Copy(e.replicas, replicas)
+	maps.Copy(e.targets, targets)
+	return nil
+}
+
+func (e *Engine) loadReplica(id string) (*replica.Replica, error) {
+	e.mu.Lock()
+	have := e.replicas[id]
+	e.mu.Unlock()
+	if have != nil {
+		return have, nil
+	}
+	return e.ledger.Replica(id)
+}
+
+func (e *Engine) loadTarget(name string) (*target, error) {
+	e.mu.Lock()
+	have := e.targets[name]
+	e.mu.Unlock()
+	if have != nil {
+		return have, nil
+	}
+	mem, err := e.ledger.Memory(name)
+	if err != nil {
+		return nil, err
+	}
+	return &target{mem: mem, refreshed: map[string]uint64{}}, nil
+}
+
+// current gives the setup in force.
+func (e *Engine) current() Setup {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.setup
+}
+
+func (e *Engine) target(name string) *target {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.targets[name]
+}
+
+// Run carries out a request and gives its report, or an error when there is none:
+// unknown names, and a state that cannot be written. Failures of sources and targets
+// are in the report. Equal requests that wait are carried out together.
+func (e *Engine) Run(ctx context.Context, req run.Request) (*run.Report, error) {
+	if err := e.check(req); err != nil {
+		return nil, err
+	}
+	return e.queue.do(ctx, req, func(ctx context.Context) (*run.Report, error) {
+		if req.User != "" {
+			return e.runPerson(ctx, req)
+		}
+		return e.runFull(ctx, req)
+	})
+}
+
+func (e *Engine) check(req run.Request) error {
+	s := e.current()
+	if req.Source != "" && !slices.ContainsFunc(s.Sources, func(x Source) bool { return x.Name == req.Source }) {
+		return fault.New(fault.Invalid, "", "", errors.New("no source is named "+req.Source), "see the sources with: groupsyncd status")
+	}
+	if req.Target != "" && !slices.ContainsFunc(s.Targets, func(x TargetSetup) bool { return x.Name == req.Target }) {
+		return fault.New(fault.Invalid, "", "", errors.New("no target is named "+req.Target), "see the targets with: groupsyncd status")
+	}
+	return nil
+}
+
+// mode gives how a run deals with a target.
+func mode(s *Setup, t *TargetSetup, req run.Request) run.Mode {
+	if req.Mode == run.Plan || s.PlanOnly || t.PlanOnly {
+		return run.Plan
+	}
+	return run.Apply
+}

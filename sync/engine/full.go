@@ -1,0 +1,292 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"groupsyncd/internal/fault"
+	"groupsyncd/sync/mapping"
+	"groupsyncd/sync/plan"
+	"groupsyncd/sync/run"
+)
+
+// runFull is the straight line for everybody: pull, merge, map, observe, plan, guard,
+// apply, verify, record.
+func (e *Engine) runFull(ctx context.Context, req run.Request) (*run.Report, error) {
+	setup := e.current()
+	report := e.begin(&setup, req)
+	log := e.log.With(slog.String("run", report.Run))
+	log.LogAttrs(ctx, slog.LevelInfo, "run begins", slog.String("trigger", string(req.Trigger)), slog.String("mode", string(report.Mode)))
+	read, err := e.pull(ctx, &setup, req)
+	if err != nil {
+		return nil, err
+	}
+	report.Sources = read.reports
+	for i := range setup.Targets {
+		t := &setup.Targets[i]
+		if req.Target != "" && t.Name != req.Target || ctx.Err() != nil {
+			continue
+		}
+		w := e.work(&setup, t, req, report, log, read.complete)
+		tr, err := w.run(ctx)
+		if err != nil {
+			return nil, err
+		}
+		report.Targets = append(report.Targets, *tr)
+		read.confirmAt = soonest(read.confirmAt, w.confirmAt)
+	}
+	if e.confirm != nil && !read.confirmAt.IsZero() {
+		e.confirm(read.confirmAt)
+	}
+	return e.end(ctx, report, log)
+}
+
+func (e *Engine) begin(s *Setup, req run.Request) *run.Report {
+	r := &run.Report{Schema: run.Schema, Run: e.newID(), Mode: run.Apply, Trigger: req.Trigger, User: req.User,
+		Started: e.now().UTC(), Sources: []run.SourceReport{}, Targets: []run.TargetReport{}}
+	if req.Mode == run.Plan || s.PlanOnly {
+		r.Mode = run.Plan
+	}
+	return r
+}
+
+// end closes a report: its exit code, its place in the history, and one line of log.
+func (e *Engine) end(ctx context.Context, r *run.Report, log *slog.Logger) (*run.Report, error) {
+	r.DurationMS = e.now().Sub(r.Started).Milliseconds()
+	r.Exit = r.ExitCode()
+	if ctx.Err() != nil {
+		r.Exit = run.ExitInterrupted
+	}
+	if err := e.runs.SaveRun(r); err != nil {
+		return nil, err
+	}
+	var s run.Summary
+	for i := range r.Targets {
+		t := &r.Targets[i].Summary
+		s.MembersAdded += t.MembersAdded
+		s.MembersRemoved += t.MembersRemoved
+		s.GroupsCreated += t.GroupsCreated
+		s.Held += t.Held
+		s.Failed += t.Failed
+	}
+	log.LogAttrs(ctx, slog.LevelInfo, "run ended", slog.Int("exit", r.Exit), slog.Int64("ms", r.DurationMS),
+		slog.Int("added", s.MembersAdded), slog.Int("removed", s.MembersRemoved), slog.Int("groups_created", s.GroupsCreated),
+		slog.Int("held", s.Held), slog.Int("failed", s.Failed))
+	return r, nil
+}
+
+// work is what one run does to one target.
+type work struct {
+	e       *Engine
+	setup   *Setup
+	t       *TargetSetup
+	state   *target
+	api     Target
+	req     run.Request
+	report  *run.Report
+	log     *slog.Logger
+	mode    run.Mode
+	read    map[string]bool
+	sources []plan.Source
+
+	confirmAt time.Time
+	planSeq   uint64
+	batches   []batch
+}
+
+func (e *Engine) work(s *Setup, t *TargetSetup, req run.Request, report *run.Report, log *slog.Logger, read map[string]bool) *work {
+	return &work{e: e, setup: s, t: t, state: e.target(t.Name), api: t.Open(), req: req, report: report,
+		log: log.With(slog.String("target", t.Name)), mode: mode(s, t, req), read: read}
+}
+
+// run does a full run's part for the target. The error is about our own state; what the
+// target does wrong is in the report.
+func (w *work) run(ctx context.Context) (*run.TargetReport, error) {
+	tr := &run.TargetReport{Name: w.t.Name, Changes: []run.Change{}, Problems: []run.Problem{}}
+	return w.do(ctx, tr, nil)
+}
+
+// do plans and applies, for everybody or for one person.
+func (w *work) do(ctx context.Context, tr *run.TargetReport, only *plan.Only) (*run.TargetReport, error) {
+	p, err := w.prepare(ctx, tr, only)
+	if err != nil || p == nil {
+		return w.finish(tr, nil), err
+	}
+	if w.mode == run.Apply {
+		if err := w.apply(ctx, p); err != nil {
+			return nil, err
+		}
+		if err := w.accept(ctx, p, only); err != nil {
+			return nil, err
+		}
+	}
+	return w.finish(tr, p), nil
+}
+
+// prepare looks at the target and plans, under its lock. A nil plan means that nothing
+// can be planned, for the reason in the report.
+func (w *work) prepare(ctx context.Context, tr *run.TargetReport, only *plan.Only) (*plan.Plan, error) {
+	w.state.mu.Lock()
+	defer w.state.mu.Unlock()
+	crashed, err := w.crashed()
+	if err != nil {
+		return nil, err
+	}
+	if only == nil || len(crashed) > 0 {
+		if stop, err := w.observe(ctx, tr); stop || err != nil {
+			return nil, err
+		}
+	}
+	if err := w.settle(ctx, crashed); err != nil {
+		return nil, w.targetError(tr, err)
+	}
+	p, g := w.compute(only)
+	if only != nil && slices.ContainsFunc(p.Changes, func(c plan.Change) bool { return c.Op == run.CreateGroup }) {
+		// A group is made only after a look at all that there are.
+		if stop, err := w.observe(ctx, tr); stop || err != nil {
+			return nil, err
+		}
+		p, g = w.compute(only)
+	}
+	mem := w.state.mem
+	tr.Version = mem.Mirror.Version
+	tr.Plan = p.Hash
+	if only == nil {
+		p.Problems = append(p.Problems, mem.Mirror.Competing...)
+		w.state.waiting = p.Waiting
+	}
+	w.confirmAt = p.ConfirmAt
+	w.planSeq = w.state.looked
+	if w.mode == run.Plan {
+		return p, nil
+	}
+	return p, w.book(p, g, only)
+}
+
+func (w *work) compute(only *plan.Only) (*plan.Plan, *plan.Guarded) {
+	in := w.input(only)
+	p := plan.Compute(in)
+	return p, plan.Guard(p, in, w.setup.Limits)
+}
+
+// targetError puts a failure of the target into the report; failures of our own state
+// end the run instead.
+func (w *work) targetError(tr *run.TargetReport, err error) error {
+	if fault.KindOf(err) == fault.Damaged {
+		return err
+	}
+	tr.Error, tr.Hint = err.Error(), fault.HintOf(err)
+	w.log.LogAttrs(context.Background(), slog.LevelError, "target failed", slog.String("err", tr.Error), slog.String("hint", tr.Hint))
+	return nil
+}
+
+// observe looks at the target and takes what it shows into the memory. stop: nothing
+// may be planned on it.
+func (w *work) observe(ctx context.Context, tr *run.TargetReport) (stop bool, err error) {
+	mem := w.state.mem
+	all := w.e.now().Sub(mem.Mirror.ReadAllAt) > w.e.reread
+	o, err := w.api.Observe(ctx, mem.Mirror, all)
+	if err != nil {
+		return true, w.targetError(tr, err)
+	}
+	why := mem.TargetChanged(o)
+	if why != "" && !acceptedTarget(mem) {
+		return true, w.changed(ctx, tr, why)
+	}
+	dirty := mem.Observe(o)
+	if why != "" {
+		w.useApproval(acceptKey, &dirty)
+	}
+	mem.Holds = slices.DeleteFunc(mem.Holds, func(h run.Hold) bool {
+		dirty.Holds = dirty.Holds || h.Check == run.TargetChanged
+		return h.Check == run.TargetChanged
+	})
+	if o.ReadAll {
+		problems, err := w.api.BuiltInSync(ctx)
+		if err != nil {
+			w.log.LogAttrs(ctx, slog.LevelWarn, "settings of the target not read", slog.String("err", err.Error()))
+		} else {
+			mem.Mirror.Competing = problems
+		}
+	}
+	w.dropLost(&dirty)
+	return false, w.e.ledger.SaveMemory(mem, dirty)
+}
+
+func acceptedTarget(mem *plan.Memory) bool {
+	return slices.ContainsFunc(mem.Approvals, func(a run.Approval) bool {
+		return a.Check == run.TargetChanged && slices.Contains(a.Keys, acceptKey)
+	})
+}
+
+// dropLost forgets what we owned in groups that are proved to be gone and that no link
+// will make again.
+func (w *work) dropLost(dirty *plan.Dirty) {
+	mem := w.state.mem
+	linked := map[string]bool{}
+	for _, l := range mem.Links {
+		linked[l.GroupID] = true
+	}
+	for id := range mem.Owned {
+		if mem.Mirror.Group(id) == nil && !linked[id] {
+			delete(mem.Owned, id)
+			dirty.Owned = append(dirty.Owned, id)
+		}
+	}
+}
+
+// changed reports and keeps the hold on a target that is not the one we know.
+func (w *work) changed(ctx context.Context, tr *run.TargetReport, why string) error {
+	mem := w.state.mem
+	hold := mem.ChangedHold(why, w.e.now())
+	mem.Holds = slices.DeleteFunc(mem.Holds, func(h run.Hold) bool { return h.Check == run.TargetChanged })
+	mem.Holds = append(mem.Holds, hold)
+	tr.Version = mem.Mirror.Version
+	tr.Summary.Held = 1
+	tr.Problems = append(tr.Problems, run.Problem{Kind: run.KindConflict,
+		Message: "this does not look like the Open WebUI that groupsyncd knows: " + why + "; nothing is written",
+		Hint:    "if it is the right one: " + hold.Approve})
+	w.log.LogAttrs(ctx, slog.LevelWarn, "target held", slog.String("check", string(hold.Check)), slog.String("err", why), slog.String("hint", hold.Approve))
+	return w.e.ledger.SaveMemory(mem, plan.Dirty{Holds: true})
+}
+
+// input gathers what plan reads.
+func (w *work) input(only *plan.Only) *plan.Input {
+	e, s := w.e, w.setup
+	in := &plan.Input{Now: e.now(), Memory: w.state.mem, Rules: map[string]bool{}, Match: w.t.Match,
+		Ignore: w.t.Ignore, Protect: w.t.Protect, Only: only}
+	var sources []mapping.Source
+	e.mu.Lock()
+	for i := range s.Sources {
+		src := &s.Sources[i]
+		r := e.replicas[src.ID]
+		in.Sources = append(in.Sources, plan.Source{ID: src.ID, Name: src.Name, Replica: r, Grace: src.Grace, MaxAge: src.MaxAge,
+			Provider: src.SignIn, Subject: src.Subject, Domains: src.Domains, Scope: src.Scope, Read: w.read[src.ID]})
+		sources = append(sources, mapping.Source{ID: src.ID, Name: src.Name, Replica: r})
+	}
+	e.mu.Unlock()
+	in.Desired = mapping.Apply(w.t.Name, s.Rules, sources)
+	for _, r := range s.Rules {
+		in.Rules[r.Key()] = true
+	}
+	if old := acceptedRules(w.state.mem, s.Rules); len(old) > 0 {
+		in.Accepted = mapping.Apply(w.t.Name, old, sources)
+	}
+	return in
+}
+
+// finish closes the target's part of the report.
+func (w *work) finish(tr *run.TargetReport, p *plan.Plan) *run.TargetReport {
+	tr.Requests, tr.Writes = w.api.Spent()
+	if p == nil {
+		return tr
+	}
+	tr.Summary = p.Tally()
+	tr.Problems = append(tr.Problems, p.Problems...)
+	for i := range p.Changes {
+		tr.Changes = append(tr.Changes, p.Changes[i].Change)
+	}
+	return tr
+}

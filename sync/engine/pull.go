@@ -1,0 +1,155 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"groupsyncd/directory"
+	"groupsyncd/internal/fault"
+	"groupsyncd/providers"
+	"groupsyncd/sync/replica"
+	"groupsyncd/sync/run"
+)
+
+// defaultTimeout bounds a pull whose source sets no bound.
+const defaultTimeout = 15 * time.Minute
+
+// pulled says which sources a run read, and how that went.
+type pulled struct {
+	reports []run.SourceReport
+	// complete are the ids of the sources that this run read to the end.
+	complete map[string]bool
+	// confirmAt is when fresh references behind a lagging server can be settled.
+	confirmAt time.Time
+}
+
+// pull reads all the sources of a run at once. A source that fails changes nothing in
+// its replica beyond what it proved.
+func (e *Engine) pull(ctx context.Context, s *Setup, req run.Request) (*pulled, error) {
+	out := &pulled{complete: map[string]bool{}}
+	var (
+		wg     sync.WaitGroup
+		mu     sync.Mutex
+		failed error
+	)
+	var sources []*Source
+	for i := range s.Sources {
+		if req.Source == "" || s.Sources[i].Name == req.Source {
+			sources = append(sources, &s.Sources[i])
+		}
+	}
+	out.reports = make([]run.SourceReport, len(sources))
+	for i, src := range sources {
+		wg.Go(func() {
+			report, learned, err := e.pullOne(ctx, src)
+			mu.Lock()
+			defer mu.Unlock()
+			out.reports[i] = report
+			out.complete[src.ID] = report.Coverage == string(directory.Full)
+			out.confirmAt = soonest(out.confirmAt, learned.ConfirmAt)
+			failed = errors.Join(failed, err)
+		})
+	}
+	wg.Wait()
+	return out, failed
+}
+
+func soonest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// pullOne reads one source and merges what it proved. The error is about our own state.
+func (e *Engine) pullOne(ctx context.Context, src *Source) (run.SourceReport, replica.Learned, error) {
+	started := e.now()
+	timeout := src.Timeout
+	if timeout == 0 {
+		timeout = defaultTimeout
+	}
+	bounded, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	log := e.log.With(slog.String("source", src.Name))
+	snapshot, err := safePull(bounded, src.Provider, func(what string, done int) {
+		log.LogAttrs(ctx, slog.LevelDebug, "reading", slog.String("what", what), slog.Int("count", done))
+	})
+	learned, stored := e.merge(src, snapshot)
+	report := sourceReport(src.Name, snapshot, err, started, e.now())
+	e.note(src, report)
+	switch {
+	case err != nil:
+		log.LogAttrs(ctx, slog.LevelError, "source not read completely", slog.String("coverage", report.Coverage),
+			slog.String("err", report.Reason), slog.String("hint", report.Hint))
+	default:
+		log.LogAttrs(ctx, slog.LevelInfo, "source read", slog.Int("users", report.Users), slog.Int("groups", report.Groups),
+			slog.Int("memberships", report.Memberships), slog.Duration("took", e.now().Sub(started)))
+	}
+	return report, learned, stored
+}
+
+// safePull calls a source; a panic in it is a read that proved nothing.
+func safePull(ctx context.Context, p providers.Source, progress providers.Progress) (snapshot *directory.Snapshot, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			snapshot = &directory.Snapshot{}
+			err = fault.Errorf(fault.Unavailable, "read the source", "", "the reader failed unexpectedly: %v\n%s", r, debug.Stack())
+		}
+	}()
+	snapshot, err = p.Pull(ctx, progress)
+	if snapshot == nil {
+		snapshot = &directory.Snapshot{}
+	}
+	return snapshot, err
+}
+
+// merge takes a snapshot into the replica of its source, durably.
+func (e *Engine) merge(src *Source, s *directory.Snapshot) (replica.Learned, error) {
+	if s.Coverage() == directory.None {
+		return replica.Learned{}, nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	next, learned := e.replicas[src.ID].Merge(s, src.Lag)
+	if err := e.ledger.SaveReplica(next); err != nil {
+		return learned, fmt.Errorf("keep what source %s showed: %w", src.Name, err)
+	}
+	e.replicas[src.ID] = next
+	return learned, nil
+}
+
+func sourceReport(name string, s *directory.Snapshot, err error, started, ended time.Time) run.SourceReport {
+	r := run.SourceReport{Name: name, Coverage: string(s.Coverage()), Reason: s.Reason, AsOf: s.AsOf,
+		Users: len(s.Users), Memberships: s.Memberships(), DurationMS: ended.Sub(started).Milliseconds()}
+	for i := range s.Groups {
+		if !s.Groups[i].Unlisted {
+			r.Groups++
+		}
+	}
+	if err != nil {
+		r.Reason, r.Hint = err.Error(), fault.HintOf(err)
+		if r.Hint == "" {
+			r.Hint = "see what is wrong with: groupsyncd doctor"
+		}
+	}
+	return r
+}
+
+// note keeps the last pull of a source for status.
+func (e *Engine) note(src *Source, report run.SourceReport) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p := e.pulls[src.ID]
+	p.Report = report
+	if report.Coverage == string(directory.Full) {
+		p.Complete, p.Failing = e.now(), 0
+	} else {
+		p.Failing++
+	}
+	e.pulls[src.ID] = p
+}

@@ -1,0 +1,107 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+
+	"groupsyncd/internal/fault"
+	"groupsyncd/sync/plan"
+	"groupsyncd/sync/run"
+)
+
+// live notes which runs of this process are applying, so that their open intents are
+// not taken for those of a crash.
+func (e *Engine) live(id string, on bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.applying == nil {
+		e.applying = map[string]bool{}
+	}
+	if on {
+		e.applying[id] = true
+	} else {
+		delete(e.applying, id)
+	}
+}
+
+// crashed gives the intents that nobody will close any more.
+func (w *work) crashed() ([]plan.Intent, error) {
+	open, err := w.e.journal.Open(w.t.Name)
+	if err != nil {
+		return nil, err
+	}
+	w.e.mu.Lock()
+	defer w.e.mu.Unlock()
+	return slices.DeleteFunc(open, func(i plan.Intent) bool { return w.e.applying[i.Run] }), nil
+}
+
+// settle finds out what became of the calls of a crashed run by looking, and closes
+// their intents. Nothing is made again: what is still wanted is planned anew. An add
+// that is found present is ours, because the group did not have the member before; a
+// removal that is found done happened.
+func (w *work) settle(ctx context.Context, open []plan.Intent) error {
+	for _, in := range open {
+		mem := w.state.mem
+		var dirty plan.Dirty
+		id := in.GroupID
+		if id == "" {
+			id = w.marked(in.Link)
+		}
+		op := run.Op(in.Op)
+		if id != "" && (op == run.AddMember || op == run.RemoveMember) {
+			g, err := w.api.ReadGroup(ctx, id)
+			switch {
+			case fault.KindOf(err) == fault.NotFound:
+			case err != nil:
+				return err
+			default:
+				dirty.Merge(mem.ObserveGroup(&g))
+				w.settleMembers(&in, id, g.Members, &dirty)
+			}
+		}
+		w.log.LogAttrs(ctx, slog.LevelWarn, "call of an interrupted run settled", slog.String("op", in.Op),
+			slog.String("group", in.Name), slog.String("interrupted", in.Run))
+		if err := w.e.journal.Done(mem, in.Run, []int{in.Seq}, dirty); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// marked finds the group of a link that was made and not recorded.
+func (w *work) marked(link plan.LinkKey) string {
+	mem := w.state.mem
+	if id := mem.Links[link].GroupID; id != "" && mem.Mirror.Group(id) != nil {
+		return id
+	}
+	for _, g := range mem.Mirror.Groups() {
+		if g.Mark != nil && g.Mark.Link() == link {
+			return g.ID
+		}
+	}
+	return ""
+}
+
+func (w *work) settleMembers(in *plan.Intent, id string, members []string, dirty *plan.Dirty) {
+	mem := w.state.mem
+	for i, account := range in.Accounts {
+		n, known := mem.Mirror.Number(account)
+		if !known {
+			continue
+		}
+		is := slices.Contains(members, account)
+		owned := mem.Owned[id] != nil && mem.Owned[id].Has(n)
+		switch {
+		case in.Op == string(run.AddMember) && is && !owned && i < len(in.Feeds):
+			var feeds []plan.FeedKey
+			for _, k := range in.Feeds[i] {
+				feeds = append(feeds, in.Keys[k])
+			}
+			own(mem, id, n, feeds, dirty)
+		case in.Op == string(run.RemoveMember) && !is && owned:
+			c := plan.Change{Change: run.Change{Group: &run.GroupRef{ID: id}, User: &run.UserRef{ID: account}}, Account: n}
+			w.lose(&c, id, in.At, dirty)
+		}
+	}
+}

@@ -1,0 +1,110 @@
+package engine
+
+import (
+	"time"
+
+	"groupsyncd/sync/run"
+)
+
+// Status is what is going on, for people and scripts.
+type Status struct {
+	Sources []SourceStatus `json:"sources"`
+	Targets []TargetStatus `json:"targets"`
+	Holds   []run.Hold     `json:"holds"`
+	Last    *run.Report    `json:"last_run,omitempty"`
+}
+
+// SourceStatus is what is known of one source.
+type SourceStatus struct {
+	Name string `json:"name"`
+	// Coverage, Reason and Hint are those of the last pull by this process.
+	Coverage string `json:"coverage,omitempty"`
+	Reason   string `json:"reason,omitempty"`
+	Hint     string `json:"hint,omitempty"`
+	// CompleteAsOf is the evidence time of the newest complete read.
+	CompleteAsOf time.Time `json:"complete_as_of,omitzero"`
+	Users        int       `json:"users"`
+	Groups       int       `json:"groups"`
+	// Failing counts pulls since the last complete one.
+	Failing int       `json:"failing"`
+	Stale   bool      `json:"stale"`
+	Next    time.Time `json:"next,omitzero"`
+}
+
+// TargetStatus is what is known of one target.
+type TargetStatus struct {
+	Name        string    `json:"name"`
+	Version     string    `json:"version"`
+	ObservedAt  time.Time `json:"observed_at,omitzero"`
+	Accounts    int       `json:"accounts"`
+	People      int       `json:"people"`
+	Groups      int       `json:"groups"`
+	Managed     int       `json:"managed"`
+	Memberships int       `json:"memberships"`
+	Held        int       `json:"held"`
+	// Waiting counts owned memberships that wait for a source, by its name.
+	Waiting map[string]int `json:"waiting,omitempty"`
+}
+
+// Status gives what is going on.
+func (e *Engine) Status() (*Status, error) {
+	s := e.current()
+	out := &Status{Holds: e.Holds(), Sources: []SourceStatus{}, Targets: []TargetStatus{}}
+	names := map[string]string{}
+	for i := range s.Sources {
+		src := &s.Sources[i]
+		names[src.ID] = src.Name
+		r := e.replica(src.ID)
+		users, groups := r.Size()
+		e.mu.Lock()
+		p := e.pulls[src.ID]
+		e.mu.Unlock()
+		_, fresh := r.Fresh(nil, e.now(), src.MaxAge)
+		out.Sources = append(out.Sources, SourceStatus{Name: src.Name, Coverage: p.Report.Coverage, Reason: p.Report.Reason, Hint: p.Report.Hint,
+			CompleteAsOf: r.CompleteAt, Users: users, Groups: groups, Failing: p.Failing, Stale: !fresh})
+	}
+	for i := range s.Targets {
+		out.Targets = append(out.Targets, e.targetStatus(s.Targets[i].Name, names))
+	}
+	last, err := e.runs.Runs(1)
+	if err != nil {
+		return nil, err
+	}
+	if len(last) > 0 {
+		out.Last = &last[0]
+	}
+	return out, nil
+}
+
+func (e *Engine) targetStatus(name string, names map[string]string) TargetStatus {
+	t := e.target(name)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	mem := t.mem
+	out := TargetStatus{Name: name, Version: mem.Mirror.Version, ObservedAt: mem.Mirror.At, Accounts: mem.Mirror.Living(),
+		People: len(mem.People), Groups: len(mem.Mirror.Groups()), Waiting: map[string]int{}}
+	managed := map[string]bool{}
+	for _, l := range mem.Links {
+		managed[l.GroupID] = true
+	}
+	out.Managed = len(managed)
+	for _, o := range mem.Owned {
+		out.Memberships += o.Count()
+	}
+	for _, h := range mem.Holds {
+		out.Held += len(h.Keys)
+	}
+	for id, n := range t.waiting {
+		if label := names[id]; label != "" {
+			id = label
+		}
+		out.Waiting[id] += n
+	}
+	return out
+}
+
+// Report gives a past run by its id or a unique beginning of it.
+func (e *Engine) Report(id string) (*run.Report, error) { return e.runs.Run(id) }
+
+// History gives the newest runs, newest first, without their changes.
+func (e *Engine) History(limit int) ([]run.Report, error) { return e.runs.Runs(limit) }

@@ -1,0 +1,65 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+
+	"groupsyncd/internal/fault"
+	"groupsyncd/sync/plan"
+	"groupsyncd/sync/run"
+)
+
+// verify reads the groups that a run touched again, in the order in which they were
+// written, and turns every difference into a failure. What the server silently did not
+// do is corrected in the ledger too.
+func (w *work) verify(ctx context.Context, p *plan.Plan, groups []string) error {
+	byGroup := map[string][]*plan.Change{}
+	for i := range p.Changes {
+		if c := &p.Changes[i]; c.Outcome == run.Applied && (c.Op == run.AddMember || c.Op == run.RemoveMember) {
+			byGroup[c.Group.ID] = append(byGroup[c.Group.ID], c)
+		}
+	}
+	for _, id := range groups {
+		if err := w.verifyGroup(ctx, id, byGroup[id]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *work) verifyGroup(ctx context.Context, id string, changes []*plan.Change) error {
+	w.state.mu.Lock()
+	defer w.state.mu.Unlock()
+	mem := w.state.mem
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	defer cancel()
+	g, err := w.api.ReadGroup(call, id)
+	if err != nil {
+		for _, c := range changes {
+			c.Outcome, c.Error = run.Failed, "could not be verified: "+err.Error()
+		}
+		w.log.LogAttrs(ctx, slog.LevelError, "group not verified", slog.String("group", id), slog.String("err", err.Error()))
+		if fault.KindOf(err) == fault.NotFound {
+			return w.e.ledger.SaveMemory(mem, mem.ForgetGroup(id))
+		}
+		return nil
+	}
+	dirty := mem.ObserveGroup(&g)
+	for _, c := range changes {
+		is := slices.Contains(g.Members, c.User.ID)
+		switch {
+		case c.Op == run.AddMember && !is:
+			own(mem, id, c.Account, nil, &dirty)
+			c.Outcome, c.Error = run.Failed, "Open WebUI accepted the call and did not add the account"
+		case c.Op == run.RemoveMember && is:
+			own(mem, id, c.Account, c.Feeds, &dirty)
+			c.Outcome, c.Error = run.Failed, "Open WebUI accepted the call and did not remove the account"
+		default:
+			continue
+		}
+		w.log.LogAttrs(ctx, slog.LevelError, "change did not happen", slog.String("op", string(c.Op)),
+			slog.String("group", g.Name), slog.String("user", c.User.ID))
+	}
+	return w.e.ledger.SaveMemory(mem, dirty)
+}
