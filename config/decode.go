@@ -34,7 +34,9 @@ type decoder struct {
 	warnings Problems
 	budget   int // values that may still be visited
 	// values are the texts of the file that no message may repeat.
-	values []string
+	values map[string]bool
+	// known are the keys of permissions that were compared with the known ones.
+	known map[*yaml.Node]bool
 	// sets are the places of the names of permission sets, by the rule's permissions.
 	sets map[*Permissions][]path
 }

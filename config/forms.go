@@ -305,6 +305,10 @@ func (d *decoder) permissionTree(n *yaml.Node, p path, prefix string, set permis
 // checkPermission warns about a key that Open WebUI is not known to have. It is no
 // problem: a newer server may have it, and others ignore it.
 func (d *decoder) checkPermission(pair pair, name string, p path) {
+	if d.known[pair.node] {
+		return // an alias brought it here again
+	}
+	d.known[pair.node] = true
 	known := permission.KnownKeys()
 	if slices.Contains(known, name) {
 		return

@@ -2,13 +2,16 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -101,7 +104,7 @@ func Load(data []byte, opts Options) (*Config, error) {
 	if opts.File == "" {
 		opts.File = "groupsyncd.yaml"
 	}
-	d := &decoder{opts: opts, at: newPlaces(), sets: map[*Permissions][]path{}}
+	d := &decoder{opts: opts, at: newPlaces(), sets: map[*Permissions][]path{}, values: map[string]bool{}, known: map[*yaml.Node]bool{}}
 	root := d.parse(data)
 	if root == nil {
 		return nil, d.problems.sorted()
@@ -217,7 +220,7 @@ func (d *decoder) count(n *yaml.Node) int {
 	if n.Kind == yaml.ScalarNode {
 		for word := range wordsOf(n.Value) {
 			if suspicious(word) {
-				d.values = append(d.values, word)
+				d.values[word] = true
 			}
 		}
 	}
@@ -227,19 +230,32 @@ func (d *decoder) count(n *yaml.Node) int {
 	return total
 }
 
+// manyValues is with how many values each message is compared; in a file with more,
+// whatever looks like a secret is taken out.
+const manyValues = 1000
+
 // hidden takes out of messages what looks like a secret, whoever worded them: values
 // of the file, and users and passwords in addresses.
 func (d *decoder) hidden(problems Problems) Problems {
 	users := userInfo()
-	hide := func(text string) string {
-		for _, value := range d.values {
-			text = strings.ReplaceAll(text, value, "…")
-		}
-		return users.ReplaceAllString(text, "://…@")
-	}
 	for i := range problems {
-		problems[i].Message = hide(problems[i].Message)
-		problems[i].Hint = hide(problems[i].Hint)
+		for _, text := range []*string{&problems[i].Message, &problems[i].Hint} {
+			*text = users.ReplaceAllString(d.withoutValues(*text), "://…@")
+		}
 	}
 	return problems
+}
+
+func (d *decoder) withoutValues(text string) string {
+	values := maps.Keys(d.values)
+	if len(d.values) > manyValues {
+		values = wordsOf(text)
+	}
+	// The longest first: one value may be a part of another.
+	for _, value := range slices.SortedFunc(values, func(a, b string) int { return cmp.Compare(len(b), len(a)) }) {
+		if suspicious(value) {
+			text = strings.ReplaceAll(text, value, "…")
+		}
+	}
+	return text
 }

@@ -10,6 +10,9 @@ import (
 // nearest gives the known word that was most likely meant, or nothing. Upper case and
 // the kind of dash do not count.
 func nearest(word string, known []string) string {
+	if len(word) > 64 {
+		return ""
+	}
 	word = plain(word)
 	limit := 1
 	switch {
@@ -18,11 +21,11 @@ func nearest(word string, known []string) string {
 	case len(word) > 3:
 		limit = 2
 	}
-	if len(word) > 64 {
-		return ""
-	}
 	best, bestDistance := "", limit+1
 	for _, k := range known {
+		if len(k)-len(word) > limit || len(word)-len(k) > limit {
+			continue
+		}
 		if d := distance(word, plain(k), bestDistance); d < bestDistance {
 			best, bestDistance = k, d
 		}
