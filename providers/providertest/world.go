@@ -2,6 +2,7 @@ package providertest
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -138,47 +139,47 @@ func disabled() World {
 	return w
 }
 
-// members gives the ids of the users who count as members of a group, nested ones
-// included, sorted.
-func (w World) members(g Group) []string {
+// closure gives, per group of the world, the ids of the users who count as members,
+// nested ones included, sorted.
+func (w World) closure() [][]string {
 	known := make(map[string]bool, len(w.Users))
 	for _, u := range w.Users {
 		known[u.ID] = true
 	}
-	seen := make(map[string]bool)
-	ids := make(map[string]bool)
-	var walk func(Group)
-	walk = func(g Group) {
-		if seen[g.ID] {
-			return
-		}
-		seen[g.ID] = true
-		for _, id := range g.Members {
-			if known[id] {
-				ids[id] = true
+	at := make(map[string]int, len(w.Groups))
+	for i, g := range w.Groups {
+		at[g.ID] = i
+	}
+	all := make([][]string, len(w.Groups))
+	for i := range w.Groups {
+		seen, ids := map[int]bool{}, map[string]bool{}
+		var walk func(int)
+		walk = func(i int) {
+			if seen[i] {
+				return
+			}
+			seen[i] = true
+			for _, id := range w.Groups[i].Members {
+				if known[id] {
+					ids[id] = true
+				}
+			}
+			for _, id := range w.Groups[i].Groups {
+				walk(at[id])
 			}
 		}
-		for _, other := range w.Groups {
-			if slices.Contains(g.Groups, other.ID) {
-				walk(other)
-			}
-		}
+		walk(i)
+		all[i] = slices.Sorted(maps.Keys(ids))
 	}
-	walk(g)
-	list := make([]string, 0, len(ids))
-	for id := range ids {
-		list = append(list, id)
-	}
-	slices.Sort(list)
-	return list
+	return all
 }
 
 // groupsOf gives the groups that a user counts as a member of.
 func (w World) groupsOf(id string) []Group {
 	var in []Group
-	for _, g := range w.Groups {
-		if slices.Contains(w.members(g), id) {
-			in = append(in, g)
+	for i, members := range w.closure() {
+		if slices.Contains(members, id) {
+			in = append(in, w.Groups[i])
 		}
 	}
 	return in
@@ -202,9 +203,10 @@ func (h Harness) text(w World) []string {
 	for _, u := range w.Users {
 		keys[u.ID] = h.userKey(u.ID, u.Username)
 	}
-	for _, g := range w.Groups {
+	closure := w.closure()
+	for i, g := range w.Groups {
 		var members, direct []string
-		for _, id := range w.members(g) {
+		for _, id := range closure[i] {
 			members = append(members, keys[id])
 		}
 		for _, id := range g.Members {

@@ -1,0 +1,263 @@
+package ldap
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+
+	ldap "github.com/go-ldap/ldap/v3"
+
+	"groupsyncd/internal/scalar"
+	"groupsyncd/internal/secret"
+	"groupsyncd/providers"
+)
+
+// Config is the configuration of an LDAP source. Keys of users and groups that are
+// not set come from the layout.
+type Config struct {
+	URL      List        `yaml:"url"`
+	StartTLS bool        `yaml:"start_tls,omitempty"`
+	CAFile   scalar.Path `yaml:"ca_file,omitempty"`
+	Bind     Bind        `yaml:"bind,omitempty"`
+	Layout   string      `yaml:"layout,omitempty"`
+	Users    Users       `yaml:"users"`
+	Groups   Groups      `yaml:"groups"`
+	// Nested counts the members of member groups.
+	Nested   bool `yaml:"nested"`
+	PageSize int  `yaml:"page_size,omitempty"`
+}
+
+// Bind says as whom we read.
+type Bind struct {
+	DN       string     `yaml:"dn,omitempty"`
+	Password secret.Ref `yaml:"password,omitempty"`
+	// External uses the identity of our process on an ldapi socket (SASL EXTERNAL).
+	External bool `yaml:"external,omitempty"`
+}
+
+// Users says where people are and what their attributes are called.
+type Users struct {
+	Base     List   `yaml:"base"`
+	Filter   string `yaml:"filter,omitempty"`
+	ID       string `yaml:"id,omitempty"`
+	Email    string `yaml:"email,omitempty"`
+	Username string `yaml:"username,omitempty"`
+	Name     string `yaml:"name,omitempty"`
+	// Disabled is a filter that finds the disabled ones among the users.
+	Disabled string `yaml:"disabled,omitempty"`
+	// Attributes are further attributes for rules, by the name that rules use.
+	Attributes map[string]string `yaml:"attributes,omitempty"`
+}
+
+// Groups says where groups are and what their attributes are called.
+type Groups struct {
+	Base        List   `yaml:"base"`
+	Filter      string `yaml:"filter,omitempty"`
+	ID          string `yaml:"id,omitempty"`
+	Name        string `yaml:"name,omitempty"`
+	Description string `yaml:"description,omitempty"`
+	// Members are the attributes that hold members: memberUid by username, any
+	// other by DN. Several are united.
+	Members List `yaml:"members,omitempty"`
+}
+
+const (
+	defaultPageSize = 500
+	maxPageSize     = 10000
+)
+
+// Check finds missing and contradicting values.
+func (c *Config) Check() []providers.Problem {
+	p := &problems{}
+	c.checkURLs(p)
+	c.checkBind(p)
+	switch c.Layout {
+	case RFC2307, RFC2307bis, AD:
+	default:
+		p.add(fmt.Sprintf("layout %q is not known", c.Layout), "write rfc2307, rfc2307bis or ad", "layout")
+	}
+	l := c.resolve()
+	checkBases(p, l.users.Base, "users")
+	checkBases(p, l.groups.Base, "groups")
+	checkFilter(p, l.users.Filter, "users", "filter")
+	checkFilter(p, l.groups.Filter, "groups", "filter")
+	if l.users.Disabled != "" {
+		checkFilter(p, l.users.Disabled, "users", "disabled")
+	}
+	for _, a := range []struct{ block, key, name string }{
+		{"users", "id", l.users.ID}, {"users", "email", l.users.Email}, {"users", "username", l.users.Username}, {"users", "name", l.users.Name},
+		{"groups", "id", l.groups.ID}, {"groups", "name", l.groups.Name}, {"groups", "description", l.groups.Description},
+	} {
+		checkAttribute(p, a.name, a.block, a.key)
+	}
+	for _, name := range l.groups.Members {
+		checkAttribute(p, name, "groups", "members")
+	}
+	for key, name := range l.users.Attributes {
+		checkAttribute(p, name, "users", "attributes", key)
+	}
+	if c.PageSize < 1 || c.PageSize > maxPageSize {
+		p.add(fmt.Sprintf("page_size is %d", c.PageSize), fmt.Sprintf("write a number from 1 to %d; servers rarely allow more than 1000", maxPageSize), "page_size")
+	}
+	return p.list
+}
+
+type problems struct{ list []providers.Problem }
+
+func (p *problems) add(message, hint string, path ...string) {
+	p.list = append(p.list, providers.Problem{Path: path, Message: message, Hint: hint})
+}
+
+// checkURLs finds addresses that cannot be used, and a password that would cross a
+// network in clear.
+func (c *Config) checkURLs(p *problems) {
+	if len(c.URL) == 0 {
+		p.add("there is no url", "write ldaps://ldap.example.org", "url")
+	}
+	for _, text := range c.URL {
+		s, err := parseServer(text)
+		if err != nil {
+			p.add(err.Error(), "write ldaps://HOST, ldap://HOST or ldapi://%2Fpath%2Fto%2Fsocket", "url")
+			continue
+		}
+		if c.StartTLS && s.scheme != "ldap" {
+			p.add("start_tls is for ldap:// addresses, and "+text+" is none", "leave start_tls out", "start_tls")
+		}
+		if s.scheme == "ldap" && !c.StartTLS && !c.Bind.Password.IsZero() && !s.loopback() {
+			p.add("the password would be sent to "+text+" in clear", "write ldaps:// or start_tls: true", "url")
+		}
+		if c.Bind.External && s.scheme != "ldapi" {
+			p.add("bind.external needs an ldapi:// address, and "+text+" is none", "the server knows our process by the socket only; else use bind.dn and bind.password", "bind", "external")
+		}
+	}
+}
+
+func (c *Config) checkBind(p *problems) {
+	b := c.Bind
+	switch {
+	case b.External && (b.DN != "" || !b.Password.IsZero()):
+		p.add("bind has external and a name or password", "keep one of the two ways", "bind")
+	case b.DN != "" && b.Password.IsZero():
+		p.add("bind.dn has no password", "add password: file:PATH; a bind without one would be anonymous", "bind", "password")
+	case b.DN == "" && !b.Password.IsZero():
+		p.add("bind.password has no dn", "add the DN of the account", "bind", "dn")
+	}
+}
+
+func checkBases(p *problems, bases List, block string) {
+	if len(bases) == 0 {
+		p.add(block+".base is missing", "write the DN below which the "+block+" are, such as ou="+block+",dc=example,dc=org", block, "base")
+	}
+	for _, b := range bases {
+		if parsed, err := ldap.ParseDN(b); err != nil || len(parsed.RDNs) == 0 {
+			p.add(fmt.Sprintf("%q is not a DN", b), "write it as ou="+block+",dc=example,dc=org", block, "base")
+		}
+	}
+}
+
+func checkFilter(p *problems, filter string, path ...string) {
+	if _, err := ldap.CompileFilter(filter); err != nil {
+		p.add(fmt.Sprintf("%q is not an LDAP filter: %s", filter, reason(err)), "write it in parentheses, such as (objectClass=person)", path...)
+	}
+}
+
+// checkAttribute refuses names that would change the meaning of a request.
+func checkAttribute(p *problems, name string, path ...string) {
+	bad := strings.IndexFunc(name, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.' || r == ';')
+	})
+	if name == "" || bad >= 0 {
+		p.add(fmt.Sprintf("%q is not the name of an attribute", name), "", path...)
+	}
+}
+
+// Scope gives bases, filters and id attributes with the presets filled in.
+func (c *Config) Scope() string {
+	l := c.resolve()
+	return l.scope()
+}
+
+// Place gives the type and the addresses, in any order the same.
+func (c *Config) Place() string {
+	urls := slices.Clone(c.URL)
+	for i, u := range urls {
+		urls[i] = strings.ToLower(strings.TrimSuffix(u, "/"))
+	}
+	slices.Sort(urls)
+	return "ldap " + strings.Join(urls, " ")
+}
+
+// Replicated is true for several servers and for Active Directory, where one name
+// stands for all domain controllers.
+func (c *Config) Replicated() bool { return len(c.URL) > 1 || c.Layout == AD }
+
+// Open makes the source.
+func (c *Config) Open(o providers.Options) (providers.Source, error) {
+	if list := c.Check(); len(list) > 0 {
+		return nil, fmt.Errorf("source %s: %s", o.Name, list[0].Message)
+	}
+	if o.Logger == nil {
+		return nil, errors.New("an LDAP source needs a logger")
+	}
+	s := &source{config: *c, layout: c.resolve(), name: o.Name, logger: o.Logger,
+		dial: dialTimeout, request: requestTimeout, lookUps: maxLookUps, calls: map[int]cancelFunc{}}
+	return s, nil
+}
+
+// server is one address, taken apart.
+type server struct {
+	text   string
+	scheme string
+	host   string
+	addr   string // what is dialled: host and port, or the path of a socket
+}
+
+func parseServer(text string) (server, error) {
+	s := server{text: text}
+	scheme, rest, _ := strings.Cut(text, "://")
+	s.scheme = strings.ToLower(scheme)
+	switch s.scheme {
+	case "ldapi":
+		host, _, _ := strings.Cut(rest, "/")
+		path, err := url.PathUnescape(host)
+		if err != nil {
+			return s, fmt.Errorf("%q is not an LDAP address", text)
+		}
+		if path == "" {
+			path = "/var/run/slapd/ldapi"
+		}
+		s.addr = path
+		return s, nil
+	case "ldap", "ldaps":
+	default:
+		return s, fmt.Errorf("%q is not an LDAP address", text)
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Hostname() == "":
+		return s, fmt.Errorf("%q is not an LDAP address", text)
+	case u.User != nil:
+		return s, errors.New("the url holds a user name or password, which belong into bind")
+	case u.Path != "" && u.Path != "/" || u.RawQuery != "":
+		return s, fmt.Errorf("%q has more than a host and a port; the base belongs into users.base and groups.base", text)
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"ldap": ldap.DefaultLdapPort, "ldaps": ldap.DefaultLdapsPort}[s.scheme]
+	}
+	s.host = u.Hostname()
+	s.addr = net.JoinHostPort(s.host, port)
+	return s, nil
+}
+
+// loopback reports whether the address cannot leave this machine.
+func (s server) loopback() bool {
+	if s.scheme == "ldapi" || s.host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(s.host)
+	return ip != nil && ip.IsLoopback()
+}

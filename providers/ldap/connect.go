@@ -1,0 +1,163 @@
+package ldap
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	ldap "github.com/go-ldap/ldap/v3"
+
+	"groupsyncd/internal/fault"
+)
+
+type cancelFunc = context.CancelCauseFunc
+
+// session is a bound connection. It belongs to one call and one goroutine.
+type session struct {
+	conn   *ldap.Conn
+	server server
+	stop   func() bool
+}
+
+func (s *session) close() {
+	s.stop()
+	// Close reports errors of a connection that nobody needs any more.
+	_ = s.conn.Close()
+}
+
+// connect tries the servers in their order and gives the first that lets us in. A
+// refused credential ends the search: trying it on every server could lock the
+// account.
+func (s *source) connect(ctx context.Context) (*session, error) {
+	var failures []error
+	for _, text := range s.config.URL {
+		to, err := parseServer(text)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "connect", text, err, "")
+		}
+		session, err := s.connectTo(ctx, to)
+		if err == nil {
+			return session, nil
+		}
+		failures = append(failures, err)
+		if kind := fault.KindOf(err); ctx.Err() != nil || kind == fault.Auth || kind == fault.Invalid {
+			break
+		}
+	}
+	if len(failures) == 1 {
+		return nil, failures[0]
+	}
+	texts := make([]string, len(failures))
+	for i, err := range failures {
+		texts[i] = err.Error()
+	}
+	last := failures[len(failures)-1]
+	return nil, fault.New(fault.KindOf(last), "reach one of the servers", "", errors.New(strings.Join(texts, "; ")), fault.HintOf(last))
+}
+
+// connectTo connects to one server and binds. Ending ctx closes the connection,
+// which ends every request under way.
+func (s *source) connectTo(ctx context.Context, to server) (*session, error) {
+	raw, err := s.dialServer(ctx, to)
+	if err != nil {
+		return nil, connectError(ctx, to, err)
+	}
+	conn := ldap.NewConn(raw, to.scheme == "ldaps")
+	conn.SetTimeout(s.request)
+	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
+	conn.Start()
+	made := &session{conn: conn, server: to, stop: stop}
+	if s.config.StartTLS {
+		if err := s.startTLS(conn, raw, to); err != nil {
+			made.close()
+			return nil, connectError(ctx, to, err)
+		}
+	}
+	if err := s.bind(conn); err != nil {
+		made.close()
+		return nil, bindError(ctx, to, err)
+	}
+	return made, nil
+}
+
+func (s *source) dialServer(ctx context.Context, to server) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.dial)
+	defer cancel()
+	network := "tcp"
+	if to.scheme == "ldapi" {
+		network = "unix"
+	}
+	var d net.Dialer
+	raw, err := d.DialContext(ctx, network, to.addr)
+	if err != nil || to.scheme != "ldaps" {
+		return raw, err
+	}
+	config, err := s.tlsConfig(to)
+	if err != nil {
+		return nil, errors.Join(err, raw.Close())
+	}
+	c := tls.Client(raw, config)
+	if err := c.HandshakeContext(ctx); err != nil {
+		_ = raw.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// startTLS makes the connection secure or fails; nothing goes on in clear.
+func (s *source) startTLS(conn *ldap.Conn, raw net.Conn, to server) error {
+	config, err := s.tlsConfig(to)
+	if err != nil {
+		return err
+	}
+	if err := raw.SetDeadline(time.Now().Add(s.dial)); err != nil {
+		return err
+	}
+	if err := conn.StartTLS(config); err != nil {
+		return fmt.Errorf("StartTLS: %w", err)
+	}
+	return raw.SetDeadline(time.Time{})
+}
+
+// tlsConfig verifies the server by its configured name, against the CA file alone
+// when there is one. The file is read at each connect, so that a new one counts.
+func (s *source) tlsConfig(to server) (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: to.host}
+	if s.config.CAFile == "" {
+		return config, nil
+	}
+	pem, err := os.ReadFile(string(s.config.CAFile))
+	if err != nil {
+		return nil, fmt.Errorf("read ca_file: %w", err)
+	}
+	config.RootCAs = x509.NewCertPool()
+	if !config.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("ca_file %s holds no certificate", s.config.CAFile)
+	}
+	return config, nil
+}
+
+// bind proves who we are. The password is read at each bind, so that a rotated one
+// is used without a restart.
+func (s *source) bind(conn *ldap.Conn) error {
+	b := s.config.Bind
+	switch {
+	case b.External:
+		return conn.ExternalBind()
+	case b.DN == "":
+		return nil
+	}
+	password, err := b.Password.Read()
+	if err != nil {
+		return fault.New(fault.Invalid, "read bind.password", "", err, "")
+	}
+	// An empty password would be an anonymous bind that succeeds (RFC 4513, 5.1.2);
+	// a secret is never empty, and go-ldap refuses one too.
+	return conn.Bind(b.DN, password.Reveal())
+}

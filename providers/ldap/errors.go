@@ -1,0 +1,158 @@
+package ldap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	ldap "github.com/go-ldap/ldap/v3"
+
+	"groupsyncd/internal/fault"
+)
+
+// errIncomplete marks a search that ended without the proof that it was complete.
+var errIncomplete = errors.New("the answer is not complete")
+
+// ended gives the error of a call whose context ended, else nil.
+func ended(ctx context.Context, op, where string) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	kind := fault.Canceled
+	cause := context.Cause(ctx)
+	if errors.Is(cause, context.DeadlineExceeded) {
+		kind = fault.Unavailable
+	}
+	return fault.New(kind, op, where, cause, "")
+}
+
+// reason writes an LDAP error in few words: the name of the code and what the
+// server said.
+func reason(err error) string {
+	e, ok := errors.AsType[*ldap.Error](err)
+	if !ok {
+		return err.Error()
+	}
+	said := strings.TrimSpace(strings.TrimPrefix(e.Err.Error(), "ldap: "))
+	if e.ResultCode >= ldap.ErrorNetwork {
+		return said
+	}
+	text := fmt.Sprintf("%s (code %d)", strings.ToLower(ldap.LDAPResultCodeMap[e.ResultCode]), e.ResultCode)
+	if said != "" && said != "<nil>" {
+		text += ", the server says: " + said
+	}
+	return text
+}
+
+func code(err error) uint16 {
+	if e, ok := errors.AsType[*ldap.Error](err); ok {
+		return e.ResultCode
+	}
+	return 0
+}
+
+// connectError explains why a server cannot be reached.
+func connectError(ctx context.Context, to server, err error) error {
+	const op = "connect"
+	if e := ended(ctx, op, to.text); e != nil {
+		return e
+	}
+	text := err.Error()
+	has := func(parts ...string) bool {
+		for _, p := range parts {
+			if strings.Contains(text, p) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case has("ca_file"):
+		return fault.New(fault.Invalid, op, to.text, err, "ca_file is a PEM file with the certificate of the authority")
+	case has("unknown authority"):
+		return fault.New(fault.Unavailable, op, to.text, errors.New(reason(err)), "set ca_file to the certificate of the authority that signed the server's")
+	case has("x509: certificate is valid for", "x509: cannot validate certificate for", "doesn't contain any IP SANs", "not valid for any names"):
+		return fault.New(fault.Unavailable, op, to.text, errors.New(reason(err)), "write the name in url that is in the server's certificate")
+	case has("x509:"):
+		return fault.New(fault.Unavailable, op, to.text, errors.New(reason(err)), "renew or correct the server's certificate")
+	case has("first record does not look like a TLS handshake"):
+		return fault.New(fault.Unavailable, op, to.text, errors.New(reason(err)), "this port does not speak TLS: write ldap:// with start_tls: true")
+	case has("StartTLS"):
+		return fault.New(fault.Unavailable, op, to.text, errors.New(reason(err)), "the server offers no StartTLS that we can use: write ldaps://, or set the server up for TLS")
+	case has("connection refused"):
+		return fault.New(fault.Unavailable, op, to.text, err, "is the server running, and are host and port right?")
+	case has("no such host"):
+		return fault.New(fault.Unavailable, op, to.text, err, "check the host name in url")
+	case has("no such file", "permission denied"):
+		return fault.New(fault.Unavailable, op, to.text, err, "check the path of the socket in url and who may use it")
+	}
+	return fault.New(fault.Unavailable, op, to.text, errors.New(reason(err)), "check url, firewalls and the server's log")
+}
+
+// bindError explains why the server does not let us in.
+func bindError(ctx context.Context, to server, err error) error {
+	const op = "bind"
+	if e := ended(ctx, op, to.text); e != nil {
+		return e
+	}
+	if fault.KindOf(err) != 0 {
+		return err
+	}
+	why := errors.New(reason(err))
+	switch code(err) {
+	case ldap.LDAPResultInvalidCredentials, ldap.LDAPResultInappropriateAuthentication, ldap.LDAPResultNoSuchObject:
+		return fault.New(fault.Auth, op, to.text, why, "check bind.dn and bind.password")
+	case ldap.LDAPResultInvalidDNSyntax:
+		return fault.New(fault.Invalid, op, to.text, why, "bind.dn is not a DN that the server accepts")
+	case ldap.LDAPResultStrongAuthRequired, ldap.LDAPResultConfidentialityRequired:
+		return fault.New(fault.Auth, op, to.text, why, "the server wants TLS before the bind: write ldaps:// or start_tls: true")
+	case ldap.LDAPResultAuthMethodNotSupported:
+		return fault.New(fault.Auth, op, to.text, why, "the server does not offer this way to bind")
+	case ldap.LDAPResultInsufficientAccessRights, ldap.LDAPResultUnwillingToPerform:
+		return fault.New(fault.Auth, op, to.text, why, "the account of bind.dn may not bind here")
+	}
+	return fault.New(fault.Unavailable, op, to.text, why, "")
+}
+
+// searchError explains why a search failed. block is the part of the configuration
+// that the search belongs to: users or groups.
+func searchError(ctx context.Context, to server, op, block, base string, err error) error {
+	if e := ended(ctx, op, to.text); e != nil {
+		return e
+	}
+	if fault.KindOf(err) != 0 {
+		return err
+	}
+	why := fmt.Errorf("%s", reason(err))
+	if base != "" {
+		why = fmt.Errorf("below %q: %s", base, reason(err))
+	}
+	make := func(kind fault.Kind, hint string) error { return fault.New(kind, op, to.text, why, hint) }
+	if errors.Is(err, errIncomplete) {
+		return make(fault.Incomplete, "the server does not page as RFC 2696 says; report its product and version")
+	}
+	switch code(err) {
+	case ldap.LDAPResultSizeLimitExceeded, ldap.LDAPResultTimeLimitExceeded:
+		return make(fault.Incomplete, "raise the server's limits for the account of bind.dn")
+	case ldap.LDAPResultAdminLimitExceeded:
+		return make(fault.Incomplete, "lower page_size, or raise the server's limits for the account of bind.dn")
+	case ldap.LDAPResultReferral:
+		return make(fault.Incomplete, "the server refers to another one, which is never followed: put that one in url, or correct "+block+".base")
+	case ldap.LDAPResultNoSuchObject:
+		return make(fault.Invalid, "check "+block+".base, and whether the account of bind.dn may see it")
+	case ldap.LDAPResultInvalidDNSyntax:
+		return make(fault.Invalid, block+".base is not a DN that the server accepts")
+	case ldap.LDAPResultUndefinedAttributeType, ldap.LDAPResultInappropriateMatching, ldap.ErrorFilterCompile, ldap.LDAPResultInvalidAttributeSyntax:
+		return make(fault.Invalid, "check "+block+".filter")
+	case ldap.LDAPResultUnavailableCriticalExtension:
+		return make(fault.Incomplete, "the server has no paged results")
+	case ldap.LDAPResultInsufficientAccessRights, ldap.LDAPResultOperationsError, ldap.LDAPResultInappropriateAuthentication:
+		return make(fault.Auth, "the account of bind.dn may not read here; without bind the read is anonymous")
+	case ldap.LDAPResultStrongAuthRequired, ldap.LDAPResultConfidentialityRequired:
+		return make(fault.Auth, "the server wants TLS: write ldaps:// or start_tls: true")
+	case ldap.LDAPResultBusy:
+		return make(fault.Throttled, "")
+	}
+	return make(fault.Unavailable, "check the server and its log")
+}
