@@ -61,9 +61,11 @@ func (s *Session) Do(ctx context.Context, q Request) (*Answer, error) {
 		return nil, s.fail(fault.Invalid, &q, err, "")
 	}
 	var failed error // of the latest attempt
+	lost := false    // whether that attempt may have had an effect nobody looked for
 	tries := uint(0)
 	attempt := func() (*Answer, error) {
 		if tries++; tries > 1 && q.Happened != nil {
+			lost = false
 			if failed = s.settle(ctx, &q); failed != nil {
 				return nil, backoff.Permanent(failed)
 			}
@@ -72,6 +74,7 @@ func (s *Session) Do(ctx context.Context, q Request) (*Answer, error) {
 		if a, failed = s.once(ctx, &q, payload); failed == nil {
 			return a, nil
 		}
+		lost = q.Happened != nil && fault.KindOf(failed).Retryable()
 		return nil, s.again(ctx, &q, failed, tries)
 	}
 	a, err := backoff.Retry(ctx, attempt, backoff.WithBackOff(s.steps(&q)), backoff.WithMaxTries(s.c.o.Retry.Tries),
@@ -82,7 +85,7 @@ func (s *Session) Do(ctx context.Context, q Request) (*Answer, error) {
 		s.earn()
 		return a, nil
 	}
-	return nil, s.ended(ctx, &q, failed)
+	return nil, s.ended(ctx, &q, failed, lost)
 }
 
 // steps gives the waits between the attempts of one request.
@@ -98,7 +101,7 @@ func (s *Session) steps(q *Request) backoff.BackOff {
 }
 
 // ended gives the error of a request that is not sent again.
-func (s *Session) ended(ctx context.Context, q *Request, failed error) error {
+func (s *Session) ended(ctx context.Context, q *Request, failed error, lost bool) error {
 	if t, ok := errors.AsType[*throttle](failed); ok {
 		failed = t.error
 	}
@@ -106,7 +109,7 @@ func (s *Session) ended(ctx context.Context, q *Request, failed error) error {
 		// The wait was interrupted; what made us wait is the more useful half.
 		return s.fail(ctxFault(ctx), q, fmt.Errorf("%w while waiting to try again: %w", ctx.Err(), cause(failed)), fault.HintOf(failed))
 	}
-	if q.Happened != nil && fault.KindOf(failed).Retryable() && ctx.Err() == nil {
+	if lost && ctx.Err() == nil {
 		if err := s.settle(ctx, q); errors.Is(err, ErrHappened) {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -107,7 +108,7 @@ func (s *Session) gone(ctx context.Context, id string, err error) error {
 		return listErr
 	}
 	if slices.ContainsFunc(wire, func(w groupWire) bool { return w.ID == id }) {
-		return err
+		return listed(err)
 	}
 	// The list shows everything to administrators only; this call proves that the key
 	// is still one's.
@@ -116,6 +117,16 @@ func (s *Session) gone(ctx context.Context, id string, err error) error {
 	}
 	f, _ := errors.AsType[*fault.Error](err)
 	return fault.New(fault.NotFound, f.Op, f.Where, errors.New("the group does not exist any more"), "it is made again by the next run where a rule creates it")
+}
+
+// listed takes the meaning "not found" off the refusal of a call for something that a
+// list still names.
+func listed(err error) error {
+	if fault.KindOf(err) != fault.NotFound {
+		return err
+	}
+	f, _ := errors.AsType[*fault.Error](err)
+	return fault.New(fault.Conflict, f.Op, f.Where, fmt.Errorf("the server lists it, but answers %w", f.Err), "see Open WebUI's own log")
 }
 
 // formWire is the body of create and update. The description is required by the

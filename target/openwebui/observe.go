@@ -175,7 +175,7 @@ func (s *Session) accountGone(ctx context.Context, id string, err error) error {
 		return listErr
 	}
 	if slices.ContainsFunc(users, func(w userWire) bool { return w.ID == id }) {
-		return err
+		return listed(err)
 	}
 	return fault.Errorf(fault.NotFound, "read account", "target "+s.c.name, "account %s does not exist any more", id)
 }

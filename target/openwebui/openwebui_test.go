@@ -1,0 +1,758 @@
+package openwebui_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"groupsyncd/internal/fault"
+	"groupsyncd/internal/httpx"
+	"groupsyncd/internal/secret"
+	"groupsyncd/providers"
+	"groupsyncd/sync/plan"
+	"groupsyncd/sync/run"
+	"groupsyncd/target/openwebui"
+	"groupsyncd/target/openwebui/openwebuitest"
+)
+
+const canary = "sk-canary0canary0canary0canary0canar"
+
+// world is a simulator, a client, and a clock that both go by.
+type world struct {
+	*openwebuitest.Server
+	client *openwebui.Client
+	memory *plan.Memory
+	logs   *lockedBuffer
+	clock  *atomic.Int64
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func newWorld(t *testing.T, version string, change func(*openwebui.Options)) *world {
+	t.Helper()
+	w := &world{clock: &atomic.Int64{}, logs: &lockedBuffer{}, memory: plan.NewMemory("chat", "test", time.Unix(0, 0))}
+	w.clock.Store(1_795_000_000)
+	now := func() time.Time { return time.Unix(w.clock.Load(), 0) }
+	w.Server = openwebuitest.New(openwebuitest.Options{Version: version, Now: now, Key: canary, Deployment: "d1"})
+	o := openwebui.Options{
+		Name: "chat", URL: "http://chat.example.org", Transport: w.Transport(), NeedSubjects: true, Now: now,
+		APIKey: func() (secret.Value, error) { return secret.New(canary), nil },
+		Retry:  httpx.Retry{First: time.Millisecond, Max: time.Millisecond, Tries: 3}, Timeout: 5 * time.Second,
+		Logger: slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	if change != nil {
+		change(&o)
+	}
+	c, err := openwebui.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.client = c
+	t.Cleanup(func() {
+		if strings.Contains(w.logs.String(), "canary") {
+			t.Error("the key is in the log")
+		}
+	})
+	return w
+}
+
+func (w *world) pass(seconds int64) { w.clock.Add(seconds) }
+
+// accounts makes n accounts, one a second, with a subject each.
+func (w *world) accounts(n int) []string {
+	var ids []string
+	for i := range n {
+		w.pass(1)
+		ids = append(ids, w.AddAccount(openwebuitest.Account{
+			Email: fmt.Sprintf("u%d@example.org", i), OAuth: map[string]string{"oidc": fmt.Sprintf("sub-%d", i)},
+		}))
+	}
+	return ids
+}
+
+// look observes, takes the result into the memory, and gives what it cost.
+func (w *world) look(t *testing.T, all bool) (*plan.Observation, int) {
+	t.Helper()
+	s := w.client.Session()
+	o, err := s.Observe(t.Context(), w.memory.Mirror, all)
+	if err != nil {
+		t.Fatalf("observe: %v", err)
+	}
+	w.memory.Observe(o)
+	requests, writes := s.Spent()
+	if writes != 0 {
+		t.Errorf("looking wrote %d times", writes)
+	}
+	return o, requests
+}
+
+func (w *world) members(id string) []string {
+	var out []string
+	for _, n := range w.memory.Mirror.Group(id).Numbers {
+		out = append(out, w.memory.Mirror.Account(n).ID)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// check compares everything the mirror holds with the server.
+func (w *world) check(t *testing.T) {
+	t.Helper()
+	groups := w.Groups()
+	if have := len(w.memory.Mirror.Groups()); have != len(groups) {
+		t.Errorf("the mirror has %d groups, the server %d", have, len(groups))
+	}
+	for _, g := range groups {
+		if w.memory.Mirror.Group(g.ID) == nil {
+			t.Errorf("group %s is not in the mirror", g.Name)
+		} else if have := w.members(g.ID); !slices.Equal(have, g.Members) {
+			t.Errorf("the mirror holds %v in %s, the server %v", have, g.Name, g.Members)
+		}
+	}
+	accounts := w.Accounts()
+	if living := w.memory.Mirror.Living(); living != len(accounts) {
+		t.Errorf("the mirror has %d accounts, the server %d", living, len(accounts))
+	}
+	for _, a := range accounts {
+		n, ok := w.memory.Mirror.Number(a.ID)
+		if !ok || w.memory.Mirror.Account(n).Email != a.Email {
+			t.Errorf("account %s is not in the mirror", a.Email)
+		}
+	}
+}
+
+func TestALookAtNothingNewCostsThreeRequests(t *testing.T) {
+	t.Parallel()
+	for _, version := range []string{"0.8.0", "0.10.2", "0.11.4", "0.12.4"} {
+		w := newWorld(t, version, nil)
+		ids := w.accounts(100)
+		for i := range 20 {
+			w.AddMembers(w.CreateGroup(fmt.Sprintf("g%d", i)), ids[:i*2]...)
+		}
+		w.pass(10)
+		o, cost := w.look(t, false)
+		// Version, groups, 19 exports, all accounts, the oldest page, 4 pages, self.
+		if cost > 28 || !o.AllAccounts || !o.ReadAll || o.Self != w.Admin || o.Deployment != "d1" || o.Version != version {
+			t.Errorf("%s: first look: %d requests, %+v", version, cost, o)
+		}
+		w.check(t)
+		w.ResetLog()
+		o, cost = w.look(t, false)
+		if cost != 3 || o.ReadAll || o.AllAccounts || len(o.Accounts) != 0 {
+			t.Errorf("%s: second look: %d requests: %v", version, cost, w.Log())
+		}
+		w.check(t)
+	}
+}
+
+func TestSubjectsAreReadOnlyWhereNeeded(t *testing.T) {
+	t.Parallel()
+	with := newWorld(t, "", nil)
+	ids := with.accounts(100)
+	o, _ := with.look(t, false)
+	i := slices.IndexFunc(o.Accounts, func(a plan.Account) bool { return a.ID == ids[50] })
+	if o.Accounts[i].Subjects["oidc"] != "sub-50" || o.Accounts[i].CreatedAt == 0 {
+		t.Errorf("%+v", o.Accounts[i])
+	}
+	without := newWorld(t, "", func(o *openwebui.Options) { o.NeedSubjects = false })
+	without.accounts(100)
+	if _, cost := without.look(t, false); cost != 5 {
+		t.Errorf("without subjects the first look cost %d requests", cost)
+	}
+	without.check(t)
+	// A first sign-in gives an old account its subject; the daily full look sees it.
+	with.SetOAuth(ids[3], "google", "g-3")
+	with.look(t, true)
+	n, _ := with.memory.Mirror.Number(ids[3])
+	if with.memory.Mirror.Account(n).Subjects["google"] != "g-3" {
+		t.Error("the new subject of an old account was not seen by a full look")
+	}
+}
+
+func TestAccountsThatComeAndGoAreSeen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", nil)
+	ids := w.accounts(70)
+	g := w.CreateGroup("g")
+	w.AddMembers(g, ids...)
+	w.pass(10)
+	w.look(t, false)
+	more := w.accounts(0)
+	for i := range 45 { // more than a page
+		w.pass(1)
+		more = append(more, w.AddAccount(openwebuitest.Account{Email: fmt.Sprintf("new%d@example.org", i)}))
+	}
+	o, cost := w.look(t, false)
+	if o.AllAccounts || len(o.Accounts) != 45 || cost != 4 {
+		t.Errorf("45 new accounts: %d shown, %d requests", len(o.Accounts), cost)
+	}
+	w.check(t)
+	w.DeleteAccount(ids[0])
+	w.DeleteAccount(more[44])
+	if o, cost = w.look(t, false); !o.AllAccounts || cost > 6 {
+		t.Errorf("two deleted accounts: all %t, %d requests", o.AllAccounts, cost)
+	}
+	w.check(t)
+	// One goes and one comes: the total is as before.
+	w.DeleteAccount(ids[1])
+	w.pass(1)
+	w.AddAccount(openwebuitest.Account{Email: "swap@example.org"})
+	if o, _ = w.look(t, false); !o.AllAccounts {
+		t.Error("a swap of accounts was not seen")
+	}
+	w.check(t)
+	// One that was made with an old date sits on no new page.
+	w.AddAccount(openwebuitest.Account{Email: "old@example.org", CreatedAt: 1_795_000_030})
+	w.look(t, false)
+	w.check(t)
+	// A changed account on the newest page is renewed at no cost.
+	w.SetOAuth(more[43], "oidc", "late")
+	o, cost = w.look(t, false)
+	n, _ := w.memory.Mirror.Number(more[43])
+	if cost != 4 || len(o.Accounts) != 1 || w.memory.Mirror.Account(n).Subjects["oidc"] != "late" { // one export: the group changed within the margin
+		t.Errorf("%d requests, %v", cost, o.Accounts)
+	}
+}
+
+func TestAnAccountThatIsBackIsReadWithAllOthers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", nil)
+	ids := w.accounts(5)
+	w.look(t, false)
+	backup := w.Backup()
+	w.DeleteAccount(ids[4])
+	w.look(t, false)
+	w.Restore(backup)
+	s := w.client.Session()
+	o, err := s.Observe(t.Context(), w.memory.Mirror, false)
+	if err != nil || !o.AllAccounts {
+		t.Fatalf("%v, %+v", err, o)
+	}
+	if why := w.memory.TargetChanged(o); why == "" {
+		t.Error("a restored backup was not noticed")
+	}
+}
+
+func TestPagesThatMoveWhileTheyAreReadLoseNobody(t *testing.T) {
+	t.Parallel()
+	const users = "/api/v1/users/"
+	for name, hand := range map[string]func(*world, []string){
+		"one deleted": func(w *world, ids []string) { w.DeleteAccount(ids[110]) },
+		"one made":    func(w *world, _ []string) { w.pass(1); w.AddAccount(openwebuitest.Account{Email: "x@example.org"}) },
+		"many deleted": func(w *world, ids []string) {
+			for _, id := range ids[60:119] {
+				w.DeleteAccount(id)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "", nil)
+			ids := w.accounts(120)
+			w.Inject(openwebuitest.Fault{Method: "GET", Path: users, Skip: 2, Times: 1, Do: func() { hand(w, ids) }})
+			o, _ := w.look(t, false)
+			seen := map[string]bool{}
+			for _, a := range o.Accounts {
+				if seen[a.ID] {
+					t.Errorf("%s twice", a.Email)
+				}
+				seen[a.ID] = true
+			}
+			w.look(t, false) // sees what happened during the first
+			w.check(t)
+			for _, a := range w.Accounts() {
+				n, _ := w.memory.Mirror.Number(a.ID)
+				if w.memory.Mirror.Account(n).Subjects["oidc"] != a.OAuth["oidc"] {
+					t.Errorf("%s without its subject", a.Email)
+				}
+			}
+		})
+	}
+}
+
+func TestAListThatLeavesAccountsOutDeletesNobody(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]openwebuitest.Fault{
+		"short":         {Path: "/api/v1/users/all", Body: `{"users":[],"total":0}`},
+		"shorter than":  {Path: "/api/v1/users/all", Body: `{"users":[{"id":"x"}],"total":5}`},
+		"no total":      {Path: "/api/v1/users/all", Body: `{"users":[]}`},
+		"no ids":        {Path: "/api/v1/users/all", Body: `{"users":[{"email":"a"}],"total":1}`},
+		"pages empty":   {Path: "/api/v1/users/", Body: `{"users":[],"total":6}`},
+		"pages unknown": {Path: "/api/v1/users/", Body: `{"items":[]}`},
+	} {
+		w := newWorld(t, "", nil)
+		w.accounts(5)
+		w.Inject(f)
+		if _, err := w.client.Session().Observe(t.Context(), plan.NewMirror(), false); fault.KindOf(err) != fault.Incomplete {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestAGroupIsReadAgainUntilItsTimeProvesIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", nil)
+	ids := w.accounts(3)
+	g := w.CreateGroup("g")
+	w.AddMembers(g, ids[0])
+	w.look(t, false) // in the second of the change
+	// Somebody swaps a member in the same second: same count, same time.
+	w.RemoveMembers(g, ids[0])
+	w.AddMembers(g, ids[1])
+	w.pass(1)
+	w.look(t, false)
+	w.check(t)
+	w.pass(2)
+	w.look(t, false)
+	if _, cost := w.look(t, false); cost != 3 {
+		t.Errorf("a proved group was read again: %d requests", cost)
+	}
+}
+
+func TestASlowAnswerDoesNotHideAChange(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", nil)
+	ids := w.accounts(3)
+	g := w.CreateGroup("g")
+	w.AddMembers(g, ids[0])
+	// The export is read at once but takes ten seconds to be answered; a swap happens in
+	// the second of the reading.
+	s := w.client.Session()
+	slow := &slowDate{w: w, then: func() { w.RemoveMembers(g, ids[0]); w.AddMembers(g, ids[1]) }}
+	w2 := newWorld(t, "", func(o *openwebui.Options) { o.Transport = slow })
+	if _, err := w2.client.Session().Observe(t.Context(), w.memory.Mirror, false); err != nil {
+		t.Fatal(err)
+	}
+	o, err := w2.client.Session().Observe(t.Context(), w.memory.Mirror, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.memory.Observe(o)
+	if o, err = s.Observe(t.Context(), w.memory.Mirror, false); err != nil {
+		t.Fatal(err)
+	}
+	w.memory.Observe(o)
+	w.check(t)
+}
+
+// slowDate gives exports a Date ten seconds after they were read.
+type slowDate struct {
+	w    *world
+	then func()
+	once sync.Once
+}
+
+func (s *slowDate) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := s.w.Transport().RoundTrip(r)
+	if err == nil && strings.HasSuffix(r.URL.Path, "/export") {
+		s.once.Do(s.then)
+		s.w.pass(10)
+		resp.Header.Set("Date", time.Unix(s.w.clock.Load(), 0).UTC().Format(http.TimeFormat))
+	}
+	return resp, err
+}
+
+func TestWithoutADateEveryGroupIsReadEachTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", nil)
+	ids := w.accounts(3)
+	w.AddMembers(w.CreateGroup("g"), ids[0])
+	w.pass(100)
+	w.Inject(openwebuitest.Fault{NoDate: true})
+	w.look(t, false)
+	if _, cost := w.look(t, false); cost != 4 {
+		t.Errorf("%d requests", cost)
+	}
+}
+
+func TestAGroupDeletedWhileItIsReadIsLeftOut(t *testing.T) {
+	t.Parallel()
+	for _, version := range []string{"0.8.12", "0.11.4", "0.12.4"} {
+		w := newWorld(t, version, nil)
+		ids := w.accounts(3)
+		keep, drop := w.CreateGroup("keep"), w.CreateGroup("drop")
+		w.AddMembers(keep, ids...)
+		w.AddMembers(drop, ids...)
+		w.Inject(openwebuitest.Fault{Path: "/api/v1/groups/", Skip: 0, Times: 1, Latency: 0},
+			openwebuitest.Fault{Path: "/api/v1/groups/id/*/export", Times: 1, Do: func() { w.DeleteGroup(drop) }})
+		w.look(t, false)
+		w.check(t)
+	}
+}
+
+func TestAMemberMadeWhileGroupsAreReadHasAnAccount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", nil)
+	ids := w.accounts(3)
+	g := w.CreateGroup("g")
+	w.AddMembers(g, ids...)
+	w.look(t, false)
+	w.Inject(openwebuitest.Fault{Path: "/api/v1/groups/id/*/export", Times: 1, Do: func() {
+		w.AddMembers(g, w.AddAccount(openwebuitest.Account{Email: "new@example.org", CreatedAt: 1})) // on the last page
+	}})
+	w.look(t, false)
+	w.check(t)
+	// And one that is deleted after its group was read is in no group.
+	w.Inject(openwebuitest.Fault{Path: "/api/v1/users/", Times: 1, Do: func() { w.DeleteAccount(ids[2]) }})
+	w.look(t, true)
+	if slices.Contains(w.members(g), ids[2]) {
+		t.Error("a deleted account is a member")
+	}
+}
+
+func TestADemotedAdministratorProvesNothing(t *testing.T) {
+	t.Parallel()
+	for _, version := range []string{"0.8.12", "0.12.4"} {
+		w := newWorld(t, version, nil)
+		ids := w.accounts(2)
+		g := w.CreateGroup("g")
+		w.AddMembers(g, ids...)
+		w.SetRole(w.Admin, "user") // now the list shows own groups only: none
+		s := w.client.Session()
+		_, readErr := s.ReadGroup(t.Context(), g)
+		_, lookErr := s.Observe(t.Context(), w.memory.Mirror, false)
+		addErr := s.AddMembers(t.Context(), g, ids)
+		for what, err := range map[string]error{"read": readErr, "observe": lookErr, "add": addErr} {
+			if fault.KindOf(err) != fault.Auth || !strings.Contains(fault.HintOf(err), "administrator") {
+				t.Errorf("%s %s: %v", version, what, err)
+			}
+		}
+	}
+}
+
+func TestFailuresSayWhatToDo(t *testing.T) {
+	t.Parallel()
+	const exports = "/api/v1/groups/id/*/export"
+	for name, c := range map[string]struct {
+		fault openwebuitest.Fault
+		kind  fault.Kind
+		text  string
+		hint  string
+	}{
+		"401":                  {openwebuitest.Fault{Path: "/api/v1/groups/", Status: 401}, fault.Auth, "401 Unauthorized", "make a new key"},
+		"403":                  {openwebuitest.Fault{Path: "/api/v1/groups/", Status: 403}, fault.Auth, "403 Forbidden", "ENABLE_API_KEYS=true"},
+		"403 by a proxy":       {openwebuitest.Fault{Status: 403, HTML: true}, fault.Auth, "403", "proxy"},
+		"429":                  {openwebuitest.Fault{Path: exports, Status: 429}, fault.Throttled, "429", "limits requests"},
+		"429 for long":         {openwebuitest.Fault{Path: exports, Status: 429, RetryAfter: "3600"}, fault.Throttled, "429", "limits requests"},
+		"500":                  {openwebuitest.Fault{Path: exports, Status: 500, Text: true}, fault.Unavailable, "500", "own log"},
+		"502 by a proxy":       {openwebuitest.Fault{Status: 502, HTML: true}, fault.Unavailable, "502", "own log"},
+		"dropped":              {openwebuitest.Fault{Path: "/api/v1/users/all", Drop: openwebuitest.DropBefore}, fault.Unavailable, "reset", ""},
+		"dropped after":        {openwebuitest.Fault{Path: exports, Drop: openwebuitest.DropAfter}, fault.Unavailable, "reset", ""},
+		"web page":             {openwebuitest.Fault{Path: "/api/v1/groups/", HTML: true}, fault.Invalid, "text/html, not JSON", "web page"},
+		"cut":                  {openwebuitest.Fault{Path: exports, Cut: true}, fault.Unavailable, "cut", ""},
+		"cut without a sign":   {openwebuitest.Fault{Path: "/api/v1/groups/", Truncate: true}, fault.Unavailable, "not complete JSON", ""},
+		"redirected":           {openwebuitest.Fault{Location: "https://login.example.org/?next=canary"}, fault.Invalid, "https://login.example.org/", "set url"},
+		"no version":           {openwebuitest.Fault{Path: "/api/version", Body: `{}`}, fault.Invalid, "does not tell its version", "Open WebUI"},
+		"another list":         {openwebuitest.Fault{Path: "/api/v1/groups/", Body: `{"groups":[]}`}, fault.Invalid, "unknown form", ""},
+		"a group twice":        {openwebuitest.Fault{Path: "/api/v1/groups/", Body: `[{"id":"a","member_count":0},{"id":"a","member_count":0}]`}, fault.Incomplete, "twice", ""},
+		"a group without id":   {openwebuitest.Fault{Path: "/api/v1/groups/", Body: `[{"member_count":0}]`}, fault.Incomplete, "without its id", ""},
+		"export of another":    {openwebuitest.Fault{Path: exports, Body: `{"id":"other","member_count":0,"user_ids":[]}`}, fault.Incomplete, "another group", ""},
+		"401 for one group":    {openwebuitest.Fault{Path: exports, Status: 401}, fault.Auth, "401", ""},
+		"404 by a proxy":       {openwebuitest.Fault{Path: exports, Status: 404, HTML: true}, fault.Invalid, "404", "proxy"},
+		"404 for one we see":   {openwebuitest.Fault{Path: exports, Status: 404}, fault.Conflict, "404", ""},
+		"400 for one we see":   {openwebuitest.Fault{Path: exports, Status: 400, Detail: "[ERROR: database is locked]"}, fault.Invalid, "database is locked", ""},
+		"the list fails after": {openwebuitest.Fault{Path: "/api/v1/users/", Status: 503}, fault.Unavailable, "503", "own log"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "", nil)
+			w.AddMembers(w.CreateGroup("g"), w.accounts(2)...)
+			w.Inject(c.fault)
+			_, err := w.client.Session().Observe(t.Context(), plan.NewMirror(), false)
+			if fault.KindOf(err) != c.kind {
+				t.Fatalf("%v is %s, want %s", err, fault.KindOf(err), c.kind)
+			}
+			if !strings.Contains(err.Error(), c.text) || !strings.Contains(err.Error(), "target chat") || !strings.Contains(fault.HintOf(err), c.hint) {
+				t.Errorf("%q with the hint %q", err, fault.HintOf(err))
+			}
+			if strings.Contains(err.Error()+fault.HintOf(err), "canary") {
+				t.Errorf("a secret shows: %v", err)
+			}
+		})
+	}
+}
+
+func TestFailuresThatPassAreNotSeen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", nil)
+	ids := w.accounts(10)
+	g := w.CreateGroup("g")
+	w.AddMembers(g, ids[:5]...)
+	w.Inject(
+		openwebuitest.Fault{Path: "/api/version", Times: 1, Status: 503},
+		openwebuitest.Fault{Path: "/api/v1/groups/", Times: 1, Cut: true},
+		openwebuitest.Fault{Path: "/api/v1/users/all", Times: 2, Drop: openwebuitest.DropBefore},
+		openwebuitest.Fault{Path: "/api/v1/users/", Times: 1, Status: 429, RetryAfter: "0"},
+		openwebuitest.Fault{Path: "/api/v1/groups/id/*/export", Times: 2, Truncate: true},
+		openwebuitest.Fault{Path: "/api/v1/groups/id/*/users/add", Times: 1, Drop: openwebuitest.DropAfter},
+		openwebuitest.Fault{Path: "/api/v1/groups/id/*/users/remove", Times: 1, Status: 502, HTML: true},
+	)
+	w.look(t, false)
+	w.check(t)
+	s := w.client.Session()
+	if err := errors.Join(s.AddMembers(t.Context(), g, ids), s.RemoveMembers(t.Context(), g, ids[:2])); err != nil {
+		t.Fatal(err)
+	}
+	read, err := s.ReadGroup(t.Context(), g)
+	if err != nil || len(read.Members) != 8 {
+		t.Errorf("%v, %v", read.Members, err)
+	}
+	if requests, writes := s.Spent(); requests != 5 || writes != 4 {
+		t.Errorf("%d requests, %d writes", requests, writes)
+	}
+}
+
+func TestALostCreationMakesNoSecondGroup(t *testing.T) {
+	t.Parallel()
+	const create = "/api/v1/groups/create"
+	for name, c := range map[string]struct {
+		faults []openwebuitest.Fault
+		fails  bool
+	}{
+		"answer lost":                  {[]openwebuitest.Fault{{Path: create, Times: 1, Drop: openwebuitest.DropAfter}}, false},
+		"answer cut":                   {[]openwebuitest.Fault{{Path: create, Times: 1, Cut: true}}, false},
+		"answer damaged":               {[]openwebuitest.Fault{{Path: create, Times: 1, Truncate: true}}, false},
+		"never arrived":                {[]openwebuitest.Fault{{Path: create, Times: 1, Drop: openwebuitest.DropBefore}}, false},
+		"throttled":                    {[]openwebuitest.Fault{{Path: create, Times: 2, Status: 429}}, false},
+		"lost and the look fails once": {[]openwebuitest.Fault{{Path: create, Times: 1, Drop: openwebuitest.DropAfter}, {Path: "/api/v1/groups/", Skip: 1, Times: 1, Status: 503}}, false},
+		"the last attempt is lost":     {[]openwebuitest.Fault{{Path: create, Times: 2, Drop: openwebuitest.DropBefore}, {Path: create, Skip: 2, Times: 1, Drop: openwebuitest.DropAfter}}, false},
+		"never works":                  {[]openwebuitest.Fault{{Path: create, Status: 500}}, true},
+		"refused":                      {[]openwebuitest.Fault{{Path: create, Status: 400}}, true},
+	} {
+		for _, marked := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, mark %t", name, marked), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, "", nil)
+				w.CreateGroup("Sales") // somebody else's of that name
+				w.Inject(c.faults...)
+				s := w.client.Session()
+				if _, err := s.ListGroups(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				spec := plan.GroupSpec{Name: "Sales"}
+				if marked {
+					spec.Mark = &plan.Mark{Instance: "i", Rule: "r", To: "Sales", Serial: 1}
+				}
+				g, err := s.CreateGroup(t.Context(), spec)
+				want := 2
+				if c.fails {
+					want = 1
+				}
+				if (err != nil) != c.fails || len(w.Groups()) != want {
+					t.Fatalf("%v, %d groups", err, len(w.Groups()))
+				}
+				if have, ok := w.Group(g.ID); !c.fails && (!ok || marked && !strings.Contains(string(have.Data), `"instance":"i"`)) {
+					t.Errorf("%+v is not the new group", g)
+				}
+			})
+		}
+	}
+}
+
+func TestALostCreationThatComesLateIsMadeOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", nil)
+	const create = "/api/v1/groups/create"
+	mark := &plan.Mark{Instance: "i", Rule: "r", To: "Sales", Serial: 1}
+	data, err := json.Marshal(map[string]any{"groupsyncd": mark})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The first attempt has its effect while the second one is under way.
+	w.Inject(openwebuitest.Fault{Path: create, Times: 1, Drop: openwebuitest.DropBefore},
+		openwebuitest.Fault{Path: create, Skip: 1, Times: 1, Do: func() { w.SetData(w.CreateGroup("Sales"), data) }})
+	g, err := w.client.Session().CreateGroup(t.Context(), plan.GroupSpec{Name: "Sales", Mark: mark})
+	if groups := w.Groups(); err != nil || len(groups) != 1 || groups[0].ID != g.ID {
+		t.Errorf("%v, %+v", err, groups)
+	}
+}
+
+func TestLostIdsShowInTheReading(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", nil)
+	ids := w.accounts(3)
+	g := w.CreateGroup("g")
+	w.Inject(openwebuitest.Fault{Path: "/api/v1/groups/id/*/users/add", Lose: func(id string) bool { return id == ids[1] }})
+	s := w.client.Session()
+	if err := s.AddMembers(t.Context(), g, ids); err != nil {
+		t.Fatal(err)
+	}
+	read, err := s.ReadGroup(t.Context(), g)
+	if err != nil || read.MemberCount != 2 || slices.Contains(read.Members, ids[1]) {
+		t.Errorf("%+v, %v", read, err)
+	}
+}
+
+func TestOldVersionsAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, version := range []string{"0.6.36", "0.6.43", "0.7.2"} {
+		w := newWorld(t, version, nil)
+		_, err := w.client.Session().Observe(t.Context(), plan.NewMirror(), false)
+		if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), version) || !strings.Contains(err.Error(), "0.8.0") || fault.HintOf(err) != "upgrade Open WebUI" {
+			t.Errorf("%s: %v", version, err)
+		}
+		if reads, writes := w.Count(); reads != 1 || writes != 0 {
+			t.Errorf("%s: %d reads, %d writes", version, reads, writes)
+		}
+	}
+	// A fork is judged by what it answers.
+	for version, ok := range map[string]bool{"main": true, "2026.11-corp": true, "v0.12.4-fork": true, "0.12.4+7": true, "0.7.9rc1": false} {
+		w := newWorld(t, "", nil)
+		w.accounts(3)
+		w.Inject(openwebuitest.Fault{Path: "/api/version", Body: `{"version":"` + version + `"}`})
+		if _, err := w.client.Session().Observe(t.Context(), plan.NewMirror(), false); (err == nil) != ok {
+			t.Errorf("%s: %v", version, err)
+		}
+	}
+	w := newWorld(t, "0.6.36", nil)
+	w.CreateGroup("g")
+	w.Inject(openwebuitest.Fault{Path: "/api/version", Body: `{"version":"corp"}`})
+	if _, err := w.client.Session().Observe(t.Context(), plan.NewMirror(), false); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "0.8.0") {
+		t.Errorf("a fork of an old version: %v", err)
+	}
+}
+
+func TestTheBuiltInSyncIsReported(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		set   openwebuitest.BuiltIn
+		fault openwebuitest.Fault
+		want  []string
+	}{
+		"off":               {openwebuitest.BuiltIn{}, openwebuitest.Fault{Path: "/none"}, nil},
+		"oauth":             {openwebuitest.BuiltIn{OAuth: true, OAuthCreate: true}, openwebuitest.Fault{Path: "/none"}, []string{"OAuth group sync is on"}},
+		"ldap":              {openwebuitest.BuiltIn{LDAP: true, LDAPGroups: true}, openwebuitest.Fault{Path: "/none"}, []string{"LDAP group sync is on"}},
+		"ldap without ldap": {openwebuitest.BuiltIn{LDAPGroups: true}, openwebuitest.Fault{Path: "/none"}, nil},
+		"forbidden": {openwebuitest.BuiltIn{}, openwebuitest.Fault{Path: "/api/v1/auths/admin/config/*", Status: 403},
+			[]string{"OAuth group sync is on could not be read", "LDAP group sync is on could not be read"}},
+		"no such page": {openwebuitest.BuiltIn{LDAP: true}, openwebuitest.Fault{Path: "/api/v1/auths/admin/config/*", Skip: 1, HTML: true}, []string{"LDAP group sync is on could not be read"}},
+	} {
+		w := newWorld(t, "", nil)
+		w.SetBuiltIn(c.set)
+		w.Inject(c.fault)
+		problems, err := w.client.Session().BuiltInSync(t.Context())
+		if err != nil || len(problems) != len(c.want) {
+			t.Errorf("%s: %v, %v", name, problems, err)
+			continue
+		}
+		for i, p := range problems {
+			if p.Kind != run.KindCompeting || !strings.Contains(p.Message, c.want[i]) || p.Hint == "" || strings.Contains(p.Message+p.Hint, "canary") {
+				t.Errorf("%s: %+v", name, p)
+			}
+		}
+	}
+	w := newWorld(t, "", nil)
+	w.Inject(openwebuitest.Fault{Status: 500})
+	if _, err := w.client.Session().BuiltInSync(t.Context()); fault.KindOf(err) != fault.Unavailable {
+		t.Errorf("a failing server: %v", err)
+	}
+}
+
+func TestDoctorFindsWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*openwebui.Options)
+		set    func(*world)
+		check  string
+		level  providers.Level
+		text   string
+	}{
+		"key revoked":        {nil, func(w *world) { w.RevokeKey(canary) }, "api_key", providers.Failed, "administrator"},
+		"keys off":           {nil, func(w *world) { w.AllowKeys(false) }, "api_key", providers.Failed, "ENABLE_API_KEYS"},
+		"groups only":        {nil, func(w *world) { w.AllowKeys(true, "/api/v1/groups") }, "admin", providers.Failed, "/api/v1/users"},
+		"no settings":        {nil, func(w *world) { w.AllowKeys(true, "/api/v1/groups", "/api/v1/users") }, "built_in_sync", providers.Warning, "/api/v1/auths/admin/config"},
+		"not an admin":       {nil, func(w *world) { w.SetRole(w.Admin, "user") }, "admin", providers.Failed, "administrator"},
+		"too old":            {nil, func(w *world) { w.Upgrade("0.7.2") }, "reachable", providers.Failed, "0.8.0"},
+		"down":               {nil, func(w *world) { w.Inject(openwebuitest.Fault{Drop: openwebuitest.DropBefore}) }, "reachable", providers.Failed, "reset"},
+		"clock":              {func(o *openwebui.Options) { o.Now = func() time.Time { return time.Unix(1_795_000_000+3600, 0) } }, nil, "clock", providers.Warning, "59m"},
+		"path":               {func(o *openwebui.Options) { o.URL += "/chat" }, nil, "url", providers.Warning, "/chat"},
+		"exports fail":       {nil, func(w *world) { w.Inject(openwebuitest.Fault{Path: "/api/v1/groups/id/*/export", Status: 500}) }, "members", providers.Failed, "500"},
+		"settings fail":      {nil, func(w *world) { w.Inject(openwebuitest.Fault{Path: "/api/v1/auths/admin/config/*", Status: 500}) }, "built_in_sync", providers.Failed, "500"},
+		"everything is fine": {nil, nil, "admin", providers.OK, "accounts"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "", c.change)
+			w.AddMembers(w.CreateGroup("g"), w.accounts(2)...)
+			if c.set != nil {
+				c.set(w)
+			}
+			found := w.client.Check(t.Context())
+			i := slices.IndexFunc(found, func(f providers.Finding) bool { return f.Check == c.check && f.Level == c.level })
+			if i < 0 || !strings.Contains(found[i].Message+found[i].Remedy, c.text) {
+				t.Errorf("%+v", found)
+			}
+			if _, writes := w.Count(); writes != 0 || strings.Contains(fmt.Sprint(found), "canary") {
+				t.Errorf("doctor wrote %d times or shows a secret", writes)
+			}
+		})
+	}
+}
+
+func TestBadOptionsAreRefused(t *testing.T) {
+	t.Parallel()
+	key := func() (secret.Value, error) { return secret.New(canary), nil }
+	for name, o := range map[string]openwebui.Options{
+		"no url":       {APIKey: key},
+		"password":     {URL: "https://a:canary@x", APIKey: key},
+		"api path":     {URL: "https://x/api/v1", APIKey: key},
+		"api":          {URL: "https://x/api/", APIKey: key},
+		"no key":       {URL: "https://x"},
+		"no such file": {URL: "https://x", APIKey: key, CAFile: "/no/such/file"},
+	} {
+		o.Name = "chat"
+		if _, err := openwebui.New(o); fault.KindOf(err) != fault.Invalid || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestAStoppedRunEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", nil)
+	w.AddMembers(w.CreateGroup("g"), w.accounts(2)...)
+	w.Inject(openwebuitest.Fault{Path: "/api/v1/groups/id/*/export", Latency: time.Hour})
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(10*time.Millisecond, cancel)
+	if _, err := w.client.Session().Observe(ctx, plan.NewMirror(), false); fault.KindOf(err) != fault.Canceled {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestAnAccountThatTheServerFailsToShowIsNotGone(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{400, 404} {
+		w := newWorld(t, "", nil)
+		id := w.accounts(1)[0]
+		w.Inject(openwebuitest.Fault{Path: "/api/v1/users/" + id, Status: status})
+		_, err := w.client.Session().Account(t.Context(), id)
+		if kind := fault.KindOf(err); kind == fault.NotFound || kind == 0 {
+			t.Errorf("%d: %v", status, err)
+		}
+	}
+}
