@@ -124,6 +124,7 @@ func TestRules(t *testing.T) {
 		{"cmd/groupsyncd", "providers/ldap/ldaptest", false, true},
 		{"cmd/groupsyncd", "target/openwebui/openwebuitest", false, true},
 		{"cmd/groupsyncd", "state", false, false},
+		{"app", "target/openwebui/openwebuitest/suite", false, false},
 		{"config", "providers", false, true},
 		{"config", "providers/ldap", false, false},
 		{"config", "sync/mapping", false, true},

@@ -57,7 +57,7 @@ func find(path string) (place, bool) {
 	case p.path == "state", (p.family == "providers" || p.family == "target") && len(parts) > 1:
 		p.family = strings.Join(parts[:min(2, len(parts))], "/")
 		p.layer, p.adapter = 2, true
-		p.suite = p.path != "state" && strings.HasSuffix(p.path, "test")
+		p.suite = slices.ContainsFunc(parts[1:], func(part string) bool { return strings.HasSuffix(part, "test") })
 	case p.path == "sync/engine", p.path == "sync/schedule":
 		p.layer, p.family = 3, p.path
 	case p.family == "server":

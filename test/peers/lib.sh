@@ -92,12 +92,15 @@ kill_peer() {
 	rm -f "$1/pid"
 }
 
-# ended PID says whether the process is over: away, or a zombie that nobody awaits.
+# ended PID says whether the process is over: away, or a zombie that nobody awaits
+# and whose last thread, which may hold its sockets, is over too.
 ended() {
-	local stat
+	local stat tasks
 	stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
 	# The state follows the name, which is in parentheses and may hold anything.
 	case ${stat##*) } in Z* | X*) ;; *) return 1 ;; esac
+	tasks=(/proc/"$1"/task/*)
+	[ "${#tasks[@]}" -le 1 ]
 }
 
 # gone PID SECONDS waits until the process is over.
