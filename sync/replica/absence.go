@@ -58,7 +58,7 @@ type Standing int
 
 // The standings.
 const (
-	// NotShown: the replica knows nothing that would grant it, and never did.
+	// NotShown: the replica knows nothing that would grant it.
 	NotShown Standing = iota + 1
 	// Shown: the source grants it.
 	Shown
@@ -86,8 +86,8 @@ type Verdict struct {
 	Absence  Absence
 	// Why says in words what an unknown waits for.
 	Why string
-	// ConfirmAt is when a complete read can settle an unknown; zero: no read can by
-	// itself.
+	// ConfirmAt is when a complete read can settle what is not proved; zero: no read
+	// can by itself.
 	ConfirmAt time.Time
 }
 
@@ -99,10 +99,7 @@ func (r *Replica) Membership(user, group uint32, grace Grace) Verdict {
 		return v
 	}
 	if g.Missing.Is() {
-		if !edge {
-			return Verdict{Standing: NotShown}
-		}
-		return r.missing(g.Missing, grace, "group "+quoted(g.Name, g.DN)+" is missing from the list of groups")
+		return r.missing(g.Missing, edge, grace, "group "+quoted(g.Name, g.DN)+" is missing from the list of groups")
 	}
 	switch {
 	case edge:
@@ -138,16 +135,19 @@ func (r *Replica) person(u *User, edge bool, grace Grace) (Verdict, bool) {
 	if !u.Missing.Is() {
 		return Verdict{}, false
 	}
-	if !edge {
-		return Verdict{Standing: NotShown}, true
-	}
-	return r.missing(u.Missing, grace, nameOf(u)+" is missing from the list of users"), true
+	return r.missing(u.Missing, edge, grace, nameOf(u)+" is missing from the list of users"), true
 }
 
-func (r *Replica) missing(m Missing, grace Grace, what string) Verdict {
+// missing judges by the grace of a missing person or group. Who was shown out of the
+// group before holds up nothing, but is gone with it in the end: a membership may still
+// be owned that could not be taken away while its reference was known to be gone.
+func (r *Replica) missing(m Missing, edge bool, grace Grace, what string) Verdict {
 	if grace.done(m) {
 		reason := fmt.Sprintf("%s since %s, in %d complete reads", what, m.First.UTC().Format(time.RFC3339), m.Reads)
 		return Verdict{Standing: Absent, Absence: Absence{Gone, r.Source, m.First, reason}}
+	}
+	if !edge {
+		return Verdict{Standing: NotShown, ConfirmAt: m.First.Add(grace.Over)}
 	}
 	return Verdict{Standing: Unknown, ConfirmAt: m.First.Add(grace.Over),
 		Why: fmt.Sprintf("%s since %s, seen in %d of %d complete reads", what, m.First.UTC().Format(time.RFC3339), m.Reads, grace.Reads)}

@@ -53,7 +53,7 @@ func (m *merger) blocksOf(i int, row *Group) []Block {
 	var blocks []Block
 	for _, child := range row.Children {
 		c := &m.old.groups[child]
-		if m.inSnapshot(child) {
+		if m.seen[child] {
 			continue
 		}
 		switch b, ok := known[child]; {
@@ -61,7 +61,7 @@ func (m *merger) blocksOf(i int, row *Group) []Block {
 			blocks = append(blocks, Block{Child: child, Refs: []string{c.DN, c.ID}})
 		case ok && overlaps(b.Refs, g.Unresolved):
 			blocks = append(blocks, b)
-		case !ok && len(fresh) > 0:
+		case len(fresh) > 0:
 			blocks = append(blocks, Block{Child: child, Refs: slices.Clone(fresh)})
 		}
 	}
@@ -70,11 +70,6 @@ func (m *merger) blocksOf(i int, row *Group) []Block {
 
 func overlaps(a, b []string) bool {
 	return slices.ContainsFunc(a, func(s string) bool { return s != "" && slices.Contains(b, s) })
-}
-
-// inSnapshot reports whether the read shows the group at all, listed or nested.
-func (m *merger) inSnapshot(row uint32) bool {
-	return m.new.groups[row].SeenAt.Equal(m.asOf)
 }
 
 // spread hands blocked people up to every group that contains the blocked one.
@@ -109,6 +104,21 @@ func (m *merger) spread() {
 			}
 		}
 	}
+}
+
+// blockedGroups marks every group that another one names and that does not resolve:
+// nothing new is known of its members, by whomever.
+func (r *Replica) blockedGroups() map[uint32]bool {
+	var marked map[uint32]bool
+	for n := range r.groups {
+		for _, b := range r.groups[n].Blocked {
+			if marked == nil {
+				marked = map[uint32]bool{}
+			}
+			marked[b.Child] = true
+		}
+	}
+	return marked
 }
 
 // blocksBelow gives the blocked nested groups of a group and of all groups below it.

@@ -52,8 +52,9 @@ type merger struct {
 	learned  Learned
 
 	userAt, groupAt []uint32
-	// listed marks the user rows, present the group rows, that the snapshot shows.
-	listed, present []bool
+	// listed marks the user rows, present the group rows, that the snapshot lists; seen
+	// also marks the groups that it shows only inside others.
+	listed, present, seen []bool
 	// blocked are, per position in the snapshot, user rows that may not leave.
 	blocked map[int][]uint32
 	scratch []uint32
@@ -105,9 +106,7 @@ func (m *merger) mergeUser(row *User, u *directory.User) {
 		row.Disabled = u.Disabled
 		row.StatusAt = m.asOf
 	}
-	if row.Missing.Is() && !m.asOf.Before(row.Missing.Last) {
-		row.Missing = Missing{}
-	}
+	row.Missing = row.Missing.sighted(m.asOf)
 }
 
 func (m *merger) mergeGroups() {
@@ -123,21 +122,21 @@ func (m *merger) mergeGroups() {
 		}
 		m.groupAt[i] = n
 		row := &m.new.groups[n]
+		if !g.Unlisted {
+			row.Missing = row.Missing.sighted(m.asOf)
+		}
 		if m.asOf.Before(row.SeenAt) {
 			continue
 		}
 		row.Name, row.DN, row.Path, row.Description = g.Name, g.DN, g.Path, g.Description
 		row.SeenAt = m.asOf
-		if !g.Unlisted {
-			row.Listed = true
-			if row.Missing.Is() && !m.asOf.Before(row.Missing.Last) {
-				row.Missing = Missing{}
-			}
-		}
+		row.Listed = row.Listed || !g.Unlisted
 	}
 	m.present = make([]bool, len(m.new.groups))
+	m.seen = make([]bool, len(m.new.groups))
 	for i, n := range m.groupAt {
 		m.present[n] = !m.s.Groups[i].Unlisted
+		m.seen[n] = true
 	}
 }
 
@@ -148,7 +147,9 @@ func (m *merger) mergeMembers(i int) {
 	if m.asOf.Before(row.MembersAt) {
 		return
 	}
-	first := row.MembersAt.IsZero()
+	// What the first complete read of a source shows has been there for who knows how
+	// long; a group that turns up later is as fresh as its members.
+	first := row.MembersAt.IsZero() && m.old.GroupsAt.IsZero()
 	shown := m.rows(g.Members)
 	if !slices.Equal(row.Members, shown) {
 		row.Members = m.members(i, row, shown, first)
@@ -192,11 +193,16 @@ func (m *merger) rows(positions []uint32) []uint32 {
 func (m *merger) members(i int, row *Group, shown []uint32, first bool) []uint32 {
 	old := row.Members
 	out := make([]uint32, 0, max(len(old), len(shown)))
+	var added []Recent
+	recent := make(map[uint32]time.Time, len(row.Recent))
+	for _, r := range row.Recent {
+		recent[r.User] = r.First
+	}
 	a, b := 0, 0
 	for a < len(old) || b < len(shown) {
 		switch {
 		case b == len(shown) || a < len(old) && old[a] < shown[b]:
-			if m.stays(i, row, old[a]) {
+			if m.stays(i, row, old[a], recent[old[a]]) {
 				out = append(out, old[a])
 				m.learned.Kept++
 			}
@@ -206,7 +212,7 @@ func (m *merger) members(i int, row *Group, shown []uint32, first bool) []uint32
 			if !m.new.users[shown[b]].GroupsAt.After(m.asOf) {
 				out = append(out, shown[b])
 				if m.lag > 0 && !first {
-					row.Recent = append(slices.Clip(row.Recent), Recent{User: shown[b], First: m.asOf})
+					added = append(added, Recent{User: shown[b], First: m.asOf})
 				}
 			}
 			b++
@@ -216,6 +222,7 @@ func (m *merger) members(i int, row *Group, shown []uint32, first bool) []uint32
 			b++
 		}
 	}
+	row.Recent = slices.Concat(row.Recent, added)
 	return out
 }
 
@@ -223,7 +230,7 @@ func (m *merger) members(i int, row *Group, shown []uint32, first bool) []uint32
 // newer evidence shows them, because they themselves are not shown (missing people
 // have their own grace), because the reference is too fresh for a lagging server, or
 // because they came in through a nested group that does not resolve.
-func (m *merger) stays(i int, row *Group, user uint32) bool {
+func (m *merger) stays(i int, row *Group, user uint32, since time.Time) bool {
 	if m.new.users[user].GroupsAt.After(m.asOf) || !m.listed[user] {
 		return true
 	}
@@ -232,24 +239,35 @@ func (m *merger) stays(i int, row *Group, user uint32) bool {
 	if m.s.Groups[i].Unlisted && row.Listed {
 		return true
 	}
-	if m.tooFresh(row, user) {
+	if m.tooFresh(since) {
 		return true
 	}
 	_, found := slices.BinarySearch(m.blocked[i], user)
 	return found
 }
 
-func (m *merger) tooFresh(row *Group, user uint32) bool {
-	for _, r := range row.Recent {
-		settled := r.First.Add(m.lag)
-		if r.User == user && settled.After(m.asOf) {
-			if m.learned.ConfirmAt.IsZero() || settled.Before(m.learned.ConfirmAt) {
-				m.learned.ConfirmAt = settled
-			}
-			return true
+// tooFresh reports whether a reference first seen at that time, zero for an old one, may
+// only be missing because a lagging server answered, and notes when that is settled.
+func (m *merger) tooFresh(since time.Time) bool {
+	settled := since.Add(m.lag)
+	if since.IsZero() || !settled.After(m.asOf) {
+		return false
+	}
+	if m.learned.ConfirmAt.IsZero() || settled.Before(m.learned.ConfirmAt) {
+		m.learned.ConfirmAt = settled
+	}
+	return true
+}
+
+// freshSince gives the time at which a reference was first seen, zero for an old one.
+func (g *Group) freshSince(user uint32) time.Time {
+	var since time.Time
+	for _, r := range g.Recent {
+		if r.User == user {
+			since = r.First
 		}
 	}
-	return false
+	return since
 }
 
 // expire drops the references that are no longer fresh.
@@ -286,6 +304,7 @@ func (m *merger) mergeLookUp(i int) {
 	if m.asOf.Before(row.GroupsAt) {
 		return
 	}
+	blocked := m.new.blockedGroups()
 	in := make(map[uint32]bool)
 	for p := range m.s.Groups {
 		if _, found := slices.BinarySearch(m.s.Groups[p].Members, uint32(i)); found {
@@ -304,7 +323,7 @@ func (m *merger) mergeLookUp(i int) {
 			if m.lag > 0 {
 				g.Recent = append(slices.Clip(g.Recent), Recent{User: user, First: m.asOf})
 			}
-		case !in[uint32(n)] && has && !g.Missing.Is() && !m.tooFresh(g, user) && !m.blockedNow(g, user):
+		case !in[uint32(n)] && has && !g.Missing.Is() && !blocked[uint32(n)] && !m.tooFresh(g.freshSince(user)) && !m.blockedNow(g, user):
 			g.Members = slices.Delete(slices.Clone(g.Members), at, at+1)
 		}
 	}

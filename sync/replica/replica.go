@@ -117,6 +117,18 @@ func (m Missing) note(asOf time.Time) Missing {
 	return m
 }
 
+// sighted is the count after evidence that shows the entry: it starts anew, with the
+// last miss when that one is newer than the sighting.
+func (m Missing) sighted(asOf time.Time) Missing {
+	switch {
+	case !m.Is() || asOf.Before(m.First):
+		return m
+	case asOf.Before(m.Last):
+		return Missing{First: m.Last, Last: m.Last, Reads: 1}
+	}
+	return Missing{}
+}
+
 // New gives the replica of a source that was never read.
 func New(source string) *Replica {
 	return &Replica{Head: Head{Source: source}, userNo: map[string]uint32{}, grpNo: map[string]uint32{}}
