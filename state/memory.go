@@ -1,0 +1,486 @@
+package state
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"groupsyncd/directory"
+	"groupsyncd/internal/fault"
+	"groupsyncd/sync/plan"
+	"groupsyncd/sync/run"
+
+	"go.etcd.io/bbolt"
+)
+
+// memoryHead is what a memory and its mirror hold besides their tables.
+type memoryHead struct {
+	Instance   string    `json:"instance"`
+	Began      time.Time `json:"began"`
+	Serial     uint64    `json:"serial"`
+	Version    string    `json:"version,omitempty"`
+	Deployment string    `json:"deployment,omitempty"`
+	Self       string    `json:"self,omitempty"`
+	ReadAllAt  time.Time `json:"read_all_at,omitzero"`
+	At         time.Time `json:"at,omitzero"`
+}
+
+// How many entries of a list go into one record. Lists that only grow at their end are
+// rewritten there only.
+const (
+	manyEntries = 256
+	oneEntry    = 1
+)
+
+// Memory loads the memory of a target; one that was never saved is new, and began when
+// this state was made. Of a mirrored group the numbers of its members come back, not
+// their ids; JSON texts inside links and rules come back without white space.
+func (db *DB) Memory(target string) (*plan.Memory, error) {
+	var found *plan.Memory
+	err := db.view("load memory of target", func(tx *bbolt.Tx) (err error) {
+		found, err = db.loadMemory(tx, target)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+func (db *DB) loadMemory(tx *bbolt.Tx, target string) (*plan.Memory, error) {
+	root := find(tx, bucketTarget, target)
+	var head memoryHead
+	ok, err := root.getJSON([]byte(keyHead), &head)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		for _, part := range targetParts() {
+			if part != partIntents && find(tx, bucketTarget, target, part) != nil {
+				return nil, root.bad([]byte(keyHead), errors.New("it is missing"))
+			}
+		}
+		return plan.NewMemory(target, db.instance.ID, db.instance.Created), nil
+	}
+	m := plan.NewMemory(target, head.Instance, head.Began)
+	m.Serial = head.Serial
+	part := func(name string) *box { return find(tx, bucketTarget, target, name) }
+	accounts, err := loadAccounts(part(partAccounts))
+	if err != nil {
+		return nil, err
+	}
+	var groups []*plan.MirrorGroup
+	err = part(partMirror).each(func(key, payload []byte) error {
+		g, err := decodeMirrorGroup(string(key), payload, len(accounts))
+		groups = append(groups, g)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	m.Mirror = plan.RestoreMirror(plan.Mirror{Version: head.Version, Deployment: head.Deployment, Self: head.Self,
+		ReadAllAt: head.ReadAllAt, At: head.At}, accounts, groups)
+	if err := loadKeyed(m, part, len(accounts)); err != nil {
+		return nil, err
+	}
+	if err := loadLists(m, part); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func loadAccounts(x *box) ([]plan.Account, error) {
+	var accounts []plan.Account
+	n := 0
+	err := x.each(func(key, payload []byte) (err error) {
+		if !bytes.Equal(key, number(n)) || len(accounts) != n*chunkRows {
+			return errors.New("the table of accounts has a gap before it")
+		}
+		accounts, err = decodeAccounts(payload, accounts)
+		n++
+		return err
+	})
+	return accounts, err
+}
+
+// loadKeyed loads the parts that have a record for each of their entries.
+func loadKeyed(m *plan.Memory, part func(string) *box, accounts int) error {
+	source := ""
+	people := func(key, payload []byte) error {
+		from, id, ok := bytes.Cut(key, []byte{0})
+		if !ok {
+			return errors.New("the key names no source")
+		}
+		if string(from) != source {
+			source = string(from)
+		}
+		p, err := decodePerson(payload, m.Mirror)
+		m.People[directory.UserKey{Source: source, ID: string(id)}] = p
+		return err
+	}
+	links := func(key, payload []byte) error {
+		k, err := splitKey(key, 4)
+		if err != nil {
+			return err
+		}
+		var l plan.GroupLink
+		err = fromJSON(payload, &l)
+		m.Links[plan.LinkKey{Rule: k[0], To: k[1], Group: directory.GroupKey{Source: k[2], ID: k[3]}}] = l
+		return err
+	}
+	owned := func(key, payload []byte) error {
+		o, err := decodeOwned(string(key), payload, accounts)
+		m.Owned[string(key)] = o
+		return err
+	}
+	scopes := func(key, payload []byte) error {
+		var s plan.AcceptedSource
+		err := fromJSON(payload, &s)
+		m.Scopes[string(key)] = s
+		return err
+	}
+	for _, p := range []struct {
+		name string
+		load func(key, payload []byte) error
+	}{{partPeople, people}, {partLinks, links}, {partOwned, owned}, {partScopes, scopes}} {
+		if err := part(p.name).each(p.load); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func loadLists(m *plan.Memory, part func(string) *box) (err error) {
+	load := func(name string, list func(*box) error) {
+		if err == nil {
+			err = list(part(name))
+		}
+	}
+	load(partLosses, func(x *box) (err error) { m.Losses, err = loadList[plan.Loss](x); return })
+	load(partHolds, func(x *box) (err error) { m.Holds, err = loadList[run.Hold](x); return })
+	load(partApprovals, func(x *box) (err error) { m.Approvals, err = loadList[run.Approval](x); return })
+	load(partAccepted, func(x *box) (err error) { m.Accepted, err = loadList[plan.AcceptedRule](x); return })
+	load(partTombstones, func(x *box) (err error) { m.Tombstones, err = loadList[plan.Tombstone](x); return })
+	return err
+}
+
+// loadList reads a list whose records each hold some entries.
+func loadList[T any](x *box) ([]T, error) {
+	var list []T
+	n := 0
+	err := x.each(func(key, payload []byte) error {
+		if !bytes.Equal(key, number(n)) {
+			return errors.New("the list has a gap before it")
+		}
+		var some []T
+		if err := fromJSON(payload, &some); err != nil {
+			return err
+		}
+		list = append(list, some...)
+		n++
+		return nil
+	})
+	return list, err
+}
+
+// SaveMemory stores the named parts of a memory in one transaction and deletes those
+// that are no longer in it.
+func (db *DB) SaveMemory(m *plan.Memory, dirty plan.Dirty) error {
+	w, err := encodeMemory(m, dirty)
+	if err != nil {
+		return err
+	}
+	if w.empty() {
+		return nil
+	}
+	return db.update("save memory of target", func(tx *bbolt.Tx) error { return w.apply(tx) })
+}
+
+// memoryWrite is a change of a memory, encoded before the transaction begins.
+type memoryWrite struct {
+	m       *plan.Memory
+	dirty   plan.Dirty
+	head    memoryHead
+	changes map[string][]change
+	lists   map[string][][]byte
+}
+
+func (w *memoryWrite) empty() bool { return w.dirty.Empty() }
+
+func encodeMemory(m *plan.Memory, dirty plan.Dirty) (*memoryWrite, error) {
+	if m.Target == "" {
+		return nil, fault.Errorf(fault.Invalid, "save memory of target", "", "the target has no name")
+	}
+	w := &memoryWrite{m: m, dirty: dirty, changes: map[string][]change{}, lists: map[string][][]byte{},
+		head: memoryHead{Instance: m.Instance, Began: m.Began.UTC(), Serial: m.Serial, Version: m.Mirror.Version, Deployment: m.Mirror.Deployment,
+			Self: m.Mirror.Self, ReadAllAt: m.Mirror.ReadAllAt.UTC(), At: m.Mirror.At.UTC()}}
+	for _, step := range []func() error{w.encodeMirror, w.encodePeople, w.encodeLinks, w.encodeOwned, w.encodeLists} {
+		if err := step(); err != nil {
+			return nil, fault.New(fault.Invalid, "save memory of target", m.Target, err, "")
+		}
+	}
+	for _, list := range w.changes {
+		slices.SortFunc(list, func(a, b change) int { return bytes.Compare(a.key, b.key) })
+	}
+	return w, nil
+}
+
+func (w *memoryWrite) spot(part string) spot { return at(bucketTarget, w.m.Target, part) }
+
+func (w *memoryWrite) add(part string, s spot, key, payload []byte) {
+	w.changes[part] = append(w.changes[part], change{key, s.seal(key, payload)})
+}
+
+func (w *memoryWrite) remove(part string, key []byte) {
+	w.changes[part] = append(w.changes[part], change{key: key})
+}
+
+// inTable refuses numbers of accounts that do not exist: a state with one could not be
+// loaded again.
+func (w *memoryWrite) inTable(numbers []uint32) error {
+	if n := len(numbers); n > 0 && int(numbers[n-1]) >= len(w.m.Mirror.Accounts()) {
+		return fmt.Errorf("account number %d does not exist", numbers[n-1])
+	}
+	return nil
+}
+
+func (w *memoryWrite) encodeMirror() error {
+	s, buf := w.spot(partMirror), &writer{}
+	for _, id := range w.dirty.MirrorGroups {
+		g := w.m.Mirror.Group(id)
+		if g == nil {
+			w.remove(partMirror, []byte(id))
+			continue
+		}
+		buf.b = buf.b[:0]
+		if err := errors.Join(w.inTable(g.Numbers), encodeMirrorGroup(buf, g)); err != nil {
+			return err
+		}
+		w.add(partMirror, s, []byte(id), buf.b)
+	}
+	return nil
+}
+
+func (w *memoryWrite) encodePeople() error {
+	s, buf := w.spot(partPeople), &writer{}
+	for _, k := range w.dirty.People {
+		key, err := personKey(k)
+		if err != nil {
+			return err
+		}
+		p, ok := w.m.People[k]
+		if !ok {
+			w.remove(partPeople, key)
+			continue
+		}
+		buf.b = buf.b[:0]
+		encodePerson(buf, p)
+		w.add(partPeople, s, key, buf.b)
+	}
+	return nil
+}
+
+func (w *memoryWrite) encodeLinks() error {
+	s := w.spot(partLinks)
+	for _, k := range w.dirty.Links {
+		key, err := linkKey(k)
+		if err != nil {
+			return err
+		}
+		l, ok := w.m.Links[k]
+		if !ok {
+			w.remove(partLinks, key)
+			continue
+		}
+		payload, err := toJSON(l)
+		if err != nil {
+			return err
+		}
+		w.add(partLinks, s, key, payload)
+	}
+	return nil
+}
+
+func (w *memoryWrite) encodeOwned() error {
+	s, buf := w.spot(partOwned), &writer{}
+	for _, id := range w.dirty.Owned {
+		o := w.m.Owned[id]
+		if o == nil {
+			w.remove(partOwned, []byte(id))
+			continue
+		}
+		buf.b = buf.b[:0]
+		for i := range o.Feeds {
+			if err := w.inTable(o.Feeds[i].Accounts); err != nil {
+				return err
+			}
+		}
+		for _, c := range o.Clocks {
+			if err := w.inTable([]uint32{c.Account}); err != nil {
+				return err
+			}
+		}
+		if err := encodeOwned(buf, o); err != nil {
+			return err
+		}
+		w.add(partOwned, s, []byte(id), buf.b)
+	}
+	return nil
+}
+
+func (w *memoryWrite) encodeLists() error {
+	d := &w.dirty
+	var err error
+	list := func(named bool, part string, encode func() ([][]byte, error)) {
+		if !named || err != nil {
+			return
+		}
+		w.lists[part], err = encode()
+	}
+	list(d.Losses, partLosses, func() ([][]byte, error) { return encodeList(w.m.Losses, manyEntries) })
+	list(d.Holds, partHolds, func() ([][]byte, error) { return encodeList(w.m.Holds, oneEntry) })
+	list(d.Approvals, partApprovals, func() ([][]byte, error) { return encodeList(w.m.Approvals, oneEntry) })
+	list(d.Accepted, partAccepted, func() ([][]byte, error) { return encodeList(w.m.Accepted, oneEntry) })
+	list(d.Tombstones, partTombstones, func() ([][]byte, error) { return encodeList(w.m.Tombstones, manyEntries) })
+	if err != nil || !d.Scopes {
+		return err
+	}
+	s := w.spot(partScopes)
+	for source, scope := range w.m.Scopes {
+		payload, err := toJSON(scope)
+		if err != nil {
+			return err
+		}
+		w.add(partScopes, s, []byte(source), payload)
+	}
+	return nil
+}
+
+// encodeList gives the payloads of a list with that many entries in each.
+func encodeList[T any](list []T, size int) ([][]byte, error) {
+	var payloads [][]byte
+	for some := range slices.Chunk(list, size) {
+		payload, err := toJSON(some)
+		if err != nil {
+			return nil, err
+		}
+		payloads = append(payloads, payload)
+	}
+	return payloads, nil
+}
+
+// apply writes what was encoded. A target without a head gets one.
+func (w *memoryWrite) apply(tx *bbolt.Tx) error {
+	root, err := makeBox(tx, bucketTarget, w.m.Target)
+	if err != nil {
+		return err
+	}
+	if w.dirty.Head || root.b.Get([]byte(keyHead)) == nil {
+		if err := root.putJSON([]byte(keyHead), w.head); err != nil {
+			return err
+		}
+	}
+	for _, part := range targetParts() {
+		accounts := part == partAccounts && len(w.dirty.Accounts)+len(w.dirty.MirrorGroups)+len(w.dirty.Owned) > 0
+		scopes := part == partScopes && w.dirty.Scopes
+		payloads, isList := w.lists[part]
+		if w.changes[part] == nil && !isList && !accounts && !scopes {
+			continue
+		}
+		x, err := makeBox(tx, bucketTarget, w.m.Target, part)
+		if err != nil {
+			return err
+		}
+		switch {
+		case accounts:
+			err = w.saveAccounts(x)
+		case isList:
+			err = x.setList(payloads)
+		case scopes:
+			err = errors.Join(x.keepOnly(w.changes[part]), x.change(w.changes[part]))
+		default:
+			err = x.change(w.changes[part])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// saveAccounts writes the chunks of the named accounts, and all from the last stored
+// one on: members of groups are numbers into this table, so it never has a gap.
+func (w *memoryWrite) saveAccounts(x *box) error {
+	accounts := w.m.Mirror.Accounts()
+	named := map[int]bool{}
+	for _, n := range w.dirty.Accounts {
+		named[int(n)/chunkRows] = true
+	}
+	last := 0
+	if key, _ := x.b.Cursor().Last(); len(key) == 4 {
+		last = int(binary.BigEndian.Uint32(key))
+	}
+	buf := &writer{}
+	for n := range chunks(len(accounts)) {
+		if !named[n] && n < last {
+			continue
+		}
+		buf.b = buf.b[:0]
+		encodeAccounts(buf, accounts[n*chunkRows:min((n+1)*chunkRows, len(accounts))])
+		if err := x.put(number(n), buf.b); err != nil {
+			return err
+		}
+	}
+	return x.cutAfter(chunks(len(accounts)))
+}
+
+// change writes and deletes records.
+func (x *box) change(changes []change) error {
+	for _, c := range changes {
+		var err error
+		if c.value == nil {
+			err = x.delete(c.key)
+		} else {
+			err = x.set(c.key, c.value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keepOnly deletes the records that are not among the changes.
+func (x *box) keepOnly(changes []change) error {
+	var gone []change
+	err := x.b.ForEach(func(key, _ []byte) error {
+		if !slices.ContainsFunc(changes, func(c change) bool { return bytes.Equal(c.key, key) }) {
+			gone = append(gone, change{key: bytes.Clone(key)})
+		}
+		return nil
+	})
+	return errors.Join(err, x.change(gone))
+}
+
+// setList writes the records of a list and deletes those behind its end.
+func (x *box) setList(payloads [][]byte) error {
+	for n, payload := range payloads {
+		if err := x.put(number(n), payload); err != nil {
+			return err
+		}
+	}
+	return x.cutAfter(len(payloads))
+}
+
+// cutAfter deletes the numbered records from n on.
+func (x *box) cutAfter(n int) error {
+	var gone []change
+	c := x.b.Cursor()
+	for key, _ := c.Seek(number(n)); key != nil; key, _ = c.Next() {
+		gone = append(gone, change{key: bytes.Clone(key)})
+	}
+	return x.change(gone)
+}

@@ -1,0 +1,214 @@
+package state
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+
+	"groupsyncd/internal/fault"
+	"groupsyncd/sync/run"
+
+	"go.etcd.io/bbolt"
+)
+
+// The history keeps this many reports, and fewer when their changes would take more
+// than that many bytes; the newest always stays.
+const (
+	maxRuns      = 1000
+	maxRunsBytes = 256 << 20
+)
+
+// compressFrom is the size from which changes are compressed.
+const compressFrom = 4 << 10
+
+// The first byte of the changes of a run.
+const (
+	changesPlain = iota
+	changesGzip
+)
+
+// SaveRun stores a report, or stores it again, and drops the oldest beyond what the
+// history keeps. The order of runs is that of their ids, which begin with the time.
+func (db *DB) SaveRun(r *run.Report) error {
+	head := *r
+	head.Targets = nil
+	changes := make([][]run.Change, len(r.Targets))
+	for i := range r.Targets {
+		t := r.Targets[i]
+		changes[i], t.Changes = t.Changes, nil
+		head.Targets = append(head.Targets, t)
+	}
+	if r.Targets != nil && head.Targets == nil {
+		head.Targets = []run.TargetReport{}
+	}
+	report, err := toJSON(head)
+	if err != nil {
+		return err
+	}
+	packed, err := packChanges(changes)
+	if err != nil {
+		return err
+	}
+	return db.update("save run", func(tx *bbolt.Tx) error {
+		reports, err := makeBox(tx, bucketRuns)
+		if err != nil {
+			return err
+		}
+		details, err := makeBox(tx, bucketChanges)
+		if err != nil {
+			return err
+		}
+		key := []byte(r.Run)
+		if err := reports.put(key, report); err != nil {
+			return err
+		}
+		if err := details.put(key, packed); err != nil {
+			return err
+		}
+		return dropOldest(reports, details, maxRuns, maxRunsBytes)
+	})
+}
+
+func packChanges(changes [][]run.Change) ([]byte, error) {
+	plain, err := toJSON(changes)
+	if err != nil {
+		return nil, err
+	}
+	if len(plain) < compressFrom {
+		return append([]byte{changesPlain}, plain...), nil
+	}
+	var b bytes.Buffer
+	b.WriteByte(changesGzip)
+	z := gzip.NewWriter(&b)
+	if _, err := z.Write(plain); err != nil {
+		return nil, fmt.Errorf("compress changes: %w", err)
+	}
+	if err := z.Close(); err != nil {
+		return nil, fmt.Errorf("compress changes: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+func unpackChanges(payload []byte) ([][]run.Change, error) {
+	if len(payload) == 0 {
+		return nil, errShort
+	}
+	text := payload[1:]
+	switch payload[0] {
+	case changesPlain:
+	case changesGzip:
+		z, err := gzip.NewReader(bytes.NewReader(text))
+		if err != nil {
+			return nil, fmt.Errorf("decompress changes: %w", err)
+		}
+		if text, err = io.ReadAll(z); err != nil {
+			return nil, fmt.Errorf("decompress changes: %w", err)
+		}
+	default:
+		return nil, fmt.Errorf("the form %d is unknown", payload[0])
+	}
+	var changes [][]run.Change
+	if err := fromJSON(text, &changes); err != nil {
+		return nil, err
+	}
+	return changes, nil
+}
+
+// dropOldest keeps the newest runs that fit into both limits.
+func dropOldest(reports, details *box, most, mostBytes int) error {
+	var gone []change
+	kept, size := 0, 0
+	c := reports.b.Cursor()
+	for key, value := c.Last(); key != nil; key, value = c.Prev() {
+		size += len(value) + len(details.b.Get(key))
+		if kept++; kept > 1 && (kept > most || size > mostBytes) {
+			gone = append(gone, change{key: bytes.Clone(key)})
+		}
+	}
+	return errors.Join(reports.change(gone), details.change(gone))
+}
+
+// Run loads a report by its id or a unique beginning of it; fault.NotFound when there
+// is none, fault.Invalid when there are several.
+func (db *DB) Run(id string) (*run.Report, error) {
+	var found *run.Report
+	err := db.view("load run", func(tx *bbolt.Tx) error {
+		reports := find(tx, bucketRuns)
+		key, err := uniqueKey(reports, id)
+		if err != nil {
+			return err
+		}
+		found, err = loadRun(reports, find(tx, bucketChanges), key)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// uniqueKey finds the id that is meant.
+func uniqueKey(x *box, id string) ([]byte, error) {
+	missing := fault.New(fault.NotFound, "load run", id, errors.New("there is no such run"), "`groupsyncd history` lists the runs that are kept.")
+	if x == nil || id == "" {
+		return nil, missing
+	}
+	c := x.b.Cursor()
+	key, _ := c.Seek([]byte(id))
+	if !bytes.HasPrefix(key, []byte(id)) {
+		return nil, missing
+	}
+	if next, _ := c.Next(); string(key) != id && bytes.HasPrefix(next, []byte(id)) {
+		return nil, fault.New(fault.Invalid, "load run", id, fmt.Errorf("several runs begin so, among them %s and %s", key, next), "Give more of the id.")
+	}
+	return bytes.Clone(key), nil
+}
+
+func loadRun(reports, details *box, key []byte) (*run.Report, error) {
+	var r run.Report
+	if _, err := reports.getJSON(key, &r); err != nil {
+		return nil, err
+	}
+	payload, err := details.need(key)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := unpackChanges(payload)
+	if err == nil && len(changes) != len(r.Targets) {
+		err = fmt.Errorf("it is about %d targets instead of %d", len(changes), len(r.Targets))
+	}
+	if err != nil {
+		return nil, details.bad(key, err)
+	}
+	for i := range changes {
+		r.Targets[i].Changes = changes[i]
+	}
+	return &r, nil
+}
+
+// Runs gives the newest reports, newest first, without their changes; a limit of zero
+// gives all.
+func (db *DB) Runs(limit int) ([]run.Report, error) {
+	var found []run.Report
+	err := db.view("load runs", func(tx *bbolt.Tx) error {
+		reports := find(tx, bucketRuns)
+		if reports == nil {
+			return nil
+		}
+		c := reports.b.Cursor()
+		for key, _ := c.Last(); key != nil && (limit <= 0 || len(found) < limit); key, _ = c.Prev() {
+			var r run.Report
+			if _, err := reports.getJSON(key, &r); err != nil {
+				return err
+			}
+			found = append(found, r)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}

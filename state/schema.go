@@ -1,0 +1,154 @@
+package state
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+)
+
+// The store is one bbolt file. Buckets end with a slash; everything else is a record
+// in the envelope of record.go. Numbers in keys are four bytes, highest first.
+//
+//	meta/
+//	    schema                      version of this picture (its form never changes)
+//	    instance                    id of this state, time of its creation
+//	sources/
+//	    ID                          name, place, scope, last start, last complete read
+//	replica/
+//	    SOURCE/
+//	        head                    times of the complete reads, number of rows
+//	        u NUMBER                512 users
+//	        g NUMBER                one group with its members
+//	        missing                 users and groups that complete lists did not show
+//	target/
+//	    NAME/
+//	        head                    serial, and the mirror's own fields
+//	        accounts/
+//	            NUMBER              512 accounts of Open WebUI
+//	        mirror/
+//	            GROUP               group of Open WebUI, members of its last verified reading
+//	        people/
+//	            SOURCE \0 ID        account of a directory user
+//	        links/
+//	            RULE \0 TO \0 SOURCE \0 ID     Open WebUI group of a wanted group
+//	        owned/
+//	            GROUP               members who are there because of us
+//	        losses/ tombstones/     lists in order: 256 entries under each NUMBER
+//	        holds/ approvals/ accepted/        lists in order: one entry under each NUMBER
+//	        scopes/
+//	            SOURCE              accepted scope and size
+//	        intents/
+//	            RUN/
+//	                plan            hash of the plan, time, ids of the accounts named below
+//	                NUMBER          one call that is about to be made
+//	runs/
+//	    ID                          report without its changes; ids sort by time
+//	changes/
+//	    ID                          changes of that report, compressed when large
+//
+// A target is present from its first saved part on, and then has a head.
+const (
+	bucketMeta    = "meta"
+	bucketSources = "sources"
+	bucketReplica = "replica"
+	bucketTarget  = "target"
+	bucketRuns    = "runs"
+	bucketChanges = "changes"
+
+	keySchema   = "schema"
+	keyInstance = "instance"
+	keyHead     = "head"
+	keyMissing  = "missing"
+	keyPlan     = "plan"
+
+	prefixUsers = 'u'
+	prefixGroup = 'g'
+
+	partAccounts   = "accounts"
+	partMirror     = "mirror"
+	partPeople     = "people"
+	partLinks      = "links"
+	partOwned      = "owned"
+	partLosses     = "losses"
+	partHolds      = "holds"
+	partApprovals  = "approvals"
+	partAccepted   = "accepted"
+	partScopes     = "scopes"
+	partTombstones = "tombstones"
+	partIntents    = "intents"
+)
+
+// schemaVersion is the version of the picture above.
+const schemaVersion = 1
+
+// chunkRows is how many users or accounts go into one record: large enough that the
+// cost of a record does not show, small enough that a changed row rewrites little.
+const chunkRows = 512
+
+// rootBuckets are made together with the file.
+func rootBuckets() []string {
+	return []string{bucketMeta, bucketSources, bucketReplica, bucketTarget, bucketRuns, bucketChanges}
+}
+
+// targetParts are the buckets of a target.
+func targetParts() []string {
+	return []string{partAccounts, partMirror, partPeople, partLinks, partOwned, partLosses, partHolds,
+		partApprovals, partAccepted, partScopes, partTombstones, partIntents}
+}
+
+// knownBucket reports whether the picture has a bucket at this path.
+func knownBucket(path []string) bool {
+	in := func(list []string, s string) bool {
+		for _, have := range list {
+			if have == s {
+				return true
+			}
+		}
+		return false
+	}
+	switch len(path) {
+	case 1:
+		return in(rootBuckets(), path[0])
+	case 2:
+		return path[0] == bucketReplica || path[0] == bucketTarget
+	case 3:
+		return path[0] == bucketTarget && in(targetParts(), path[2])
+	case 4:
+		return path[0] == bucketTarget && path[2] == partIntents
+	}
+	return false
+}
+
+// place names a bucket in messages and under the checksum.
+func place(path ...string) string { return strings.Join(path, "/") }
+
+// number gives the key of a row, chunk or list entry.
+func number(n int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(n)) }
+
+// prefixed gives the key of a row or chunk of one of two tables in a bucket.
+func prefixed(prefix byte, n int) []byte {
+	return binary.BigEndian.AppendUint32([]byte{prefix}, uint32(n))
+}
+
+// chunks gives how many records a table of that many rows takes.
+func chunks(rows int) int { return (rows + chunkRows - 1) / chunkRows }
+
+// joinKey joins the parts of a key. Only the last part may hold a NUL byte, so that
+// splitKey finds the parts again.
+func joinKey(parts ...string) ([]byte, error) {
+	for _, p := range parts[:len(parts)-1] {
+		if strings.IndexByte(p, 0) >= 0 {
+			return nil, fmt.Errorf("the key %q holds a NUL byte", p)
+		}
+	}
+	return []byte(strings.Join(parts, "\x00")), nil
+}
+
+// splitKey splits a key into exactly n parts.
+func splitKey(key []byte, n int) ([]string, error) {
+	parts := strings.SplitN(string(key), "\x00", n)
+	if len(parts) != n {
+		return nil, fmt.Errorf("the key has %d parts instead of %d", len(parts), n)
+	}
+	return parts, nil
+}

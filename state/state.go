@@ -1,0 +1,278 @@
+// Package state keeps what must survive a restart in one bbolt file: what each source
+// proved, what we know about each target and own there, the journal of the calls that
+// were about to be made, and the history of runs.
+//
+// It owns the form of the records, their checksums, the checks of the file before it is
+// used, migrations and backups. What the records mean is decided by replica and plan.
+// A damaged, locked or newer file is an error with the kind fault.Damaged and never an
+// empty state; only a file that does not exist is made anew.
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"groupsyncd/internal/fault"
+
+	"go.etcd.io/bbolt"
+)
+
+// FileName is the name of the file in the state folder, BackupFolder that of the
+// folder for its copies.
+const (
+	FileName     = "state.db"
+	BackupFolder = "backups"
+)
+
+// The defaults of Options.
+const (
+	// DefaultTimeout is how long Open waits for another process to let go.
+	DefaultTimeout = 10 * time.Second
+	// DefaultMaxSize is many times what the largest supported directory needs and
+	// keeps a mistake from filling the disk.
+	DefaultMaxSize = 1 << 30
+)
+
+// mapSize is how much address space is mapped from the start, so that the file can
+// grow to it while somebody reads. It costs no memory.
+const mapSize = 256 << 20
+
+// growStep is by how much the file grows at once.
+const growStep = 1 << 20
+
+// Options says where the state is and how it is opened.
+type Options struct {
+	// Dir is the state folder. It is made when it does not exist.
+	Dir string
+	// Timeout is how long to wait for the lock; zero is DefaultTimeout, a negative
+	// one does not wait.
+	Timeout time.Duration
+	// ReadOnly opens an existing state to look at it. Several readers may do so
+	// together, but not while a daemon runs.
+	ReadOnly bool
+	// MaxSize is the largest size of the file in bytes; zero is DefaultMaxSize.
+	MaxSize int
+	// NoSync leaves out waiting for the disk. For tests only.
+	NoSync bool
+	// Now gives the time; nil is time.Now.
+	Now func() time.Time
+	// Logger gets what an operator should know; nil is silence.
+	Logger *slog.Logger
+
+	// steps and fsKind replace the migrations and the question for the kind of file
+	// system in tests.
+	steps  []migration
+	target int
+	fsKind func(dir string) (string, error)
+}
+
+func (o Options) withDefaults() Options {
+	if o.Timeout == 0 {
+		o.Timeout = DefaultTimeout
+	}
+	if o.MaxSize == 0 {
+		o.MaxSize = DefaultMaxSize
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.target == 0 {
+		o.steps, o.target = migrations(), schemaVersion
+	}
+	if o.fsKind == nil {
+		o.fsKind = sharedFileSystem
+	}
+	return o
+}
+
+// DB is the open state. Its methods may be called from several goroutines.
+type DB struct {
+	opts     Options
+	path     string
+	bolt     *bbolt.DB
+	file     *os.File
+	version  int
+	instance instance
+
+	// writes is held over each write, and over checks that must not meet one; saves
+	// over the comparison of a replica with what is stored, and its write. Whoever
+	// needs both takes saves first.
+	writes, saves sync.Mutex
+
+	mu         sync.Mutex
+	readers    map[uint64]time.Time
+	lastReader uint64
+	// stopped is the failure after which nothing is written; broken says that bbolt
+	// itself must not be called any more.
+	stopped error
+	broken  bool
+	closed  bool
+}
+
+// Open opens the state in a folder and checks every page and record of it, or makes a
+// new one when there is no file. Errors have the kind fault.Damaged when the file is
+// locked (ErrLocked), damaged, or newer than the program (ErrNewer); fault.Invalid for
+// a folder that cannot hold a state; fault.NotFound for a missing one when ReadOnly.
+func Open(ctx context.Context, opts Options) (*DB, error) {
+	opts = opts.withDefaults()
+	if err := prepareFolder(opts); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(opts.Dir, FileName)
+	if err := ensureFile(ctx, path, opts); err != nil {
+		return nil, err
+	}
+	f, err := lockFile(ctx, path, opts)
+	if err != nil {
+		return nil, err
+	}
+	db, err := openLocked(ctx, f, path, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.start(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// openLocked checks the pages of a locked file and hands it to bbolt. It closes the
+// file when it fails.
+func openLocked(ctx context.Context, f *os.File, path string, opts Options) (*DB, error) {
+	giveUp := func(err error) (*DB, error) {
+		release(f)
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return giveUp(damaged("open state", path, err))
+	}
+	if info.Size() == 0 {
+		return giveUp(damaged("open state", path, errors.New("the file is empty")))
+	}
+	version, err := checkPages(ctx, f, opts.target)
+	if err != nil {
+		if ctx.Err() != nil {
+			return giveUp(fmt.Errorf("open state: %w", ctx.Err()))
+		}
+		return giveUp(damaged("open state", path, err))
+	}
+	db := &DB{opts: opts, path: path, file: f, version: version, readers: map[uint64]time.Time{}}
+	if err := db.checkVersion(); err != nil {
+		return giveUp(err)
+	}
+	err = guard(func() error {
+		db.bolt, err = bbolt.Open(path, 0o600, &bbolt.Options{
+			Timeout: time.Second, ReadOnly: opts.ReadOnly, NoSync: opts.NoSync, MaxSize: opts.MaxSize,
+			FreelistType: bbolt.FreelistMapType, InitialMmapSize: mapSize, PreLoadFreelist: true,
+			// The lock belongs to the open file, so bbolt gets the one that has it.
+			OpenFile: func(string, int, os.FileMode) (*os.File, error) { return f, nil },
+		})
+		return err
+	})
+	if err != nil {
+		return giveUp(damaged("open state", path, err))
+	}
+	db.bolt.AllocSize = growStep
+	return db, nil
+}
+
+// start reads who this state is, brings it to our version, and checks its records.
+func (db *DB) start(ctx context.Context) error {
+	if err := db.checkTree(ctx); err != nil {
+		return err
+	}
+	if err := db.migrate(ctx); err != nil {
+		return err
+	}
+	if err := db.view("open state", func(tx *bbolt.Tx) (err error) {
+		db.instance, err = readInstance(tx)
+		return err
+	}); err != nil {
+		return err
+	}
+	if !db.opts.ReadOnly {
+		noteHolder(db.opts)
+		db.opts.Logger.Debug("state opened", "path", db.path, "instance", db.instance.ID)
+	}
+	return nil
+}
+
+// Instance gives the id of this state, which tells it from any other.
+func (db *DB) Instance() string { return db.instance.ID }
+
+// Path gives the name of the file.
+func (db *DB) Path() string { return db.path }
+
+// Close lets go of the file. It waits for transactions under way; a second call does
+// nothing.
+func (db *DB) Close() error {
+	db.mu.Lock()
+	closed, broken := db.closed, db.broken
+	db.closed = true
+	db.mu.Unlock()
+	if closed {
+		return nil
+	}
+	if !db.opts.ReadOnly {
+		forgetHolder(db.opts)
+	}
+	if broken {
+		// A panic inside bbolt may have left its locks behind: do not wait for them.
+		release(db.file)
+		return nil
+	}
+	if err := guard(db.bolt.Close); err != nil {
+		return fmt.Errorf("close state: %w", err)
+	}
+	return nil
+}
+
+// Stats is what can be seen of the file from outside.
+type Stats struct {
+	// Size is that of the file and MaxSize its limit, Free the part that holds nothing.
+	Size, MaxSize, Free int64
+	// Readers counts the open read transactions, OldestReader is the age of the oldest.
+	Readers      int
+	OldestReader time.Duration
+}
+
+// Stats gives figures for metrics.
+func (db *DB) Stats() (Stats, error) {
+	info, err := db.file.Stat()
+	if err != nil {
+		return Stats{}, fmt.Errorf("read size of state: %w", err)
+	}
+	s := Stats{Size: info.Size(), MaxSize: int64(db.opts.MaxSize)}
+	b := db.bolt.Stats()
+	s.Free = int64(b.FreePageN+b.PendingPageN) * int64(db.bolt.Info().PageSize)
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	s.Readers = len(db.readers)
+	for _, since := range db.readers {
+		s.OldestReader = max(s.OldestReader, time.Since(since))
+	}
+	return s, nil
+}
+
+// release gives up the lock before the file, because a memory map that a panic left
+// behind would keep it locked.
+func release(f *os.File) {
+	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) // Closing does the same where no map is left.
+	_ = f.Close()                                   // Nothing was written through this handle that is not synced.
+}
+
+// invalidFolder makes the error for a folder that cannot hold a state.
+func invalidFolder(dir string, err error, hint string) error {
+	return fault.New(fault.Invalid, "open state folder", dir, err, hint)
+}
