@@ -85,3 +85,14 @@ func (q *queue) turn(ctx context.Context, req run.Request, work func(context.Con
 	defer l.leave()
 	return work(ctx)
 }
+
+// Quiet calls f while no run is going on.
+func (e *Engine) Quiet(ctx context.Context, f func() error) error {
+	for _, l := range []*lane{&e.queue.full, &e.queue.person} {
+		if err := l.enter(ctx); err != nil {
+			return err
+		}
+		defer l.leave()
+	}
+	return f()
+}

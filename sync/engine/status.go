@@ -12,6 +12,8 @@ type Status struct {
 	Targets []TargetStatus `json:"targets"`
 	Holds   []run.Hold     `json:"holds"`
 	Last    *run.Report    `json:"last_run,omitempty"`
+	// Daemon is nil when no daemon runs.
+	Daemon *DaemonStatus `json:"daemon,omitempty"`
 }
 
 // SourceStatus is what is known of one source.
@@ -108,3 +110,9 @@ func (e *Engine) Report(id string) (*run.Report, error) { return e.runs.Run(id) 
 
 // History gives the newest runs, newest first, without their changes.
 func (e *Engine) History(limit int) ([]run.Report, error) { return e.runs.Runs(limit) }
+
+// DaemonStatus says that a daemon answers.
+type DaemonStatus struct {
+	PID   int       `json:"pid"`
+	Since time.Time `json:"since"`
+}

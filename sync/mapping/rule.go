@@ -147,7 +147,9 @@ func checkName(name string) error {
 		return fmt.Errorf("is empty")
 	case strings.TrimSpace(name) != name:
 		return fmt.Errorf("%q begins or ends with a space", name)
-	case strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || r >= 0x200b && r <= 0x200f || r >= 0x202a && r <= 0x202e || r == 0xfeff }):
+	case strings.ContainsFunc(name, func(r rune) bool {
+		return r < ' ' || r == 0x7f || r >= 0x200b && r <= 0x200f || r >= 0x202a && r <= 0x202e || r == 0xfeff
+	}):
 		return fmt.Errorf("%q has characters that cannot be seen", name)
 	}
 	return nil

@@ -140,14 +140,13 @@ func (g *guard) sources() {
 		users, groups := src.Replica.Size()
 		now := AcceptedSource{Scope: src.Scope, Users: users, Groups: groups}
 		last, known := g.in.Memory.Scopes[src.ID]
-		accepted := g.sourceApproved(src.ID)
 		switch {
-		case !src.Read && !accepted:
+		case !src.Read:
 			if known {
 				g.scopes[src.ID] = last
 			}
 			continue
-		case !known || accepted:
+		case !known:
 			g.scopes[src.ID] = now
 			continue
 		}
@@ -189,13 +188,6 @@ func (g *guard) shrank(last, now AcceptedSource) string {
 		return why
 	}
 	return tell("groups", last.Groups, now.Groups)
-}
-
-// sourceApproved reports whether a person has let the present state of a source pass.
-func (g *guard) sourceApproved(id string) bool {
-	return slices.ContainsFunc(g.in.Memory.Approvals, func(a run.Approval) bool {
-		return (a.Check == run.MaxSourceShrink || a.Check == run.SourceChanged) && a.Scope == id && g.in.Now.Before(a.Until)
-	})
 }
 
 // open makes a hold even when nothing is lost yet: during a grace its list is empty.

@@ -70,7 +70,7 @@ func (g *guard) keepUnplanned(before map[holdKey]run.Hold) {
 		// A hold about a source as a whole stays open while the source is as it was
 		// found, whoever is listed; only a complete read or a person ends it.
 		about := key.check == run.MaxSourceShrink || key.check == run.SourceChanged
-		if about && g.found[key] == nil && g.unread(key.scope) && !g.sourceApproved(key.scope) {
+		if about && g.found[key] == nil && g.unread(key.scope) {
 			g.found[key] = &found{detail: h.Detail}
 		}
 	}

@@ -276,3 +276,10 @@ func label(u *replica.User) string {
 	}
 	return u.ID
 }
+
+// AccountOf gives the number of the account that a user of a source has, or would be
+// linked to by this plan.
+func AccountOf(in *Input, source int, user uint32) (uint32, bool) {
+	account := matchPeople(in).account[source][user]
+	return uint32(max(account, 0)), account >= 0
+}

@@ -16,6 +16,9 @@ func changeKey(op run.Op, scope, what string) string {
 	return string(op) + "\x1f" + scope + "\x1f" + what
 }
 
+// RemovalKey is the key of the removal of an account from a group.
+func RemovalKey(group, account string) string { return changeKey(run.RemoveMember, group, account) }
+
 // hashOf is over what the plan would do, in its order, without what became of it.
 func hashOf(p *Plan) string {
 	h := sha256.New()
