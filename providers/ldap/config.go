@@ -18,50 +18,50 @@ import (
 // Config is the configuration of an LDAP source. Keys of users and groups that are
 // not set come from the layout.
 type Config struct {
-	URL      List        `yaml:"url"`
-	StartTLS bool        `yaml:"start_tls,omitempty"`
-	CAFile   scalar.Path `yaml:"ca_file,omitempty"`
-	Bind     Bind        `yaml:"bind,omitempty"`
-	Layout   string      `yaml:"layout,omitempty"`
-	Users    Users       `yaml:"users"`
-	Groups   Groups      `yaml:"groups"`
+	URL      List        `yaml:"url" doc:"Address of the server, ldap, ldaps or ldapi; or a list, tried in order."`
+	StartTLS bool        `yaml:"start_tls,omitempty" doc:"Secure an ldap:// connection with TLS before anything is sent."`
+	CAFile   scalar.Path `yaml:"ca_file,omitempty" doc:"PEM file with the authority that signed the server's certificate; it alone is trusted then."`
+	Bind     Bind        `yaml:"bind,omitempty" doc:"As whom the directory is read; omitted: anonymously."`
+	Layout   string      `yaml:"layout,omitempty" words:"rfc2307 rfc2307bis ad" doc:"Presets for users and groups."`
+	Users    Users       `yaml:"users" doc:"Where people are and what their attributes are called."`
+	Groups   Groups      `yaml:"groups" doc:"Where groups are and what their attributes are called."`
 	// Nested counts the members of member groups.
-	Nested   bool `yaml:"nested"`
-	PageSize int  `yaml:"page_size,omitempty"`
+	Nested   bool `yaml:"nested" doc:"Members of member groups count."`
+	PageSize int  `yaml:"page_size,omitempty" doc:"Entries per page; servers rarely allow more than 1000."`
 }
 
 // Bind says as whom we read.
 type Bind struct {
-	DN       string     `yaml:"dn,omitempty"`
-	Password secret.Ref `yaml:"password,omitempty"`
+	DN       string     `yaml:"dn,omitempty" doc:"DN of the account."`
+	Password secret.Ref `yaml:"password,omitempty" doc:"Where the password of the account is kept."`
 	// External uses the identity of our process on an ldapi socket (SASL EXTERNAL).
-	External bool `yaml:"external,omitempty"`
+	External bool `yaml:"external,omitempty" doc:"Let the server know us by our process, on an ldapi socket."`
 }
 
 // Users says where people are and what their attributes are called.
 type Users struct {
-	Base     List   `yaml:"base"`
-	Filter   string `yaml:"filter,omitempty"`
-	ID       string `yaml:"id,omitempty"`
-	Email    string `yaml:"email,omitempty"`
-	Username string `yaml:"username,omitempty"`
-	Name     string `yaml:"name,omitempty"`
+	Base     List   `yaml:"base" doc:"DN below which the users are; or a list."`
+	Filter   string `yaml:"filter,omitempty" doc:"Filter that finds the users."`
+	ID       string `yaml:"id,omitempty" doc:"Attribute that never changes."`
+	Email    string `yaml:"email,omitempty" doc:"Attribute with the mail address."`
+	Username string `yaml:"username,omitempty" doc:"Attribute with the name that people sign in with."`
+	Name     string `yaml:"name,omitempty" doc:"Attribute with the name for display."`
 	// Disabled is a filter that finds the disabled ones among the users.
-	Disabled string `yaml:"disabled,omitempty"`
+	Disabled string `yaml:"disabled,omitempty" doc:"Filter that finds the disabled ones among the users."`
 	// Attributes are further attributes for rules, by the name that rules use.
-	Attributes map[string]string `yaml:"attributes,omitempty"`
+	Attributes map[string]string `yaml:"attributes,omitempty" doc:"Further attributes for rules, by the name that rules use."`
 }
 
 // Groups says where groups are and what their attributes are called.
 type Groups struct {
-	Base        List   `yaml:"base"`
-	Filter      string `yaml:"filter,omitempty"`
-	ID          string `yaml:"id,omitempty"`
-	Name        string `yaml:"name,omitempty"`
-	Description string `yaml:"description,omitempty"`
+	Base        List   `yaml:"base" doc:"DN below which the groups are; or a list."`
+	Filter      string `yaml:"filter,omitempty" doc:"Filter that finds the groups."`
+	ID          string `yaml:"id,omitempty" doc:"Attribute that never changes."`
+	Name        string `yaml:"name,omitempty" doc:"Attribute with the name."`
+	Description string `yaml:"description,omitempty" doc:"Attribute with the description."`
 	// Members are the attributes that hold members: memberUid by username, any
 	// other by DN. Several are united.
-	Members List `yaml:"members,omitempty"`
+	Members List `yaml:"members,omitempty" doc:"Attribute that holds members, or several: memberUid by username, any other by DN."`
 }
 
 const (

@@ -223,7 +223,9 @@ func sidBytes(rid uint32) string {
 func harness(layout string, o ldaptest.Options) providertest.Harness {
 	start := func(t testing.TB, w providertest.World) (*ldaptest.Server, *source) {
 		server, url := serve(t, o, entriesOf(w, layout)...)
-		return server, open(t, configure(t, layout, url))
+		c := configure(t, layout, url)
+		c.PageSize = 250
+		return server, open(t, c)
 	}
 	return providertest.Harness{
 		Secret: password,
@@ -245,6 +247,7 @@ func harness(layout string, o ldaptest.Options) providertest.Harness {
 
 type starter func(testing.TB, providertest.World) (*ldaptest.Server, *source)
 
+// faults breaks the pages of the suite's broken world: three of users, two of groups.
 func faults(start starter) []providertest.Fault {
 	var list []providertest.Fault
 	// on adds a fault in a part of the searches of a pull.
@@ -275,7 +278,7 @@ func faults(start starter) []providertest.Fault {
 	on("the same page for ever", fault.Incomplete, true, always, ldaptest.Fault{SamePage: true})
 	on("cut among the users", fault.Unavailable, true, users(2), ldaptest.Fault{Cut: 123})
 	on("size limit among the users", fault.Incomplete, true, users(1), ldaptest.Fault{Code: ldap.LDAPResultSizeLimitExceeded, CodeAfter: 7})
-	on("cut among the groups", fault.Unavailable, true, groupPage(1), ldaptest.Fault{Cut: 321})
+	on("cut among the groups", fault.Unavailable, true, groupPage(1), ldaptest.Fault{Cut: 21})
 	on("size limit among the groups", fault.Incomplete, true, groupPage(1), ldaptest.Fault{Code: ldap.LDAPResultSizeLimitExceeded, CodeAfter: 9})
 	on("admin limit among the groups", fault.Incomplete, true, groupPage(0), ldaptest.Fault{Code: ldap.LDAPResultAdminLimitExceeded})
 	on("referral instead of the users", fault.Incomplete, true, users(0), ldaptest.Fault{Code: ldap.LDAPResultReferral})

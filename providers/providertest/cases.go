@@ -170,7 +170,7 @@ func (h Harness) testFindings(t *testing.T) {
 // testFault checks that a broken world gives an error of the right kind, that what
 // is claimed nevertheless is so, and that nothing looks like an empty directory.
 func (h Harness) testFault(t *testing.T, f Fault) {
-	w := h.fit(big())
+	w := h.fit(medium())
 	s := f.Open(t, w)
 	snapshot, err := h.pull(t, s)
 	if err == nil {

@@ -105,6 +105,15 @@ func big() World {
 	return w
 }
 
+// medium is big enough for several pages of 250, for the many worlds that break.
+func medium() World {
+	w := World{Users: people(701)}
+	for i := range 301 {
+		w.Groups = append(w.Groups, Group{ID: gid(i + 1), Name: fmt.Sprintf("group%04d", i), Members: []string{uid(i + 1), uid(701), uid(i + 300)}})
+	}
+	return w
+}
+
 // nested is a chain of five groups, each containing the next and one user, and in
 // the cyclic form the last contains the second.
 func nested(cyclic bool) World {

@@ -160,6 +160,9 @@ func (s *session) search(id int64, request, message *ber.Packet) bool {
 	if !ok {
 		return false
 	}
+	s.server.mu.Lock()
+	s.server.searches++
+	s.server.mu.Unlock()
 	if q.Base == "" && q.Scope == ldap.ScopeBaseObject {
 		s.entry(id, s.server.root(), q.Attributes)
 		s.done(id, ldap.LDAPResultSuccess, "", nil)
@@ -280,7 +283,6 @@ func (s *session) next(l *listing, q query, size int, fault Fault) ldap.Control 
 
 func (s *Server) faultOf(q Search) Fault {
 	s.mu.Lock()
-	s.searches++
 	f := s.fault
 	s.mu.Unlock()
 	if f == nil {
