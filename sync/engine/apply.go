@@ -32,7 +32,8 @@ func (w *work) apply(ctx context.Context, p *plan.Plan) error {
 	failures := 0
 	var order []string
 	done := make([]int, 0, len(w.batches))
-	for _, b := range w.batches {
+	for n, b := range w.batches {
+		w.e.progress(w.t.Name, "calls", n, len(w.batches))
 		if ctx.Err() != nil || failures >= maxFailures {
 			w.skip(p, b, failures >= maxFailures)
 			continue

@@ -65,6 +65,8 @@ type Options struct {
 	Setup   Setup
 	// Confirm is told when a further complete read would settle something; may be nil.
 	Confirm func(at time.Time)
+	// Progress is told how far a long run is; may be nil. total is zero when unknown.
+	Progress func(where, what string, done, total int)
 	// RereadEvery is how often the members of every group are read whatever the
 	// server's counts say; zero: 24 hours.
 	RereadEvery time.Duration
@@ -80,6 +82,8 @@ type Engine struct {
 	runs    Runs
 	confirm func(time.Time)
 	reread  time.Duration
+	// progress is never nil.
+	progress func(where, what string, done, total int)
 
 	queue queue
 
@@ -122,10 +126,13 @@ func New(o Options) (*Engine, error) {
 		return nil, errors.New("engine: logger, ledger, journal, runs and ids are required")
 	}
 	e := &Engine{log: o.Logger, now: o.Now, newID: o.NewID, ledger: o.Ledger, journal: o.Journal, runs: o.Runs,
-		confirm: o.Confirm, reread: o.RereadEvery,
+		confirm: o.Confirm, reread: o.RereadEvery, progress: o.Progress,
 		replicas: map[string]*replica.Replica{}, targets: map[string]*target{}, pulls: map[string]Pull{}}
 	if e.now == nil {
 		e.now = time.Now
+	}
+	if e.progress == nil {
+		e.progress = func(string, string, int, int) {}
 	}
 	if e.reread == 0 {
 		e.reread = 24 * time.Hour

@@ -78,6 +78,7 @@ func (e *Engine) pullOne(ctx context.Context, src *Source) (run.SourceReport, re
 	log := e.log.With(slog.String("source", src.Name))
 	snapshot, err := safePull(bounded, src.Provider, func(what string, done int) {
 		log.LogAttrs(ctx, slog.LevelDebug, "reading", slog.String("what", what), slog.Int("count", done))
+		e.progress(src.Name, what, done, 0)
 	})
 	learned, stored := e.merge(src, snapshot)
 	report := sourceReport(src.Name, snapshot, err, started, e.now())

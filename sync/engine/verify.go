@@ -20,7 +20,8 @@ func (w *work) verify(ctx context.Context, p *plan.Plan, groups []string) error 
 			byGroup[c.Group.ID] = append(byGroup[c.Group.ID], c)
 		}
 	}
-	for _, id := range groups {
+	for n, id := range groups {
+		w.e.progress(w.t.Name, "groups verified", n, len(groups))
 		if err := w.verifyGroup(ctx, id, byGroup[id]); err != nil {
 			return err
 		}

@@ -1,0 +1,228 @@
+// Package app puts the parts together: it is the only package that knows all concrete
+// types. It opens the state, makes sources and targets from a configuration, runs the
+// daemon with its schedules and its control socket, and does one-shot work.
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"groupsyncd/config"
+	"groupsyncd/internal/fault"
+	"groupsyncd/providers"
+	"groupsyncd/providers/all"
+	"groupsyncd/server"
+	"groupsyncd/state"
+	"groupsyncd/sync/engine"
+	"groupsyncd/sync/run"
+	"groupsyncd/sync/schedule"
+
+	"github.com/oklog/ulid/v2"
+)
+
+// Options are what an App needs.
+type Options struct {
+	// File names the configuration file.
+	File   string
+	Config *config.Config
+	Logger *slog.Logger
+	// LockTimeout is how long to wait for another process that holds the state; zero:
+	// ten seconds.
+	LockTimeout time.Duration
+	// Progress is told how far a long run is; may be nil.
+	Progress func(where, what string, done, total int)
+	Now      func() time.Time
+}
+
+// App is the program with its state open. It meets server.Backend.
+type App struct {
+	log    *slog.Logger
+	file   string
+	now    func() time.Time
+	db     *state.DB
+	engine *engine.Engine
+
+	mu    sync.Mutex
+	parts *parts
+	// daemon is set while Serve runs.
+	daemon *daemon
+}
+
+var _ server.Backend = (*App)(nil)
+
+// Load reads a configuration file with every kind of source that the program knows.
+func Load(file string) (*config.Config, error) {
+	return config.LoadFile(file, loadOptions())
+}
+
+func loadOptions() config.Options {
+	return config.Options{Registry: all.Registry(), CheckSchedule: func(spec string) error {
+		_, err := schedule.Parse(spec, time.UTC)
+		return err
+	}}
+}
+
+// New opens the state and makes everything that the configuration names. It connects to
+// nothing. Errors have the kind fault.Damaged when the state cannot be used.
+func New(ctx context.Context, o Options) (*App, error) {
+	a := &App{log: o.Logger, file: o.File, now: o.Now}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	db, err := state.Open(ctx, state.Options{Dir: string(o.Config.State), Timeout: o.LockTimeout, Logger: o.Logger})
+	if err != nil {
+		return nil, err
+	}
+	a.db = db
+	if err := a.make(o.Config, o.Progress); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return a, nil
+}
+
+func (a *App) make(cfg *config.Config, progress func(string, string, int, int)) error {
+	known, err := a.db.Sources()
+	if err != nil {
+		return err
+	}
+	p, err := build(cfg, known, a.log)
+	if err != nil {
+		return err
+	}
+	a.engine, err = engine.New(engine.Options{Logger: a.log, Now: a.now, NewID: newID, Ledger: a.db, Journal: a.db, Runs: a.db,
+		Setup: p.setup, Confirm: a.confirm, Progress: progress})
+	if err != nil {
+		return errors.Join(err, p.close())
+	}
+	a.parts = p
+	return p.remember(a.db, known)
+}
+
+func newID() string { return ulid.Make().String() }
+
+// Close closes sources, targets and state.
+func (a *App) Close() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return errors.Join(a.parts.close(), a.db.Close())
+}
+
+// Run carries out a request. With a new configuration it plans only, on a copy of what
+// is known, and keeps nothing.
+func (a *App) Run(ctx context.Context, req run.Request, file *server.NewConfig) (*run.Report, error) {
+	if file == nil {
+		return a.engine.Run(ctx, req)
+	}
+	if req.Mode != run.Plan {
+		return nil, fault.Errorf(fault.Invalid, "run", file.File, "only a plan can be made with another configuration")
+	}
+	opts := loadOptions()
+	opts.File, opts.Dir = file.File, file.Dir
+	cfg, err := config.Load(file.Data, opts)
+	if err != nil {
+		return nil, err
+	}
+	known, err := a.db.Sources()
+	if err != nil {
+		return nil, err
+	}
+	p, err := build(cfg, known, a.log)
+	if err != nil {
+		return nil, err
+	}
+	look, err := engine.New(engine.Options{Logger: a.log, Now: a.now, NewID: newID, Ledger: glass{a.db}, Journal: glass{a.db}, Runs: glass{a.db}, Setup: p.setup})
+	if err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	report, err := look.Run(ctx, req)
+	return report, errors.Join(err, p.close())
+}
+
+// Holds gives what the guard holds back.
+func (a *App) Holds(context.Context) ([]run.Hold, error) { return a.engine.Holds(), nil }
+
+// Approve lets through what a hold lists; a daemon starts a run at once.
+func (a *App) Approve(ctx context.Context, hash, reason, by string) (*run.Approval, error) {
+	approval, err := a.engine.Approve(ctx, hash, reason, by)
+	if err == nil {
+		a.soon(run.Request{Trigger: run.Manual, Mode: run.Apply, Target: approval.Target, By: by})
+	}
+	return approval, err
+}
+
+// AcceptTarget takes a changed target as the right one; a daemon starts a run at once.
+func (a *App) AcceptTarget(ctx context.Context, name, by string) error {
+	err := a.engine.AcceptTarget(ctx, name, by)
+	if err == nil {
+		a.soon(run.Request{Trigger: run.Manual, Mode: run.Apply, Target: name, By: by})
+	}
+	return err
+}
+
+// Status gives what is going on, with the times of the next reads in a daemon.
+func (a *App) Status(context.Context) (*engine.Status, error) {
+	s, err := a.engine.Status()
+	if err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	d := a.daemon
+	a.mu.Unlock()
+	if d != nil {
+		s.Daemon = &engine.DaemonStatus{PID: os.Getpid(), Since: d.started}
+		for i := range s.Sources {
+			s.Sources[i].Next = d.schedule.Next(s.Sources[i].Name)
+		}
+	}
+	return s, nil
+}
+
+// History gives the newest runs.
+func (a *App) History(_ context.Context, limit int) ([]run.Report, error) {
+	return a.engine.History(limit)
+}
+
+// Report gives a past run.
+func (a *App) Report(_ context.Context, id string) (*run.Report, error) { return a.engine.Report(id) }
+
+// ExplainUser says why somebody is, or is not, in each group.
+func (a *App) ExplainUser(_ context.Context, name string) (*engine.UserExplanation, error) {
+	return a.engine.ExplainUser(name)
+}
+
+// ExplainGroup says where a group comes from.
+func (a *App) ExplainGroup(_ context.Context, name string) (*engine.GroupExplanation, error) {
+	return a.engine.ExplainGroup(name)
+}
+
+// Check asks every source and target what is wrong with it, by name.
+func Check(ctx context.Context, cfg *config.Config, log *slog.Logger) ([]Checked, error) {
+	p, err := build(cfg, nil, log)
+	if err != nil {
+		return nil, err
+	}
+	var out []Checked
+	for i := range p.setup.Sources {
+		src := &p.setup.Sources[i]
+		c := Checked{Kind: "source", Name: src.Name}
+		if able, ok := src.Provider.(providers.Checker); ok {
+			c.Findings = able.Check(ctx)
+		}
+		out = append(out, c)
+	}
+	for _, t := range cfg.Targets {
+		out = append(out, Checked{Kind: "target", Name: t.Name, Findings: p.clients[t.Name].Check(ctx)})
+	}
+	return out, p.close()
+}
+
+// Checked is what doctor found about one source or target.
+type Checked struct {
+	Kind     string              `json:"kind"`
+	Name     string              `json:"name"`
+	Findings []providers.Finding `json:"findings"`
+}

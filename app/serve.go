@@ -1,0 +1,275 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"groupsyncd/config"
+	"groupsyncd/internal/fault"
+	"groupsyncd/internal/sdnotify"
+	"groupsyncd/server"
+	"groupsyncd/state"
+	"groupsyncd/sync/run"
+	"groupsyncd/sync/schedule"
+)
+
+// daemon is what only Serve has.
+type daemon struct {
+	ctx      context.Context
+	started  time.Time
+	schedule *schedule.Runner
+	reload   chan chan error
+	// closing are old sources that are closed behind runs that still use them.
+	closing sync.WaitGroup
+}
+
+// confirmName is the schedule of confirming reads; no source can have a name with a space.
+const confirmName = "confirming read"
+
+const (
+	stopTimeout = 30 * time.Second
+	maxJitter   = 30 * time.Second
+)
+
+// Serve runs the daemon until ctx ends: the control socket, the schedules, and reloads
+// asked for by hup or through the socket. It returns when everything has stopped.
+func (a *App) Serve(ctx context.Context, hup <-chan struct{}) (err error) {
+	life := NewLifecycle(a.log, stopTimeout)
+	defer func() { err = errors.Join(err, life.Stop()) }()
+	runner, err := schedule.New(schedule.Options{Logger: a.log, Now: a.now, Seed: a.db.Instance()})
+	if err != nil {
+		return err
+	}
+	d := &daemon{ctx: ctx, started: a.now().UTC(), schedule: runner, reload: make(chan chan error)}
+	entries, err := a.entries(a.parts.cfg)
+	if err != nil {
+		return err
+	}
+	listener, err := server.Listen(string(a.parts.cfg.State))
+	if err != nil {
+		return fault.New(fault.Damaged, "open the control socket", "", err, "")
+	}
+	web := server.NewServer(server.Control(a, a.log, server.Caller))
+	served := make(chan error, 1)
+	go func() { served <- web.Serve(listener) }()
+	life.Add("control socket", func(ctx context.Context) error {
+		err := web.Shutdown(ctx)
+		if e := <-served; !errors.Is(e, http.ErrServerClosed) {
+			err = errors.Join(err, e)
+		}
+		return err
+	})
+	a.setDaemon(d)
+	life.Add("daemon", func(context.Context) error { a.setDaemon(nil); return nil })
+	life.Add("old sources", func(context.Context) error { d.closing.Wait(); return nil })
+	ran := make(chan struct{})
+	running, stopRunner := context.WithCancel(ctx)
+	d.ctx = running
+	runner.Replace(entries)
+	go func() { defer close(ran); runner.Run(running) }()
+	life.Add("schedules", func(ctx context.Context) error {
+		stopRunner()
+		select {
+		case <-ran:
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("runs are still going on: %w", ctx.Err())
+		}
+	})
+	a.ready(ctx)
+	a.loop(ctx, d, hup)
+	if err := sdnotify.Stopping(); err != nil {
+		a.log.LogAttrs(ctx, slog.LevelWarn, "systemd not told", slog.String("err", err.Error()))
+	}
+	a.log.LogAttrs(ctx, slog.LevelInfo, "stopping")
+	return nil
+}
+
+func (a *App) ready(ctx context.Context) {
+	if err := sdnotify.Ready(); err != nil {
+		a.log.LogAttrs(ctx, slog.LevelWarn, "systemd not told", slog.String("err", err.Error()))
+	}
+	a.log.LogAttrs(ctx, slog.LevelInfo, "ready", slog.Int("sources", len(a.parts.setup.Sources)), slog.Int("targets", len(a.parts.setup.Targets)),
+		slog.Int("rules", len(a.parts.setup.Rules)))
+}
+
+// loop waits for the end and for reloads.
+func (a *App) loop(ctx context.Context, d *daemon, hup <-chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hup:
+			if err := a.reload(ctx, d); err != nil {
+				a.log.LogAttrs(ctx, slog.LevelError, "configuration not loaded; the old one stays in force", slog.String("err", err.Error()))
+			}
+		case answer := <-d.reload:
+			answer <- a.reload(ctx, d)
+		}
+	}
+}
+
+func (a *App) setDaemon(d *daemon) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.daemon = d
+}
+
+// entries are the schedules of a configuration, each from its last start on.
+func (a *App) entries(cfg *config.Config) ([]schedule.Entry, error) {
+	loc, err := zone(cfg)
+	if err != nil {
+		return nil, err
+	}
+	known, err := a.db.Sources()
+	if err != nil {
+		return nil, err
+	}
+	var out []schedule.Entry
+	for _, src := range cfg.Sources {
+		s, err := schedule.Parse(src.Schedule, loc)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "schedule", "source "+src.Name, err, "")
+		}
+		var last time.Time
+		if i := slices.IndexFunc(known, func(k state.SourceIdentity) bool { return k.Name == src.Name }); i >= 0 {
+			last = known[i].LastStart
+		}
+		out = append(out, schedule.Entry{Name: src.Name, Schedule: s, Last: last, Jitter: min(s.Interval()/20, maxJitter),
+			Fire: func(ctx context.Context, due time.Time) { a.scheduled(ctx, src.Name, due) }})
+	}
+	return out, nil
+}
+
+// scheduled is one scheduled run of a source.
+func (a *App) scheduled(ctx context.Context, source string, _ time.Time) {
+	if err := a.noteStart(source); err != nil {
+		a.log.LogAttrs(ctx, slog.LevelError, "start of a scheduled run not kept", slog.String("source", source), slog.String("err", err.Error()))
+	}
+	a.quiet(ctx, run.Request{Trigger: run.Schedule, Mode: run.Apply, Source: source})
+}
+
+func (a *App) noteStart(source string) error {
+	known, err := a.db.Sources()
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(known, func(k state.SourceIdentity) bool { return k.Name == source })
+	if i < 0 {
+		return nil
+	}
+	known[i].LastStart = a.now()
+	return a.db.SaveSource(known[i])
+}
+
+// quiet carries out a run whose report nobody waits for.
+func (a *App) quiet(ctx context.Context, req run.Request) {
+	report, err := a.engine.Run(ctx, req)
+	switch {
+	case err != nil && ctx.Err() == nil:
+		a.log.LogAttrs(ctx, slog.LevelError, "run failed", slog.String("err", err.Error()), slog.String("hint", fault.HintOf(err)))
+	case err == nil:
+		text := fmt.Sprintf("last run %s ended with %d", report.Started.Format(time.TimeOnly), report.Exit)
+		if err := sdnotify.Status(text); err != nil {
+			a.log.LogAttrs(ctx, slog.LevelWarn, "systemd not told", slog.String("err", err.Error()))
+		}
+	}
+}
+
+// confirm plans the read that would settle what is in doubt.
+func (a *App) confirm(at time.Time) {
+	a.mu.Lock()
+	d := a.daemon
+	a.mu.Unlock()
+	if d == nil {
+		return
+	}
+	d.schedule.At(confirmName, at, func(ctx context.Context, _ time.Time) {
+		a.quiet(ctx, run.Request{Trigger: run.Confirm, Mode: run.Apply})
+	})
+}
+
+// soon starts a run in a daemon; a one-shot command has its own.
+func (a *App) soon(req run.Request) {
+	a.mu.Lock()
+	d := a.daemon
+	a.mu.Unlock()
+	if d == nil {
+		return
+	}
+	d.schedule.At(confirmName+" for "+req.Target, a.now(), func(ctx context.Context, _ time.Time) { a.quiet(ctx, req) })
+}
+
+// Reload reads the configuration file again and puts it in force, or leaves the old one.
+func (a *App) Reload(ctx context.Context) error {
+	a.mu.Lock()
+	d := a.daemon
+	a.mu.Unlock()
+	if d == nil {
+		return fault.New(fault.Invalid, "reload", "", errors.New("no daemon is running"), "start one with: groupsyncd serve")
+	}
+	answer := make(chan error, 1)
+	select {
+	case d.reload <- answer:
+		return <-answer
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// reload does everything that can fail before anything changes.
+func (a *App) reload(ctx context.Context, d *daemon) error {
+	if err := sdnotify.Reloading(); err != nil {
+		a.log.LogAttrs(ctx, slog.LevelWarn, "systemd not told", slog.String("err", err.Error()))
+	}
+	err := a.exchange(ctx, d)
+	if e := sdnotify.Ready(); e != nil {
+		a.log.LogAttrs(ctx, slog.LevelWarn, "systemd not told", slog.String("err", e.Error()))
+	}
+	return err
+}
+
+func (a *App) exchange(ctx context.Context, d *daemon) error {
+	cfg, err := Load(a.file)
+	if err != nil {
+		return err
+	}
+	if cfg.State != a.parts.cfg.State {
+		return fault.New(fault.Invalid, "reload", a.file, errors.New("the state folder cannot be changed while the daemon runs"), "restart it")
+	}
+	entries, err := a.entries(cfg)
+	if err != nil {
+		return err
+	}
+	known, err := a.db.Sources()
+	if err != nil {
+		return err
+	}
+	next, err := build(cfg, known, a.log)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(next.remember(a.db, known), a.engine.Replace(next.setup)); err != nil {
+		return errors.Join(err, next.close())
+	}
+	a.mu.Lock()
+	old := a.parts
+	a.parts = next
+	a.mu.Unlock()
+	d.schedule.Replace(entries)
+	// Runs that began before still use the old sources; they are closed behind them.
+	d.closing.Go(func() {
+		if err := a.engine.Quiet(context.WithoutCancel(ctx), old.close); err != nil {
+			a.log.LogAttrs(ctx, slog.LevelWarn, "old sources not closed", slog.String("err", err.Error()))
+		}
+	})
+	a.log.LogAttrs(ctx, slog.LevelInfo, "configuration loaded", slog.String("file", a.file))
+	a.soon(run.Request{Trigger: run.Reload, Mode: run.Apply})
+	return nil
+}

@@ -1,0 +1,182 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"time"
+
+	"groupsyncd/config"
+	"groupsyncd/internal/fault"
+	"groupsyncd/providers"
+	"groupsyncd/state"
+	"groupsyncd/sync/engine"
+	"groupsyncd/sync/mapping"
+	"groupsyncd/sync/plan"
+	"groupsyncd/sync/replica"
+	"groupsyncd/target/openwebui"
+)
+
+// parts is everything that is made from one configuration.
+type parts struct {
+	cfg     *config.Config
+	setup   engine.Setup
+	clients map[string]*openwebui.Client
+	// ids are the identities of the sources, by name.
+	ids map[string]string
+}
+
+// build makes the sources, targets and rules of a configuration. It opens no connection;
+// what it made is closed again when it fails.
+func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logger) (p *parts, err error) {
+	p = &parts{cfg: cfg, clients: map[string]*openwebui.Client{}, ids: identify(cfg, identities)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	s := &p.setup
+	s.PlanOnly = cfg.Mode == "plan"
+	s.Limits = plan.Limits{MaxPeople: cfg.Safety.MaxPeople, MaxPeople24h: cfg.Safety.MaxPeople24h, MaxGroupLoss: cfg.Safety.MaxGroupLoss,
+		MaxNewGroups: cfg.Safety.MaxNewGroups, MaxSourceShrink: cfg.Safety.MaxSourceShrink, ApprovalTTL: cfg.Safety.ApprovalTTL.Std()}
+	for _, src := range cfg.Sources {
+		opened, err := src.Config.Open(providers.Options{Name: src.Name, Logger: log.With(slog.String("source", src.Name))})
+		if err != nil {
+			return p, fmt.Errorf("source %s: %w", src.Name, err)
+		}
+		s.Sources = append(s.Sources, source(cfg, src, p.ids[src.Name], opened))
+	}
+	for _, t := range cfg.Targets {
+		client, err := openwebui.New(openwebui.Options{Name: t.Name, URL: t.URL, APIKey: t.APIKey.Read, CAFile: string(t.CAFile),
+			NeedSubjects: slices.Contains(t.Match, "sign_in") && signIn(cfg), Logger: log.With(slog.String("target", t.Name))})
+		if err != nil {
+			return p, err
+		}
+		p.clients[t.Name] = client
+		s.Targets = append(s.Targets, engine.TargetSetup{Name: t.Name, Open: func() engine.Target { return client.Session() },
+			Match: t.Match, Ignore: t.Ignore, Protect: t.Protect, PlanOnly: t.Mode == "plan"})
+	}
+	s.Rules, err = rules(cfg, p.ids)
+	return p, err
+}
+
+func source(cfg *config.Config, src *config.Source, id string, opened providers.Source) engine.Source {
+	s := engine.Source{ID: id, Name: src.Name, Provider: opened, Lag: src.Lag.Std(), MaxAge: src.MaxAge.Std(),
+		Grace: replica.Grace{Reads: cfg.Safety.Absence.Reads, Over: cfg.Safety.Absence.Over.Std()}, Domains: src.EmailDomains, Scope: src.Config.Scope()}
+	if src.SignIn != nil {
+		s.SignIn, s.Subject = src.SignIn.Provider, src.SignIn.Subject
+	}
+	return s
+}
+
+// signIn reports whether any source says how its people sign in; only then accounts
+// have to be read with their subjects.
+func signIn(cfg *config.Config) bool {
+	return slices.ContainsFunc(cfg.Sources, func(s *config.Source) bool { return s.SignIn != nil })
+}
+
+// rules compiles every rule once, with source ids in place of names.
+func rules(cfg *config.Config, ids map[string]string) ([]*mapping.Rule, error) {
+	var out []*mapping.Rule
+	seen := map[string]bool{}
+	for _, t := range cfg.Targets {
+		for _, spec := range cfg.Specs(t.Name) {
+			for i, name := range spec.From {
+				spec.From[i] = ids[name]
+			}
+			if seen[spec.Hash()] {
+				continue
+			}
+			seen[spec.Hash()] = true
+			r, err := mapping.Compile(spec)
+			if err != nil {
+				return nil, fault.New(fault.Invalid, "rules", cfg.File(), err, "")
+			}
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+// identify gives every source its identity in the state: by its name; else, for a name
+// that is new, the identity of a source that is no longer configured and reads the same
+// place with the same scope, because then only the name was changed; else a new one.
+func identify(cfg *config.Config, known []state.SourceIdentity) map[string]string {
+	ids := map[string]string{}
+	used := map[string]bool{}
+	for _, src := range cfg.Sources {
+		if i := slices.IndexFunc(known, func(k state.SourceIdentity) bool { return k.Name == src.Name }); i >= 0 {
+			ids[src.Name] = known[i].ID
+			used[known[i].ID] = true
+		}
+	}
+	for _, src := range cfg.Sources {
+		if ids[src.Name] != "" {
+			continue
+		}
+		for _, k := range known {
+			if !used[k.ID] && cfg.Source(k.Name) == nil && k.Place == src.Config.Place() && k.Scope == src.Config.Scope() {
+				ids[src.Name] = k.ID
+				break
+			}
+		}
+		id := ids[src.Name]
+		for n := 1; id == ""; n++ {
+			candidate := src.Name
+			if n > 1 {
+				candidate += "-" + strconv.Itoa(n)
+			}
+			taken := used[candidate] || slices.ContainsFunc(known, func(k state.SourceIdentity) bool { return k.ID == candidate })
+			if !taken {
+				id = candidate
+			}
+		}
+		ids[src.Name] = id
+		used[id] = true
+	}
+	return ids
+}
+
+// remember stores the identities of the sources as they are configured now.
+func (p *parts) remember(db *state.DB, known []state.SourceIdentity) error {
+	for _, src := range p.cfg.Sources {
+		id := state.SourceIdentity{ID: p.ids[src.Name]}
+		if i := slices.IndexFunc(known, func(k state.SourceIdentity) bool { return k.ID == id.ID }); i >= 0 {
+			id = known[i]
+		}
+		before := id
+		id.Name, id.Place, id.Scope = src.Name, src.Config.Place(), src.Config.Scope()
+		if id == before {
+			continue
+		}
+		if err := db.SaveSource(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// close closes what build made.
+func (p *parts) close() error {
+	var errs []error
+	for i := range p.setup.Sources {
+		if err := p.setup.Sources[i].Provider.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("close source %s: %w", p.setup.Sources[i].Name, err))
+		}
+	}
+	for _, c := range p.clients {
+		c.Close()
+	}
+	return errors.Join(errs...)
+}
+
+// zone gives the time zone of the schedules.
+func zone(cfg *config.Config) (*time.Location, error) {
+	loc, err := time.LoadLocation(cfg.TimeZone)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "time_zone", cfg.File(), err, "write a name such as Europe/Berlin, or UTC")
+	}
+	return loc, nil
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"errors"
+	"strings"
+
+	"groupsyncd/app"
+	"groupsyncd/config"
+	"groupsyncd/providers"
+	"groupsyncd/sync/run"
+
+	"github.com/spf13/cobra"
+)
+
+// asProblems finds the list of problems in an error of a configuration.
+func asProblems(err error) (config.Problems, bool) { return errors.AsType[config.Problems](err) }
+
+func (c *command) doctorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Check everything from here to the directories and to Open WebUI; writes nothing",
+		Long: `Check everything from here to the directories and to Open WebUI: the configuration and
+its secrets, whether each server can be reached and lets us in, and whether Open WebUI's
+own group sync is on and would work against us. Writes nothing.
+
+Exit codes: 0 no failure, 2 configuration, 5 a source fails, 6 a target fails.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, cfg, err := c.load()
+			if err != nil {
+				return err
+			}
+			checked := []app.Checked{{Kind: "configuration", Name: cfg.File(), Findings: configFindings(cfg)}}
+			more, err := app.Check(c.ctx, cfg, c.logger(cfg, false))
+			if err != nil {
+				return err
+			}
+			checked = append(checked, more...)
+			c.code = doctorCode(checked)
+			return c.print(map[string]any{"checks": checked}, func() { c.doctorTable(checked) })
+		},
+	}
+}
+
+func configFindings(cfg *config.Config) []providers.Finding {
+	out := []providers.Finding{{Level: providers.OK, Check: "load", Message: "the file is valid"}}
+	for _, p := range cfg.CheckSecrets() {
+		out = append(out, providers.Finding{Level: providers.Failed, Check: "secrets", Message: p.Error(), Remedy: p.Hint})
+	}
+	for _, p := range cfg.Warnings() {
+		out = append(out, providers.Finding{Level: providers.Warning, Check: "load", Message: p.Error(), Remedy: p.Hint})
+	}
+	return out
+}
+
+func doctorCode(checked []app.Checked) int {
+	codes := map[string]int{"configuration": run.ExitUsage, "source": run.ExitSource, "target": run.ExitTarget}
+	var found []int
+	for _, c := range checked {
+		for _, f := range c.Findings {
+			if f.Level == providers.Failed {
+				found = append(found, codes[c.Kind])
+			}
+		}
+	}
+	return run.First(found...)
+}
+
+func (c *command) doctorTable(checked []app.Checked) {
+	failed, warned := 0, 0
+	for _, k := range checked {
+		c.line("%s %s", k.Kind, k.Name)
+		for _, f := range k.Findings {
+			c.line("  %-7s  %s: %s", strings.ToUpper(string(f.Level)), f.Check, f.Message)
+			if f.Remedy != "" {
+				c.line("           remedy: %s", f.Remedy)
+			}
+			switch f.Level {
+			case providers.Failed:
+				failed++
+			case providers.Warning:
+				warned++
+			}
+		}
+	}
+	c.line("%s, %s", plural(failed, "failure"), plural(warned, "warning"))
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"strconv"
+
+	"groupsyncd/config"
+	"groupsyncd/server"
+	"groupsyncd/sync/run"
+
+	"github.com/spf13/cobra"
+)
+
+func (c *command) historyCommand() *cobra.Command {
+	var (
+		limit int
+		full  bool
+	)
+	cmd := &cobra.Command{
+		Use:   "history [RUN]",
+		Short: "Past runs, newest first; or one run with every change",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if limit < 1 {
+				return usage("--limit takes a number from 1 on")
+			}
+			return c.with(func(b server.Backend, _ *config.Config) error {
+				if len(args) == 1 {
+					r, err := b.Report(c.ctx, args[0])
+					if err != nil {
+						return err
+					}
+					return c.print(r, func() { c.reportTable(r, full) })
+				}
+				runs, err := b.History(c.ctx, limit)
+				if err != nil {
+					return err
+				}
+				return c.print(map[string]any{"runs": runs}, func() { c.historyTable(runs) })
+			})
+		},
+	}
+	cmd.Flags().IntVar(&limit, "limit", shownLines, "how many runs are listed")
+	cmd.Flags().BoolVar(&full, "full", false, "show every change of the run")
+	return cmd
+}
+
+func (c *command) historyTable(runs []run.Report) {
+	var rows [][]string
+	for i := range runs {
+		r := &runs[i]
+		for j := range r.Targets {
+			rows = append(rows, []string{r.Run, when(r.Started), string(r.Mode), string(r.Trigger), r.Targets[j].Name, strconv.Itoa(r.Exit), summaryLine(&r.Targets[j].Summary)})
+		}
+		if len(r.Targets) == 0 {
+			rows = append(rows, []string{r.Run, when(r.Started), string(r.Mode), string(r.Trigger), "-", strconv.Itoa(r.Exit), exitWords(r.Exit)})
+		}
+	}
+	if len(rows) == 0 {
+		c.line("no runs yet")
+		return
+	}
+	c.table([]string{"RUN", "STARTED", "MODE", "TRIGGER", "TARGET", "EXIT", "WHAT"}, rows)
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"go.yaml.in/yaml/v4"
+
+	"groupsyncd/internal/fault"
+)
+
+// shownLines is how many lines of a long table are shown without being asked for all.
+const shownLines = 20
+
+// print writes data in the chosen form; table writes it for people.
+func (c *command) print(v any, table func()) error {
+	switch c.output {
+	case "json":
+		enc := json.NewEncoder(c.Out)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		return written(enc.Encode(v))
+	case "yaml":
+		return c.printYAML(v)
+	}
+	table()
+	return nil
+}
+
+// printYAML goes through JSON, so that both forms have the same names.
+func (c *command) printYAML(v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return written(err)
+	}
+	var tree yaml.Node
+	if err := yaml.Unmarshal(b, &tree); err != nil {
+		return written(err)
+	}
+	blockStyle(&tree)
+	var out bytes.Buffer
+	enc := yaml.NewEncoder(&out)
+	enc.SetIndent(2)
+	if err := enc.Encode(&tree); err != nil {
+		return written(err)
+	}
+	_, err = c.Out.Write(out.Bytes())
+	return written(err)
+}
+
+// blockStyle takes the braces and quotes of JSON off a tree.
+func blockStyle(n *yaml.Node) {
+	n.Style = 0
+	for _, child := range n.Content {
+		blockStyle(child)
+	}
+}
+
+func written(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fault.New(fault.Unavailable, "write the output", "", err, "")
+}
+
+// line writes one line of a table or message for people.
+func (c *command) line(format string, args ...any) {
+	fmt.Fprintf(c.Out, format+"\n", args...) //nolint:errcheck // a closed pipe ends the output, not the command
+}
+
+// table writes rows in aligned columns.
+func (c *command) table(head []string, rows [][]string) {
+	if len(rows) == 0 {
+		return
+	}
+	w := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, strings.Join(head, "\t")) //nolint:errcheck // as in line
+	for _, r := range rows {
+		fmt.Fprintln(w, strings.Join(r, "\t")) //nolint:errcheck // as in line
+	}
+	w.Flush() //nolint:errcheck,gosec // as in line
+}
+
+// plural writes a number with its noun.
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	if strings.HasSuffix(noun, "y") {
+		return fmt.Sprintf("%d %sies", n, strings.TrimSuffix(noun, "y"))
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

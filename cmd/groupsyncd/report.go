@@ -1,0 +1,137 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"groupsyncd/sync/run"
+)
+
+// reportTable shows a report to people: what was read, what changed, what is held and
+// what to do next.
+func (c *command) reportTable(r *run.Report, full bool) {
+	head := fmt.Sprintf("run %s: %s, %s, %s", r.Run, r.Mode, r.Trigger, (time.Duration(r.DurationMS) * time.Millisecond).Round(10*time.Millisecond))
+	if r.User != "" {
+		head += ", only " + r.User
+	}
+	c.line("%s", head)
+	var rows [][]string
+	for i := range r.Sources {
+		s := &r.Sources[i]
+		rows = append(rows, []string{s.Name, s.Coverage, strconv.Itoa(s.Users), strconv.Itoa(s.Groups), strconv.Itoa(s.Memberships)})
+	}
+	c.table([]string{"SOURCE", "COVERAGE", "USERS", "GROUPS", "MEMBERSHIPS"}, rows)
+	for i := range r.Sources {
+		if s := &r.Sources[i]; s.Reason != "" {
+			c.line("  %s: %s", s.Name, s.Reason)
+			c.hint(s.Hint)
+		}
+	}
+	for i := range r.Targets {
+		c.targetTable(r, &r.Targets[i], full)
+	}
+}
+
+func (c *command) hint(hint string) {
+	if hint != "" {
+		c.line("    hint: %s", hint)
+	}
+}
+
+func (c *command) targetTable(r *run.Report, t *run.TargetReport, full bool) {
+	c.line("")
+	version := ""
+	if t.Version != "" {
+		version = " (Open WebUI " + t.Version + ")"
+	}
+	c.line("target %s%s: %s, %s", t.Name, version, plural(t.Requests, "request"), plural(t.Writes, "write"))
+	if t.Error != "" {
+		c.line("  %s", t.Error)
+		c.hint(t.Hint)
+	}
+	var rows [][]string
+	limit := shownLines
+	if full {
+		limit = len(t.Changes)
+	}
+	for i := range t.Changes {
+		if i == limit {
+			break
+		}
+		rows = append(rows, changeRow(&t.Changes[i]))
+	}
+	c.table([]string{"  CHANGE", "GROUP", "WHO OR WHAT", "OUTCOME", "WHY"}, rows)
+	if len(t.Changes) > limit {
+		all := "groupsyncd history " + r.Run + " --full"
+		c.line("  … and %d more; see all with: %s", len(t.Changes)-limit, all)
+	}
+	c.problems(t.Problems, full)
+	c.line("  %s", summaryLine(&t.Summary))
+	if t.Summary.Held > 0 {
+		c.line("  held changes wait for a decision: groupsyncd holds")
+	}
+}
+
+func changeRow(ch *run.Change) []string {
+	what := ""
+	if ch.User != nil {
+		what = cmp.Or(ch.User.Email, ch.User.ID)
+	}
+	for i, f := range ch.Fields {
+		if i > 0 {
+			what += ", "
+		}
+		what += fmt.Sprintf("%s=%v", f.Name, f.To)
+	}
+	why := ch.Reason
+	if ch.Hold != nil {
+		why = string(ch.Hold.Check) + ": " + ch.Hold.Detail
+		if ch.Reason != "" {
+			why += "; " + ch.Reason
+		}
+	}
+	if ch.Error != "" {
+		why = ch.Error
+	}
+	return []string{"  " + strings.ReplaceAll(string(ch.Op), "_", " "), ch.Group.Name, what, string(ch.Outcome), why}
+}
+
+func (c *command) problems(problems []run.Problem, full bool) {
+	for i, p := range problems {
+		if i == shownLines && !full {
+			c.line("  … and %d more problems", len(problems)-shownLines)
+			return
+		}
+		c.line("  %s: %s", p.Kind, p.Message)
+		c.hint(p.Hint)
+	}
+}
+
+// summaryLine says in one line what happened, leaving out what did not.
+func summaryLine(s *run.Summary) string {
+	var parts []string
+	add := func(n int, text string) {
+		if n > 0 {
+			parts = append(parts, strconv.Itoa(n)+" "+text)
+		}
+	}
+	add(s.GroupsCreated, "groups created")
+	add(s.GroupsUpdated, "groups updated")
+	add(s.MembersAdded, "members added")
+	add(s.MembersRemoved, "members removed")
+	add(s.MembersAdopted, "adopted")
+	add(s.MembersReleased, "released")
+	add(s.Held, "held")
+	add(s.Failed, "failed")
+	add(s.Drift, "drifted")
+	if len(parts) == 0 {
+		parts = append(parts, "nothing to do")
+	}
+	add(s.Unchanged, "unchanged")
+	add(s.Pending, "waiting for an account")
+	add(s.Foreign, "members by hand left alone")
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/user"
+	"slices"
+	"strings"
+
+	"groupsyncd/app"
+	"groupsyncd/config"
+	"groupsyncd/internal/fault"
+	"groupsyncd/internal/logging"
+	"groupsyncd/server"
+	"groupsyncd/sync/run"
+
+	"github.com/spf13/cobra"
+)
+
+// command is what every command shares: the global flags and the streams.
+type command struct {
+	ctx context.Context
+	hup <-chan struct{}
+	Streams
+
+	config  string
+	output  string
+	quiet   bool
+	verbose bool
+	// code is how a command that printed its result ends.
+	code int
+}
+
+// Main runs one command line and gives its exit code.
+func Main(ctx context.Context, hup <-chan struct{}, args []string, streams Streams) int {
+	c := &command{ctx: ctx, hup: hup, Streams: streams}
+	root := c.root()
+	root.SetArgs(args)
+	root.SetOut(streams.Out)
+	root.SetErr(streams.Err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return c.code
+	}
+	c.complain(err)
+	return exitCode(ctx, err)
+}
+
+func (c *command) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "groupsyncd",
+		Short: "Keeps the groups of Open WebUI equal to what your directory says",
+		Long: `groupsyncd keeps the groups of Open WebUI equal to what your directory says.
+
+See it work, with nothing installed:   groupsyncd demo
+Write a first configuration:           groupsyncd config init > groupsyncd.yaml
+See what a run would do:               groupsyncd plan
+Do it once, or keep doing it:          groupsyncd sync, groupsyncd serve
+
+Exit codes: 0 in sync, 1 failure, 2 wrong usage or configuration, 3 some calls failed,
+4 something is held by the guard, 5 a source was not read completely, 6 the target
+could not be reached or refused us, 7 the state is locked or damaged, 8 changes are
+pending (plan --check), 130 interrupted.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	f := root.PersistentFlags()
+	f.StringVar(&c.config, "config", "", "configuration file (default: $GROUPSYNCD_CONFIG, ./groupsyncd.yaml, /etc/groupsyncd/groupsyncd.yaml)")
+	f.StringVarP(&c.output, "output", "o", "table", "how data is printed: table, json or yaml")
+	f.BoolVarP(&c.quiet, "quiet", "q", false, "log errors only")
+	f.BoolVarP(&c.verbose, "verbose", "v", false, "log details")
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if !slices.Contains([]string{"table", "json", "yaml"}, c.output) {
+			return usage("-o takes table, json or yaml, not %q", c.output)
+		}
+		return nil
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fault.New(fault.Invalid, "", "", err, "see: "+cmd.CommandPath()+" --help")
+	})
+	root.AddCommand(c.serveCommand(), c.syncCommand(), c.planCommand(), c.explainCommand(), c.statusCommand(), c.historyCommand(),
+		c.holdsCommand(), c.approveCommand(), c.targetCommand(), c.configCommand(), c.doctorCommand(), c.demoCommand(),
+		c.reloadCommand(), c.versionCommand())
+	root.CompletionOptions.HiddenDefaultCmd = false
+	return root
+}
+
+// usage is a mistake in the command line.
+func usage(format string, args ...any) error {
+	return fault.New(fault.Invalid, "", "", fmt.Errorf(format, args...), "")
+}
+
+// exitCode maps a failure that left no report to its code.
+func exitCode(ctx context.Context, err error) int {
+	if ctx.Err() != nil {
+		return run.ExitInterrupted
+	}
+	switch fault.KindOf(err) {
+	case fault.Invalid:
+		return run.ExitUsage
+	case fault.Damaged:
+		return run.ExitState
+	case fault.Canceled:
+		return run.ExitInterrupted
+	}
+	// Cobra's own complaints about unknown commands and arguments have no kind.
+	if strings.HasPrefix(err.Error(), "unknown command") || strings.Contains(err.Error(), "arg(s)") || strings.Contains(err.Error(), "required flag") {
+		return run.ExitUsage
+	}
+	return run.ExitFailure
+}
+
+// complain writes an error for people: the message, then what to do about it.
+func (c *command) complain(err error) {
+	fmt.Fprintf(c.Err, "groupsyncd: %s\n", err) //nolint:errcheck // nowhere else to complain
+	if _, all := errors.AsType[config.Problems](err); all {
+		return
+	}
+	if hint := fault.HintOf(err); hint != "" {
+		fmt.Fprintf(c.Err, "hint: %s\n", hint) //nolint:errcheck // nowhere else to complain
+	}
+}
+
+// load reads the configuration that the flags and the environment name.
+func (c *command) load() (string, *config.Config, error) {
+	file, err := config.Find(c.config, os.Getenv)
+	if err != nil {
+		return "", nil, err
+	}
+	cfg, err := app.Load(file)
+	return file, cfg, err
+}
+
+// logger makes the logger that the configuration and the flags ask for. Commands log
+// warnings only, unless asked for more.
+func (c *command) logger(cfg *config.Config, daemon bool) *slog.Logger {
+	level := slog.LevelWarn
+	if daemon {
+		level = slog.LevelInfo
+		if l, err := logging.ParseLevel(cfg.Log.Level); err == nil {
+			level = l
+		}
+	}
+	switch {
+	case c.quiet:
+		level = slog.LevelError
+	case c.verbose:
+		level = slog.LevelDebug
+	}
+	format := logging.Auto
+	if cfg != nil {
+		format = logging.Format(cfg.Log.Format)
+	}
+	return logging.New(logging.Options{Writer: c.Err, Level: level, Format: format, Terminal: terminal(c.Err), NoColor: noColor()})
+}
+
+// with gives a command the running daemon, or, when none holds the state, the program
+// itself for as long as the command lasts.
+func (c *command) with(work func(server.Backend, *config.Config) error) error {
+	file, cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	daemon, err := server.Dial(c.ctx, string(cfg.State))
+	if err != nil {
+		return err
+	}
+	if daemon != nil {
+		return work(daemon, cfg)
+	}
+	progress, done := c.progress()
+	defer done()
+	a, err := app.New(c.ctx, app.Options{File: file, Config: cfg, Logger: c.logger(cfg, false), Progress: progress})
+	if err != nil {
+		return err
+	}
+	return errors.Join(work(a, cfg), a.Close())
+}
+
+// whoami names the user at the keyboard.
+func whoami() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return server.UserName(uint32(os.Getuid())) //nolint:gosec // user ids are not negative here
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+
+	"groupsyncd/app"
+	"groupsyncd/server"
+	"groupsyncd/sync/run"
+
+	"github.com/spf13/cobra"
+)
+
+func (c *command) serveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run until stopped: schedules and the control socket",
+		Long: `Run until stopped. Sources are read on their schedules, other commands reach the daemon
+through the control socket in the state folder, SIGHUP or "groupsyncd reload" reads the
+configuration again, and SIGTERM or SIGINT stops after the call under way; a second
+signal ends at once.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) (err error) {
+			file, cfg, err := c.load()
+			if err != nil {
+				return err
+			}
+			log := c.logger(cfg, true)
+			for _, w := range cfg.Warnings() {
+				log.Warn("configuration", slog.String("problem", w.Error()), slog.String("hint", w.Hint))
+			}
+			log.Info("starting", slog.String("version", version().Version), slog.String("config", file), slog.String("state", string(cfg.State)))
+			a, err := app.New(c.ctx, app.Options{File: file, Config: cfg, Logger: log})
+			if err != nil {
+				return err
+			}
+			return errors.Join(a.Serve(c.ctx, c.hup), a.Close())
+		},
+	}
+}
+
+func (c *command) reloadCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "reload",
+		Short: "Make the running daemon read its configuration again",
+		Long:  "Make the running daemon read its configuration again. A file with mistakes leaves the\nold configuration in force; the mistakes are shown.",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, cfg, err := c.load()
+			if err != nil {
+				return err
+			}
+			daemon, err := server.Dial(c.ctx, string(cfg.State))
+			if err != nil {
+				return err
+			}
+			if daemon == nil {
+				c.code = run.ExitFailure
+				return usage("no daemon is running with the state %s", cfg.State)
+			}
+			if err := daemon.Reload(c.ctx); err != nil {
+				return err
+			}
+			c.line("reloaded")
+			return nil
+		},
+	}
+}

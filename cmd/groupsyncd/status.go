@@ -1,0 +1,110 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"groupsyncd/config"
+	"groupsyncd/server"
+	"groupsyncd/sync/engine"
+	"groupsyncd/sync/run"
+
+	"github.com/spf13/cobra"
+)
+
+func (c *command) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Say what is going on: sources, targets, last run, holds",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return c.with(func(b server.Backend, _ *config.Config) error {
+				s, err := b.Status(c.ctx)
+				if err != nil {
+					return err
+				}
+				return c.print(s, func() { c.statusTable(s) })
+			})
+		},
+	}
+}
+
+func (c *command) statusTable(s *engine.Status) {
+	if s.Daemon != nil {
+		c.line("daemon: running as pid %d since %s", s.Daemon.PID, when(s.Daemon.Since))
+	} else {
+		c.line("daemon: not running")
+	}
+	if s.Last != nil {
+		c.line("last run: %s, %s, %s, %s", s.Last.Run, s.Last.Trigger, when(s.Last.Started), exitWords(s.Last.Exit))
+	}
+	var rows [][]string
+	for _, src := range s.Sources {
+		state := src.Coverage
+		if src.Stale {
+			state = "stale"
+		}
+		rows = append(rows, []string{src.Name, or(state, "not read yet"), when(src.CompleteAsOf), strconv.Itoa(src.Users), strconv.Itoa(src.Groups), when(src.Next)})
+	}
+	c.table([]string{"SOURCE", "STATE", "LAST COMPLETE READ", "USERS", "GROUPS", "NEXT"}, rows)
+	for _, src := range s.Sources {
+		if src.Reason != "" {
+			c.line("  %s: %s", src.Name, src.Reason)
+			c.hint(src.Hint)
+		}
+	}
+	rows = nil
+	for _, t := range s.Targets {
+		rows = append(rows, []string{t.Name, or(t.Version, "not seen yet"), when(t.ObservedAt), strconv.Itoa(t.Accounts),
+			fmt.Sprintf("%d of %d", t.Managed, t.Groups), strconv.Itoa(t.Memberships), strconv.Itoa(t.Held)})
+	}
+	c.table([]string{"TARGET", "VERSION", "SEEN", "ACCOUNTS", "GROUPS MANAGED", "MEMBERSHIPS", "HELD"}, rows)
+	for _, t := range s.Targets {
+		for name, n := range t.Waiting {
+			c.line("  %s: %s of ours wait for source %s", t.Name, plural(n, "membership"), name)
+		}
+	}
+	if len(s.Holds) > 0 {
+		c.line("next: %s waiting for a decision; see them with: groupsyncd holds", plural(len(s.Holds), "hold"))
+	}
+}
+
+// exitWords says in words how a run ended.
+func exitWords(code int) string {
+	switch code {
+	case run.ExitOK:
+		return "in sync"
+	case run.ExitPartly:
+		return "some calls failed (3)"
+	case run.ExitHeld:
+		return "something is held (4)"
+	case run.ExitSource:
+		return "a source was not read completely (5)"
+	case run.ExitTarget:
+		return "the target failed (6)"
+	case run.ExitInterrupted:
+		return "interrupted (130)"
+	}
+	return "ended with " + strconv.Itoa(code)
+}
+
+// when writes a time with how long ago, or until, it is.
+func when(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	d := time.Since(t).Round(time.Second)
+	text := t.Local().Format("2006-01-02 15:04:05")
+	if d >= 0 {
+		return text + " (" + d.String() + " ago)"
+	}
+	return text + " (in " + (-d).String() + ")"
+}
+
+func or(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/mattn/go-isatty"
+)
+
+// terminal reports whether a stream is a terminal that a person looks at.
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd()) && os.Getenv("TERM") != "dumb"
+}
+
+func noColor() bool { return os.Getenv("NO_COLOR") != "" }
+
+// progress shows how far a long run is, in one line of the terminal that is written
+// anew; nothing where there is no terminal. done clears the line.
+func (c *command) progress() (show func(where, what string, done, total int), done func()) {
+	if !terminal(c.Err) || c.quiet || c.verbose {
+		return nil, func() {}
+	}
+	const every = 100 * time.Millisecond
+	var (
+		mu    sync.Mutex
+		last  time.Time
+		shown bool
+	)
+	show = func(where, what string, done, total int) {
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Since(last) < every {
+			return
+		}
+		last, shown = time.Now(), true
+		text := fmt.Sprintf("%s: %d %s", where, done, what)
+		if total > 0 {
+			text = fmt.Sprintf("%s: %d of %d %s", where, done, total, what)
+		}
+		fmt.Fprintf(c.Err, "\r\x1b[K%s", text) //nolint:errcheck // a lost line of progress is no failure
+	}
+	return show, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if shown {
+			fmt.Fprint(c.Err, "\r\x1b[K") //nolint:errcheck // as above
+		}
+	}
+}

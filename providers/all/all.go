@@ -1,0 +1,14 @@
+// Package all lists every kind of source that the program knows. The list is written
+// out, so that what a binary can read is found in one place.
+package all
+
+import (
+	"groupsyncd/providers"
+	"groupsyncd/providers/file"
+	"groupsyncd/providers/ldap"
+)
+
+// Registry gives the kinds of sources.
+func Registry() providers.Registry {
+	return providers.Registry{file.Type(), ldap.Type()}
+}

@@ -1,0 +1,404 @@
+package enginetest
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"groupsyncd/internal/fault"
+	"groupsyncd/sync/plan"
+	"groupsyncd/sync/replica"
+	"groupsyncd/sync/run"
+)
+
+// Store keeps replicas, memories, intents and reports as a durable store would: what is
+// handed out and taken in are copies, and of a memory only what is named as changed is
+// kept. A new engine over the same store is what a restart is.
+type Store struct {
+	Power *Power
+	now   func() time.Time
+
+	mu       sync.Mutex
+	replicas map[string]*replica.Replica
+	memories map[string]*plan.Memory
+	// live are the memories as the process holds them, to be compared with what is kept.
+	live    map[string]*plan.Memory
+	intents []plan.Intent
+	target  []string
+	reports []run.Report
+	// Keep says how many reports are kept; zero: all.
+	Keep int
+}
+
+// NewStore gives an empty store.
+func NewStore(now func() time.Time) *Store {
+	return &Store{Power: &Power{}, now: now, replicas: map[string]*replica.Replica{}, memories: map[string]*plan.Memory{}, live: map[string]*plan.Memory{}}
+}
+
+// Replica loads a replica as it was last saved.
+func (s *Store) Replica(source string) (*replica.Replica, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.replicas[source]
+	if r == nil {
+		return replica.New(source), nil
+	}
+	return replica.Restore(r.Head, slices.Clone(r.Users()), slices.Clone(r.Groups())), nil
+}
+
+// SaveReplica keeps a replica.
+func (s *Store) SaveReplica(r *replica.Replica) error {
+	if err := s.Power.step(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.replicas[r.Source] = r
+	return nil
+}
+
+// Memory loads a memory as it was last saved.
+func (s *Store) Memory(target string) (*plan.Memory, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.memories[target] == nil {
+		s.memories[target] = plan.NewMemory(target, "instance-1", s.now())
+	}
+	m := copyMemory(s.memories[target])
+	s.live[target] = m
+	return m, nil
+}
+
+// SaveMemory keeps what is named of a memory.
+func (s *Store) SaveMemory(m *plan.Memory, dirty plan.Dirty) error {
+	if err := s.Power.step(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.save(m, dirty)
+}
+
+func (s *Store) save(m *plan.Memory, d plan.Dirty) error {
+	s.live[m.Target] = m
+	kept := s.memories[m.Target]
+	if kept == nil {
+		return fmt.Errorf("memory %s was never loaded", m.Target)
+	}
+	s.saveMirror(kept, m, &d)
+	for _, k := range d.People {
+		put(kept.People, m.People, k, same)
+	}
+	for _, k := range d.Links {
+		put(kept.Links, m.Links, k, copyLink)
+	}
+	for _, id := range d.Owned {
+		put(kept.Owned, m.Owned, id, copyOwned)
+	}
+	if d.Losses {
+		kept.Losses = slices.Clone(m.Losses)
+	}
+	if d.Holds {
+		kept.Holds = copyHolds(m.Holds)
+	}
+	if d.Approvals {
+		kept.Approvals = copyApprovals(m.Approvals)
+	}
+	if d.Accepted {
+		kept.Accepted = slices.Clone(m.Accepted)
+	}
+	if d.Scopes {
+		kept.Scopes = maps.Clone(m.Scopes)
+	}
+	if d.Tombstones {
+		kept.Tombstones = slices.Clone(m.Tombstones)
+	}
+	return nil
+}
+
+func (s *Store) saveMirror(kept, m *plan.Memory, d *plan.Dirty) {
+	accounts := kept.Mirror.Accounts()
+	for _, n := range d.Accounts {
+		for int(n) >= len(accounts) {
+			accounts = append(accounts, plan.Account{})
+		}
+		accounts[n] = copyAccount(*m.Mirror.Account(n))
+	}
+	byID := map[string]*plan.MirrorGroup{}
+	for _, g := range kept.Mirror.Groups() {
+		byID[g.ID] = g
+	}
+	for _, id := range d.MirrorGroups {
+		if g := m.Mirror.Group(id); g != nil {
+			byID[id] = copyMirrorGroup(g)
+		} else {
+			delete(byID, id)
+		}
+	}
+	head := *kept.Mirror
+	if d.Head {
+		kept.Instance, kept.Serial, kept.Began = m.Instance, m.Serial, m.Began
+		head = *m.Mirror
+	}
+	if d.Head || len(d.Accounts)+len(d.MirrorGroups) > 0 {
+		kept.Mirror = plan.RestoreMirror(head, accounts, slices.Collect(maps.Values(byID)))
+	}
+}
+
+func put[K comparable, V any](kept, m map[K]V, k K, clone func(V) V) {
+	if v, ok := m[k]; ok {
+		kept[k] = clone(v)
+	} else {
+		delete(kept, k)
+	}
+}
+
+func same[V any](v V) V { return v }
+
+// Kept gives a copy of what is kept of a target.
+func (s *Store) Kept(target string) *plan.Memory {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.memories[target] == nil {
+		return plan.NewMemory(target, "instance-1", s.now())
+	}
+	return copyMemory(s.memories[target])
+}
+
+// Peek gives what is kept of a target, not to be changed or held on to.
+func (s *Store) Peek(target string) *plan.Memory {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.memories[target] == nil {
+		s.memories[target] = plan.NewMemory(target, "instance-1", s.now())
+	}
+	return s.memories[target]
+}
+
+// PeekReplica gives what is kept of a source, nil when nothing is.
+func (s *Store) PeekReplica(source string) *replica.Replica {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.replicas[source]
+}
+
+// Unsaved says which part of a memory differs between the process and the store: a
+// restart would lose it. Empty: nothing.
+func (s *Store) Unsaved(target string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	live, kept := s.live[target], s.memories[target]
+	if live == nil || kept == nil {
+		return ""
+	}
+	switch {
+	case live.Serial != kept.Serial || live.Instance != kept.Instance:
+		return "serial"
+	case !slices.EqualFunc(live.Mirror.Accounts(), kept.Mirror.Accounts(), sameAccount):
+		return "accounts"
+	case !slices.EqualFunc(live.Mirror.Groups(), kept.Mirror.Groups(), sameMirrorGroup):
+		return "groups"
+	case !maps.Equal(live.People, kept.People):
+		return "people"
+	case !maps.EqualFunc(live.Links, kept.Links, sameLink):
+		return "links"
+	case !maps.EqualFunc(live.Owned, kept.Owned, sameOwned):
+		return "owned"
+	case !slices.Equal(live.Losses, kept.Losses):
+		return "losses"
+	case !slices.EqualFunc(live.Holds, kept.Holds, func(a, b run.Hold) bool { return a.Hash == b.Hash && slices.Equal(a.Keys, b.Keys) }):
+		return "holds"
+	case !slices.EqualFunc(live.Approvals, kept.Approvals, func(a, b run.Approval) bool { return a.Hash == b.Hash && slices.Equal(a.Keys, b.Keys) }):
+		return "approvals"
+	case !slices.EqualFunc(live.Accepted, kept.Accepted, func(a, b plan.AcceptedRule) bool { return a.Hash == b.Hash }):
+		return "accepted rules"
+	case !maps.Equal(live.Scopes, kept.Scopes):
+		return "scopes"
+	case !slices.Equal(live.Tombstones, kept.Tombstones):
+		return "tombstones"
+	}
+	return ""
+}
+
+func sameAccount(a, b plan.Account) bool {
+	return a.ID == b.ID && a.Email == b.Email && a.Role == b.Role && a.Deleted == b.Deleted && a.CreatedAt == b.CreatedAt && maps.Equal(a.Subjects, b.Subjects)
+}
+
+func sameMirrorGroup(a, b *plan.MirrorGroup) bool {
+	return a.ID == b.ID && a.Name == b.Name && a.Description == b.Description && a.MemberCount == b.MemberCount && a.UpdatedAt == b.UpdatedAt &&
+		a.MembersRead == b.MembersRead && a.ReadAt.Equal(b.ReadAt) && slices.Equal(a.Numbers, b.Numbers) && bytes.Equal(a.Permissions, b.Permissions)
+}
+
+func sameLink(a, b plan.GroupLink) bool {
+	return a.GroupID == b.GroupID && a.Since.Equal(b.Since) && a.RecreatedAt.Equal(b.RecreatedAt) && len(a.Applied) == len(b.Applied) && len(a.Before) == len(b.Before)
+}
+
+func sameOwned(a, b *plan.OwnedGroup) bool {
+	feed := func(x, y plan.OwnedFeed) bool { return x.Key == y.Key && slices.Equal(x.Accounts, y.Accounts) }
+	return slices.EqualFunc(a.Feeds, b.Feeds, feed) && slices.Equal(a.Clocks, b.Clocks)
+}
+
+// Begin keeps the intents of a run.
+func (s *Store) Begin(target, _, _ string, intents []plan.Intent) error {
+	if err := s.Power.step(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, in := range intents {
+		s.intents = append(s.intents, copyIntent(in))
+		s.target = append(s.target, target)
+	}
+	return nil
+}
+
+// Done closes intents and keeps what is named of the memory, in one step.
+func (s *Store) Done(m *plan.Memory, runID string, seqs []int, dirty plan.Dirty) error {
+	if err := s.Power.step(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := len(s.intents) - 1; i >= 0; i-- {
+		if in := &s.intents[i]; s.target[i] == m.Target && in.Run == runID && slices.Contains(seqs, in.Seq) {
+			s.intents = slices.Delete(s.intents, i, i+1)
+			s.target = slices.Delete(s.target, i, i+1)
+		}
+	}
+	return s.save(m, dirty)
+}
+
+// Open gives the intents that are not closed.
+func (s *Store) Open(target string) ([]plan.Intent, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var open []plan.Intent
+	for i := range s.intents {
+		if s.target[i] == target {
+			open = append(open, copyIntent(s.intents[i]))
+		}
+	}
+	return open, nil
+}
+
+// SaveRun keeps a report.
+func (s *Store) SaveRun(r *run.Report) error {
+	if err := s.Power.step(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reports = append(s.reports, *r)
+	if s.Keep > 0 && len(s.reports) > s.Keep {
+		s.reports = slices.Delete(s.reports, 0, len(s.reports)-s.Keep)
+	}
+	return nil
+}
+
+// Run loads a report.
+func (s *Store) Run(id string) (*run.Report, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.reports {
+		if strings.HasPrefix(s.reports[i].Run, id) {
+			r := s.reports[i]
+			return &r, nil
+		}
+	}
+	return nil, fault.Errorf(fault.NotFound, "load run", id, "no run has that id")
+}
+
+// Runs gives the newest reports.
+func (s *Store) Runs(limit int) ([]run.Report, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := slices.Clone(s.reports)
+	slices.Reverse(out)
+	return out[:min(limit, len(out))], nil
+}
+
+func copyMemory(m *plan.Memory) *plan.Memory {
+	c := *m
+	accounts := make([]plan.Account, len(m.Mirror.Accounts()))
+	for i, a := range m.Mirror.Accounts() {
+		accounts[i] = copyAccount(a)
+	}
+	var groups []*plan.MirrorGroup
+	for _, g := range m.Mirror.Groups() {
+		groups = append(groups, copyMirrorGroup(g))
+	}
+	c.Mirror = plan.RestoreMirror(*m.Mirror, accounts, groups)
+	c.People = maps.Clone(m.People)
+	c.Links = map[plan.LinkKey]plan.GroupLink{}
+	for k, v := range m.Links {
+		c.Links[k] = copyLink(v)
+	}
+	c.Owned = map[string]*plan.OwnedGroup{}
+	for k, v := range m.Owned {
+		c.Owned[k] = copyOwned(v)
+	}
+	c.Losses = slices.Clone(m.Losses)
+	c.Holds, c.Approvals = copyHolds(m.Holds), copyApprovals(m.Approvals)
+	c.Accepted, c.Scopes, c.Tombstones = slices.Clone(m.Accepted), maps.Clone(m.Scopes), slices.Clone(m.Tombstones)
+	return &c
+}
+
+func copyAccount(a plan.Account) plan.Account {
+	a.Subjects = maps.Clone(a.Subjects)
+	return a
+}
+
+func copyMirrorGroup(g *plan.MirrorGroup) *plan.MirrorGroup {
+	c := *g
+	c.Members, c.Numbers = nil, slices.Clone(g.Numbers)
+	c.Permissions, c.Data = bytes.Clone(g.Permissions), bytes.Clone(g.Data)
+	if g.Mark != nil {
+		mark := *g.Mark
+		c.Mark = &mark
+	}
+	return &c
+}
+
+func copyLink(l plan.GroupLink) plan.GroupLink {
+	l.Applied, l.Before = maps.Clone(l.Applied), maps.Clone(l.Before)
+	return l
+}
+
+func copyOwned(o *plan.OwnedGroup) *plan.OwnedGroup {
+	c := &plan.OwnedGroup{GroupID: o.GroupID, Clocks: slices.Clone(o.Clocks)}
+	for _, f := range o.Feeds {
+		c.Feeds = append(c.Feeds, plan.OwnedFeed{Key: f.Key, Accounts: slices.Clone(f.Accounts)})
+	}
+	return c
+}
+
+func copyHolds(holds []run.Hold) []run.Hold {
+	out := slices.Clone(holds)
+	for i := range out {
+		out[i].Keys, out[i].Changes, out[i].Earlier = slices.Clone(out[i].Keys), slices.Clone(out[i].Changes), slices.Clone(out[i].Earlier)
+	}
+	return out
+}
+
+func copyApprovals(approvals []run.Approval) []run.Approval {
+	out := slices.Clone(approvals)
+	for i := range out {
+		out[i].Keys = slices.Clone(out[i].Keys)
+	}
+	return out
+}
+
+func copyIntent(in plan.Intent) plan.Intent {
+	in.Accounts, in.Keys = slices.Clone(in.Accounts), slices.Clone(in.Keys)
+	feeds := make([][]int, len(in.Feeds))
+	for i := range in.Feeds {
+		feeds[i] = slices.Clone(in.Feeds[i])
+	}
+	in.Feeds = feeds
+	return in
+}
+
