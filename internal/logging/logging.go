@@ -1,8 +1,12 @@
-// Package logging makes the program's logger: coloured text on a terminal, JSON
-// elsewhere, with a level of its own for changes.
+// Package logging makes the logger of the program: coloured lines on a terminal, JSON
+// elsewhere, with a level of its own for changes and one set of attribute keys.
+//
+// It owns how records look. What is logged, and that secrets are of a type that does
+// not print, is up to those who log.
 package logging
 
 import (
+	"encoding"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,66 +16,101 @@ import (
 	"github.com/lmittmann/tint"
 )
 
-// Format is how messages look.
+// Format says how records are written.
 type Format string
 
-// The formats; Auto is Text on a terminal and JSON elsewhere.
+// The formats. Auto is Text on a terminal and JSON elsewhere.
 const (
 	Auto Format = "auto"
 	Text Format = "text"
 	JSON Format = "json"
 )
 
-// Options say where and how is logged.
+// The keys of attributes, so that one thing has one name in every record.
+const (
+	KeyRun      = "run"
+	KeySource   = "source"
+	KeyTarget   = "target"
+	KeyGroup    = "group"
+	KeyUser     = "user"
+	KeyRule     = "rule"
+	KeyOp       = "op"
+	KeyKind     = "kind"
+	KeyErr      = "err"
+	KeyHint     = "hint"
+	KeyCount    = "count"
+	KeyDuration = "duration"
+	KeyTrigger  = "trigger"
+	KeyReason   = "reason"
+	KeyName     = "name"
+)
+
+// Options say where records go and how they look.
 type Options struct {
-	Writer   io.Writer
-	Level    slog.Level
-	Format   Format
+	Writer io.Writer
+	// Format is Auto where it is empty or unknown.
+	Format Format
+	// Level is the lowest that is written; nil is INFO.
+	Level slog.Leveler
+	// Terminal says that Writer is a terminal.
 	Terminal bool
-	NoColor  bool
+	// NoColor switches colours off on a terminal; elsewhere there are none.
+	NoColor bool
 }
 
-// New makes a logger.
+// New makes a logger. Each record is one call of Writer.Write.
 func New(o Options) *slog.Logger {
-	if o.Format == JSON || o.Format != Text && !o.Terminal {
-		return slog.New(slog.NewJSONHandler(o.Writer, &slog.HandlerOptions{Level: o.Level, ReplaceAttr: nameLevel}))
+	if o.Level == nil {
+		o.Level = slog.LevelInfo
 	}
-	return slog.New(tint.NewHandler(o.Writer, &tint.Options{Level: o.Level, TimeFormat: time.TimeOnly,
-		NoColor: o.NoColor || !o.Terminal, ReplaceAttr: shortLevel}))
+	if o.Format == Text || o.Format != JSON && o.Terminal {
+		format := time.TimeOnly
+		if !o.Terminal {
+			format = time.RFC3339
+		}
+		return slog.New(tint.NewTextHandler(o.Writer, &tint.Options{
+			Level: o.Level, TimeFormat: format, NoColor: o.NoColor || !o.Terminal, ReplaceAttr: forText,
+		}))
+	}
+	return slog.New(slog.NewJSONHandler(o.Writer, &slog.HandlerOptions{Level: o.Level, ReplaceAttr: forJSON}))
 }
 
-// nameLevel writes CHANGE for what slog would call INFO+2.
-func nameLevel(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) == 0 && a.Key == slog.LevelKey && a.Value.Any() == Change {
-		return slog.String(slog.LevelKey, "CHANGE")
+// forJSON writes our level by its name instead of as INFO+2.
+func forJSON(groups []string, a slog.Attr) slog.Attr {
+	if l, ok := a.Value.Any().(slog.Level); ok && a.Key == slog.LevelKey && len(groups) == 0 {
+		a.Value = slog.StringValue(find(l).long)
 	}
 	return a
 }
 
-// cyan is the colour of changes in text.
-const cyan = 6
-
-// shortLevel writes CHG for what tint would call INF+2.
-func shortLevel(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) == 0 && a.Key == slog.LevelKey && a.Value.Any() == Change {
-		return tint.Attr(cyan, slog.String(slog.LevelKey, "CHG"))
+// forText writes levels in three letters, errors in red, and no control sequence that
+// came from a directory: a name there could otherwise move the cursor of the reader.
+func forText(groups []string, a slog.Attr) slog.Attr {
+	switch v := a.Value.Any().(type) {
+	case slog.Level:
+		if a.Key == slog.LevelKey && len(groups) == 0 {
+			l := find(v)
+			return tint.Attr(l.colour, slog.String(a.Key, l.short))
+		}
+	case string:
+		a.Value = slog.StringValue(harmless(v))
+	case error:
+		return tint.Attr(9, slog.String(a.Key, harmless(v.Error())))
+	case encoding.TextMarshaler:
+	default:
+		if a.Value.Kind() == slog.KindAny {
+			a.Value = slog.StringValue(harmless(fmt.Sprintf("%+v", v)))
+		}
 	}
 	return a
 }
 
-// ParseLevel reads debug, info, change, warn or error.
-func ParseLevel(s string) (slog.Level, error) {
-	switch strings.ToLower(s) {
-	case "debug":
-		return slog.LevelDebug, nil
-	case "info":
-		return slog.LevelInfo, nil
-	case "change":
-		return Change, nil
-	case "warn":
-		return slog.LevelWarn, nil
-	case "error":
-		return slog.LevelError, nil
-	}
-	return 0, fmt.Errorf("%q is not a level: write debug, info, change, warn or error", s)
+// harmless replaces the characters that terminals take for commands.
+func harmless(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r <= 0x9f {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
 }
