@@ -26,8 +26,10 @@ type Ref struct {
 	dir    string // where relative files are looked up
 }
 
-// Value is a secret in clear. It prints as [secret] however it is printed.
-type Value struct{ s string }
+// Value is a secret in clear. It prints as [secret] however it is printed. The text
+// is behind a pointer, because package fmt prints fields that are not exported, of
+// structs that hold a Value, without asking its methods.
+type Value struct{ s *string }
 
 // Parse reads a reference. A literal is refused, without being repeated in the error.
 func Parse(s string) (Ref, error) {
@@ -106,7 +108,7 @@ func (r Ref) Read() (Value, error) {
 		if !ok || s == "" {
 			return Value{}, fmt.Errorf("%s: the environment variable is not set", r)
 		}
-		return Value{s}, nil
+		return New(s), nil
 	}
 	path, err := r.path()
 	if err != nil {
@@ -139,14 +141,19 @@ func readFile(path string) (Value, error) {
 	if s == "" {
 		return Value{}, fmt.Errorf("secret file %s is empty", path)
 	}
-	return Value{s}, nil
+	return New(s), nil
 }
 
 // New wraps a secret that did not come from a reference.
-func New(s string) Value { return Value{s} }
+func New(s string) Value { return Value{&s} }
 
 // Reveal gives the secret in clear. Call it only where it leaves for its server.
-func (v Value) Reveal() string { return v.s }
+func (v Value) Reveal() string {
+	if v.s == nil {
+		return ""
+	}
+	return *v.s
+}
 
 const hidden = "[secret]"
 
