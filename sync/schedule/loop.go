@@ -5,6 +5,8 @@ import (
 	"hash/fnv"
 	"runtime/debug"
 	"time"
+
+	"groupsyncd/internal/logging"
 )
 
 // look starts what is due and says how long nothing will be. A ctx that has ended
@@ -54,7 +56,7 @@ func (r *Runner) start(ctx context.Context, it *item, now time.Time) {
 		r.advance(it, now)
 		if it.running {
 			it.skipped++
-			r.logger.Warn("a scheduled run is skipped, because the one before has not ended", "schedule", it.entry.Name, "count", it.skipped)
+			r.logger.Warn("a scheduled run is skipped, because the one before has not ended", "schedule", it.entry.Name, logging.KeyCount, it.skipped)
 		} else {
 			it.entry.Last = now
 			r.launch(ctx, it, due, fire)
@@ -75,7 +77,7 @@ func (r *Runner) launch(ctx context.Context, it *item, due time.Time, fire Fire)
 		defer r.finished(it)
 		defer func() {
 			if p := recover(); p != nil {
-				r.logger.Error("a scheduled run panicked", "schedule", name, "err", p, "stack", string(debug.Stack()))
+				r.logger.Error("a scheduled run panicked", "schedule", name, logging.KeyErr, p, "stack", string(debug.Stack()))
 			}
 		}()
 		fire(ctx, due)
