@@ -1,31 +1,51 @@
-// Package sdnotify tells systemd how the service is doing. Without systemd, that is
-// without NOTIFY_SOCKET, every call does nothing.
+// Package sdnotify tells systemd how the daemon is doing, by the protocol of
+// sd_notify(3). Where no service manager listens, every call does nothing.
+//
+// It owns the messages. When the daemon is ready, and whether it is well enough for a
+// sign of life, is decided by the caller.
 package sdnotify
 
 import (
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// Ready says that the service works.
-func Ready() error { return send(daemon.SdNotifyReady) }
+// Ready says that start or reload is finished.
+func Ready() error { return send("tell systemd that we are ready", daemon.SdNotifyReady) }
 
-// Stopping says that the service is ending.
-func Stopping() error { return send(daemon.SdNotifyStopping) }
+// Stopping says that the daemon is on its way out.
+func Stopping() error { return send("tell systemd that we stop", daemon.SdNotifyStopping) }
 
-// Reloading says that the configuration is being read again; Ready ends it. The time
-// belongs to the message since systemd 253, which waits for ever without it.
+// Reloading says that a reload has begun; Ready ends it. Since version 253 systemd
+// waits for ever when the message carries no time of the monotonic clock.
 func Reloading() error {
-	return send(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
+	return send("tell systemd that we reload", strings.TrimSpace(daemon.SdNotifyReloading+"\n"+daemon.SdNotifyMonotonicUsec()))
 }
 
-// Status shows a line in systemctl status.
-func Status(text string) error { return send("STATUS=" + text) }
+// Status gives the line that `systemctl status` shows.
+func Status(text string) error {
+	return send("tell systemd our status", "STATUS="+strings.Join(strings.Fields(text), " "))
+}
 
-func send(state string) error {
-	if _, err := daemon.SdNotify(false, state); err != nil {
-		return fmt.Errorf("notify systemd: %w", err)
+// Alive is the sign of life that WatchdogInterval asks for.
+func Alive() error { return send("tell systemd that we live", daemon.SdNotifyWatchdog) }
+
+// WatchdogInterval gives how often Alive has to be called, which is twice in the time
+// after which systemd kills us; zero when it does not watch.
+func WatchdogInterval() (time.Duration, error) {
+	limit, err := daemon.SdWatchdogEnabled(false)
+	if err != nil {
+		return 0, fmt.Errorf("read the watchdog time of systemd: %w", err)
+	}
+	return limit / 2, nil
+}
+
+func send(op, message string) error {
+	if _, err := daemon.SdNotify(false, message); err != nil {
+		return fmt.Errorf("%s: %w", op, err)
 	}
 	return nil
 }
