@@ -243,30 +243,37 @@ func (d *decoder) checkIdentity(c *Config, i int, spec *mapping.Spec, keys map[s
 // checkShared finds rules that ask for different things of one Open WebUI group. It
 // can be told here for rules with a fixed name only.
 func (d *decoder) checkShared(c *Config) {
+	fixed := map[string][]int{}
 	for i, r := range c.Rules {
-		literal := mapping.Spec{To: r.To}
-		if !literal.Literal() {
+		if spec := (mapping.Spec{To: r.To}); !spec.Literal() {
 			continue
 		}
-		for j, o := range c.Rules[:i] {
-			if o.To != r.To || !overlap(o.Target, r.Target) {
-				continue
-			}
-			line := d.at.find(path{"rules"}.index(j)).line
-			differ := func(key string) {
-				d.reportAt(path{"rules"}.index(i).child(key), fmt.Sprintf("differs from the rule in line %d, which feeds the same Open WebUI group", line), "say the same in both rules")
-			}
-			if r.Share != "" && o.Share != "" && r.Share != o.Share {
-				differ("share")
-			}
-			if r.Description != nil && o.Description != nil && *r.Description != *o.Description {
-				differ("description")
-			}
-			if !slices.Equal(unique(r.Adopt), unique(o.Adopt)) {
-				differ("adopt")
+		for _, j := range fixed[r.To] {
+			if overlap(c.Rules[j].Target, r.Target) && d.differ(c.Rules[j], r, j, i) {
+				break // one contradiction is enough for a rule
 			}
 		}
+		fixed[r.To] = append(fixed[r.To], i)
 	}
+}
+
+// differ reports what two rules for the same group contradict each other in.
+func (d *decoder) differ(first, second *Rule, i, j int) bool {
+	var keys []string
+	if first.Share != "" && second.Share != "" && first.Share != second.Share {
+		keys = append(keys, "share")
+	}
+	if first.Description != nil && second.Description != nil && *first.Description != *second.Description {
+		keys = append(keys, "description")
+	}
+	if !slices.Equal(first.Adopt, second.Adopt) && !slices.Equal(unique(first.Adopt), unique(second.Adopt)) {
+		keys = append(keys, "adopt")
+	}
+	for _, key := range keys {
+		line := d.at.find(path{"rules"}.index(i)).line
+		d.reportAt(path{"rules"}.index(j).child(key), fmt.Sprintf("differs from the rule in line %d, which feeds the same Open WebUI group", line), "say the same in both rules")
+	}
+	return len(keys) > 0
 }
 
 // overlap reports whether two lists of targets share one; an empty list is all.

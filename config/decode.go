@@ -21,6 +21,8 @@ const (
 	maxDepth = 40
 	// maxExpansion bounds how many values aliases may add to those of the file.
 	maxExpansion = 20_000
+	// maxProblems is far more than anybody reads; the rest is not listed.
+	maxProblems = 1000
 )
 
 // decoder fills values from the tree of a file and collects every problem on the way.
@@ -48,7 +50,7 @@ type nodeUnmarshaler interface {
 
 // report notes a problem with the value at p.
 func (d *decoder) report(n *yaml.Node, p path, message, hint string) {
-	d.at.bad[p.key()] = true
+	d.at.spoil(p)
 	d.add(&d.problems, position{n.Line, n.Column}, p, message, hint)
 }
 
@@ -61,6 +63,9 @@ func (d *decoder) reportAt(p path, message, hint string) {
 }
 
 func (d *decoder) add(list *Problems, at position, p path, message, hint string) {
+	if len(*list) == maxProblems {
+		return
+	}
 	if name := p.String(); name != "" {
 		message = name + ": " + message
 	}
@@ -208,6 +213,9 @@ func (d *decoder) block(n *yaml.Node, slots []slot, p path) {
 }
 
 func (d *decoder) unknownKey(pair pair, slots []slot, p path) {
+	if len(d.problems) == maxProblems {
+		return
+	}
 	known := keysOf(slots)
 	name := shown(pair.key, "", known)
 	if name != "" && isNull(pair.value) && nearest(pair.key, known) == "" {
@@ -219,7 +227,7 @@ func (d *decoder) unknownKey(pair pair, slots []slot, p path) {
 	}
 	message += didYouMean(pair.key, known)
 	if meant := nearest(pair.key, known); meant != "" {
-		d.at.bad[p.child(meant).key()] = true // it is not missing as well
+		d.at.spoil(p.child(meant)) // it is not missing as well
 	}
 	hint, ok := foreign(pair.key)
 	if !ok {

@@ -134,7 +134,7 @@ func (d *decoder) matchBy(n *yaml.Node, m *mapping.Match, p path) {
 	before := len(d.problems)
 	d.block(n, slotsOf(reflect.ValueOf(&forms).Elem()), p)
 	if len(d.problems) > before {
-		d.at.bad[p.key()] = true // what is left of it is not what was meant
+		d.at.spoil(p) // what is left of it is not what was meant
 	}
 	m.Names, m.IDs, m.DNs, m.Paths, m.Regexps = forms.Name, forms.ID, forms.DN, forms.Path, forms.Regex
 	given := 0
@@ -198,7 +198,7 @@ func (d *decoder) limitBoth(n *yaml.Node, l *plan.Limit, p path) {
 	before := len(d.problems)
 	d.block(n, slotsOf(reflect.ValueOf(&forms).Elem()), p)
 	if len(d.problems) > before {
-		d.at.bad[p.key()] = true
+		d.at.spoil(p)
 		return
 	}
 	*l = plan.Limit{}

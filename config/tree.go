@@ -52,11 +52,21 @@ type position struct{ line, column int }
 type places struct {
 	values map[string]position
 	keys   map[string]position
+	// bad are the values that could not be read, around those that hold a bad one.
 	bad    map[string]bool
+	around map[string]bool
 }
 
 func newPlaces() places {
-	return places{values: map[string]position{}, keys: map[string]position{}, bad: map[string]bool{}}
+	return places{values: map[string]position{}, keys: map[string]position{}, bad: map[string]bool{}, around: map[string]bool{}}
+}
+
+// spoil notes that the value at p could not be read.
+func (pl places) spoil(p path) {
+	pl.bad[p.key()] = true
+	for i := range p {
+		pl.around[p[:i].key()] = true
+	}
 }
 
 // find gives the place of the value at p. For one that is missing it is the key of
@@ -91,13 +101,7 @@ func (pl places) broken(p path) bool {
 			return true
 		}
 	}
-	prefix := p.key() + "\x00"
-	for bad := range pl.bad {
-		if strings.HasPrefix(bad, prefix) {
-			return true
-		}
-	}
-	return false
+	return pl.around[p.key()]
 }
 
 // pair is one key of a mapping with its value.
