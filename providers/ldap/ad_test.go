@@ -176,3 +176,19 @@ func TestIDsOfActiveDirectoryAreInMicrosoftsOrder(t *testing.T) {
 		}
 	}
 }
+
+func TestADisabledFilterReplacesTheFlagsOfActiveDirectory(t *testing.T) {
+	t.Parallel()
+	_, url := serve(t, options(), account(1, func(a map[string][]string) { a["employeeType"] = []string{"left"} }),
+		account(2, func(a map[string][]string) { delete(a, "userAccountControl") }))
+	c := configure(t, AD, url)
+	c.Users.Disabled = "(employeeType=left)"
+	s := open(t, c)
+	snapshot, _ := pulled(t, s)
+	if a, b := snapshot.Users[0], snapshot.Users[1]; !a.Disabled || b.Disabled || !a.StatusKnown || !b.StatusKnown {
+		t.Errorf("users are %+v", snapshot.Users)
+	}
+	if one, err := s.LookUp(t.Context(), directory.Person{Username: "u1"}); err != nil || !one.Users[0].Disabled {
+		t.Errorf("the look-up gives %+v, %v", one, err)
+	}
+}

@@ -3,6 +3,7 @@ package ldap
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -96,8 +97,8 @@ func (c *Config) Check() []providers.Problem {
 	for _, name := range l.groups.Members {
 		checkAttribute(p, name, "groups", "members")
 	}
-	for key, name := range l.users.Attributes {
-		checkAttribute(p, name, "users", "attributes", key)
+	for _, key := range slices.Sorted(maps.Keys(l.users.Attributes)) {
+		checkAttribute(p, l.users.Attributes[key], "users", "attributes", key)
 	}
 	if c.PageSize < 1 || c.PageSize > maxPageSize {
 		p.add(fmt.Sprintf("page_size is %d", c.PageSize), fmt.Sprintf("write a number from 1 to %d; servers rarely allow more than 1000", maxPageSize), "page_size")

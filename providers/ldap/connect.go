@@ -21,8 +21,17 @@ type cancelFunc = context.CancelCauseFunc
 // session is a bound connection. It belongs to one call and one goroutine.
 type session struct {
 	conn   *ldap.Conn
+	raw    net.Conn
 	server server
 	stop   func() bool
+}
+
+// giveUp drops the connection after an error of the network, a time-out among them,
+// so that the searches to come fail at once instead of waiting too.
+func (s *session) giveUp(err error) {
+	if code(err) >= ldap.ErrorNetwork {
+		_ = s.raw.Close()
+	}
 }
 
 func (s *session) close() {
@@ -72,7 +81,7 @@ func (s *source) connectTo(ctx context.Context, to server) (*session, error) {
 	conn.SetTimeout(s.request)
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	conn.Start()
-	made := &session{conn: conn, server: to, stop: stop}
+	made := &session{conn: conn, raw: raw, server: to, stop: stop}
 	if s.config.StartTLS {
 		if err := s.startTLS(conn, raw, to); err != nil {
 			made.close()

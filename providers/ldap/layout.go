@@ -75,7 +75,10 @@ func (l *layout) userAttributes() []string {
 		names = append(names, l.users.Attributes[key])
 	}
 	if l.ad {
-		names = append(names, "userAccountControl", "accountExpires", "primaryGroupID")
+		names = append(names, "primaryGroupID")
+	}
+	if l.ad && l.users.Disabled == "" {
+		names = append(names, "userAccountControl", "accountExpires")
 	}
 	return unique(names)
 }

@@ -352,3 +352,43 @@ func TestCloseEndsAPullUnderWay(t *testing.T) {
 		t.Errorf("Pull ends with %v", err)
 	}
 }
+
+func TestNothingBelowABaseThatCannotBeSeenIsNotAnEmptyDirectory(t *testing.T) {
+	t.Parallel()
+	server, url := serve(t, options())
+	s := open(t, configure(t, RFC2307bis, url))
+	if snapshot, err := s.Pull(t.Context(), nil); err != nil || snapshot.Coverage() != directory.Full {
+		t.Fatalf("an empty directory: %v", err)
+	}
+	// An entry without any attribute matches no filter at all, like one that may not
+	// be read.
+	if err := server.Modify(people, "objectClass"); err != nil {
+		t.Fatal(err)
+	}
+	snapshot, err := s.Pull(t.Context(), nil)
+	if fault.KindOf(err) != fault.Auth || snapshot.UsersListed || !snapshot.GroupsListed {
+		t.Errorf("error %v, users listed %v, groups listed %v", err, snapshot.UsersListed, snapshot.GroupsListed)
+	}
+}
+
+func TestAWrongMemberAttributeInAnIncompleteListCoversNothing(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]ldaptest.Fault{"cut": {Cut: 1}, "limit": {Code: ldap.LDAPResultSizeLimitExceeded, CodeAfter: 1}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, url := serve(t, options(), person(1), group("cn=a,"+groups, userDN(1)), group("cn=b,"+groups, userDN(1)))
+			server.SetFault(func(q ldaptest.Search) ldaptest.Fault {
+				if q.Base == groups {
+					return f
+				}
+				return ldaptest.Fault{}
+			})
+			c := configure(t, RFC2307bis, url)
+			c.Groups.Members = List{"members"}
+			snapshot, err := open(t, c).Pull(t.Context(), nil)
+			if err == nil || len(snapshot.Groups) != 1 || snapshot.Groups[0].MembersKnown {
+				t.Errorf("error %v, groups %+v", err, snapshot.Groups)
+			}
+		})
+	}
+}

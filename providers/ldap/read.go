@@ -90,10 +90,14 @@ func (r *reader) list(ctx context.Context, block string, bases []string, filter 
 			}
 			return nil
 		})
+		if err == nil && f.entries == 0 {
+			err = r.seeBase(ctx, block, base)
+		}
 		switch {
 		case err != nil:
 			r.fail(searchError(ctx, r.session.server, op, block, base, err))
 			complete = false
+			r.session.giveUp(err)
 		case f.references > 0 && !r.layout.ad:
 			// In Active Directory every domain refers to its other partitions, which
 			// are no part of it; elsewhere a reference stands for entries.
@@ -101,7 +105,7 @@ func (r *reader) list(ctx context.Context, block string, bases []string, filter 
 				"below %q: the server refers to others for a part of the entries (%d search references)", base, f.references))
 			complete = false
 		}
-		if ctx.Err() != nil || err != nil && r.session.conn.IsClosing() {
+		if ctx.Err() != nil || code(err) >= ldap.ErrorNetwork {
 			break
 		}
 	}
@@ -115,6 +119,16 @@ func (r *reader) list(ctx context.Context, block string, bases []string, filter 
 		return false
 	}
 	return complete
+}
+
+// seeBase makes sure that a base below which there is nothing can be seen itself:
+// some servers answer a reader without rights with an empty success.
+func (r *reader) seeBase(ctx context.Context, block, base string) error {
+	e, err := r.session.entry(ctx, base, "(objectClass=*)", []string{"1.1"})
+	if err == nil && e == nil {
+		err = r.failure(fault.Auth, "read "+block, "let the account of bind.dn read there, or check "+block+".base", "nothing is shown below %q, nor that entry itself", base)
+	}
+	return err
 }
 
 // badEntries counts entries that cannot be used.
@@ -176,19 +190,20 @@ func (r *reader) addUser(e *ldap.Entry, unknown *int) error {
 		return fmt.Errorf("entries %q and %q have the same %s %q", r.snapshot.Users[at].DN, e.DN, r.layout.users.ID, id)
 	}
 	u := r.layout.user(e, id, dn)
-	if r.layout.ad {
+	u.StatusKnown = r.layout.users.Disabled == ""
+	if r.layout.ad && u.StatusKnown {
 		disabled, err := adDisabled(e, r.now)
 		u.Disabled, u.StatusKnown = disabled && err == nil, err == nil
 		if err != nil {
 			*unknown++
 		}
+	}
+	if r.layout.ad {
 		key := ""
 		if rid := first(e, "primaryGroupID"); rid != "" {
 			key = rid + " " + domainOf(dn)
 		}
 		r.primary = append(r.primary, key)
-	} else {
-		u.StatusKnown = r.layout.users.Disabled == ""
 	}
 	at := uint32(len(r.snapshot.Users))
 	r.snapshot.Users = append(r.snapshot.Users, u)
@@ -232,7 +247,7 @@ func (l *layout) user(e *ldap.Entry, id, dn string) directory.User {
 // that asks for nothing but ids. Without its proved end nobody's status is known.
 func (r *reader) readDisabled(ctx context.Context) {
 	l := r.layout
-	if l.users.Disabled == "" || r.session.conn.IsClosing() {
+	if l.users.Disabled == "" {
 		return
 	}
 	const op = "read disabled users"
@@ -254,6 +269,7 @@ func (r *reader) readDisabled(ctx context.Context) {
 				r.snapshot.Users[i].StatusKnown = false
 			}
 			r.fail(searchError(ctx, r.session.server, op, "users", base, err))
+			r.session.giveUp(err)
 			return
 		}
 	}
@@ -272,7 +288,7 @@ func (r *reader) readGroups(ctx context.Context) {
 		return err
 	})
 	r.readRanges(ctx)
-	if r.snapshot.GroupsListed && len(r.snapshot.Groups) > 0 && !r.memberShown {
+	if len(r.snapshot.Groups) > 0 && !r.memberShown {
 		r.checkNoMembers(ctx)
 	}
 }
