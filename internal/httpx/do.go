@@ -249,13 +249,13 @@ func (s *Session) build(ctx context.Context, q *Request, payload []byte) (*http.
 	if err != nil {
 		return nil, "", s.fail(fault.Auth, q, err, "check where the configuration says that the key is kept")
 	}
-	clear := key.Reveal()
-	if strings.ContainsFunc(clear, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+	revealed := key.Reveal()
+	if strings.ContainsFunc(revealed, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
 		return nil, "", s.fail(fault.Auth, q, errors.New("the key contains a space, a line break or another character that no key has"),
 			"put the key alone on the only line of its file")
 	}
-	req.Header.Set("Authorization", "Bearer "+clear)
-	return req, clear, nil
+	req.Header.Set("Authorization", "Bearer "+revealed)
+	return req, revealed, nil
 }
 
 // decode reads the body of a success.

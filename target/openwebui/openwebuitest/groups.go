@@ -3,6 +3,7 @@ package openwebuitest
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strings"
 )
@@ -309,16 +310,10 @@ func (s *Server) dropGroup(g *group) *answer {
 // mergeData lays data over old, and its config over the old config: the two levels
 // at which the server merges.
 func mergeData(old, data json.RawMessage) json.RawMessage {
-	merged, config := object(old), map[string]json.RawMessage{}
-	for k, v := range object(merged["config"]) {
-		config[k] = v
-	}
-	for k, v := range object(data) {
-		merged[k] = v
-	}
-	for k, v := range object(object(data)["config"]) {
-		config[k] = v
-	}
+	merged, over := object(old), object(data)
+	config := object(merged["config"])
+	maps.Copy(config, object(over["config"]))
+	maps.Copy(merged, over)
 	merged["config"] = send(config).body
 	return send(merged).body
 }

@@ -78,12 +78,12 @@ func permissionsOf(version string) json.RawMessage {
 func leaves() []string {
 	return []string{
 		"0.0.0 workspace knowledge models prompts tools",
-		"0.0.0 sharing public_models public_knowledge public_prompts public_tools notes public_notes",
+		"0.0.0 sharing public_models public_knowledge public_prompts public_tools public_notes",
 		"0.0.0 chat controls+ valves+ system_prompt+ params+ file_upload+ delete+ delete_message+ continue_response+ " +
 			"regenerate_response+ rate_response+ edit+ share+ export+ stt+ tts+ call+ multiple_models+ temporary+ temporary_enforced",
 		"0.0.0 features notes+ direct_tool_servers web_search+ image_generation+ code_interpreter+",
 		"0.6.37 features api_keys",
-		"0.6.37 sharing models knowledge prompts tools",
+		"0.6.37 sharing models knowledge prompts tools notes",
 		"0.6.37 workspace models_import models_export prompts_import prompts_export tools_import tools_export",
 		"0.6.41 features channels+ folders+",
 		"0.7.2 features memories+",

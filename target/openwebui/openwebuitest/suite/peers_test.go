@@ -117,12 +117,12 @@ type looks struct {
 }
 
 func TestSimulatorAnswersLikeTheRealServer(t *testing.T) {
-	real := realServer(t)
+	server := realServer(t)
 	sim := openwebuitest.NewTest(t, openwebuitest.Options{})
-	mine := &suite.World{URL: sim.URL, Key: sim.Key, Prefix: real.Prefix, Wait: func(time.Duration) {}}
-	realIDs, simIDs := prepare(t, real), prepare(t, mine)
+	mine := &suite.World{URL: sim.URL, Key: sim.Key, Prefix: server.Prefix, Wait: func(time.Duration) {}}
+	realIDs, simIDs := prepare(t, server), prepare(t, mine)
 	for _, s := range steps() {
-		a, b := play(t, real, s, realIDs), play(t, mine, s, simIDs)
+		a, b := play(t, server, s, realIDs), play(t, mine, s, simIDs)
 		// The simulator leaves out fields that no client of ours reads.
 		if s.name != "list" && !strings.Contains(s.name, "group") {
 			a.Keys = slices.DeleteFunc(a.Keys, func(k string) bool { return !slices.Contains(b.Keys, k) })

@@ -137,13 +137,11 @@ func Run(t *testing.T, w *World) {
 	t.Run("doctor finds nothing wrong", w.doctor)
 }
 
-func text(s string) *string { return &s }
-
 func (w *World) creates(t *testing.T) {
 	s := w.Client(t, nil).Session()
 	mark := &plan.Mark{Instance: "suite", Rule: "ai", Source: "corp", Group: "g1", Serial: 7}
 	g := w.group(t, s, plan.GroupSpec{
-		Name: "made ü", Description: text("made by a test"), Share: "nobody", Mark: mark,
+		Name: "made ü", Description: new("made by a test"), Share: "nobody", Mark: mark,
 		Permissions: permission.Set{"workspace.models": true, "chat.file_upload": false},
 	})
 	read, err := s.ReadGroup(t.Context(), g.ID)
@@ -220,7 +218,7 @@ func (w *World) updates(t *testing.T) {
 	ctx := t.Context()
 	s := w.Client(t, nil).Session()
 	mark := &plan.Mark{Instance: "suite", Rule: "ai", To: "literal", Serial: 1}
-	g := w.group(t, s, plan.GroupSpec{Name: "update", Description: text("before"), Mark: mark, Share: "members"})
+	g := w.group(t, s, plan.GroupSpec{Name: "update", Description: new("before"), Mark: mark, Share: "members"})
 	// Somebody else keeps things in the same group.
 	w.must(t, http.MethodPost, "/api/v1/groups/id/"+g.ID+"/update", fmt.Sprintf(
 		`{"name":%q,"description":"before","data":{"other":{"n":1},"config":{"share":"members","extra":[1]},"groupsyncd":{"instance":"suite","rule":"ai","to":"literal","serial":1}},`+
@@ -237,7 +235,7 @@ func (w *World) updates(t *testing.T) {
 		t.Errorf("permissions: %s", after.Permissions)
 	}
 	mark.Serial = 2
-	if _, err = s.UpdateGroup(ctx, after, plan.GroupSpec{Mark: mark, Share: "anyone", Description: text("")}); err != nil {
+	if _, err = s.UpdateGroup(ctx, after, plan.GroupSpec{Mark: mark, Share: "anyone", Description: new("")}); err != nil {
 		t.Fatal(err)
 	}
 	read, err := s.ReadGroup(ctx, g.ID)
@@ -262,7 +260,7 @@ func sameJSON(a, b []byte) bool {
 
 func (w *World) updatesNothing(t *testing.T) {
 	s := w.Client(t, nil).Session()
-	spec := plan.GroupSpec{Name: "still", Description: text("d"), Share: "members", Permissions: permission.Set{"chat.edit": true}}
+	spec := plan.GroupSpec{Name: "still", Description: new("d"), Share: "members", Permissions: permission.Set{"chat.edit": true}}
 	g := w.group(t, s, spec)
 	spec.Name = g.Name
 	_, before := s.Spent()
