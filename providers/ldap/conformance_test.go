@@ -322,26 +322,6 @@ func TestConformanceActiveDirectory(t *testing.T) {
 	providertest.Run(t, harness(AD, o))
 }
 
-func TestConformanceOfAServerThatNamesAllPagesByOneCookie(t *testing.T) {
-	t.Parallel()
-	h := harness(RFC2307bis, options())
-	h.Faults = nil
-	plain := h.Open
-	h.Open = func(t testing.TB, w providertest.World) providers.Source {
-		s, ok := plain(t, w).(*source)
-		if !ok {
-			t.Fatal("another type of source")
-		}
-		server, url := serve(t, options(), entriesOf(w, RFC2307bis)...)
-		server.SetFault(func(ldaptest.Search) ldaptest.Fault { return ldaptest.Fault{ConstantCookie: true} })
-		c := s.config
-		c.URL, c.PageSize = List{url}, 7
-		return open(t, &c)
-	}
-	h.Live = nil
-	providertest.Run(t, h)
-}
-
 // sinceEpoch writes a time as Active Directory stores it.
 func sinceEpoch(t time.Time) string {
 	return strconv.FormatInt((t.Unix()+11644473600)*1e7, 10)

@@ -50,9 +50,9 @@ func (s *source) connect(ctx context.Context) (*session, error) {
 		if err != nil {
 			return nil, fault.New(fault.Invalid, "connect", text, err, "")
 		}
-		session, err := s.connectTo(ctx, to)
+		made, err := s.connectTo(ctx, to)
 		if err == nil {
-			return session, nil
+			return made, nil
 		}
 		failures = append(failures, err)
 		if kind := fault.KindOf(err); ctx.Err() != nil || kind == fault.Auth || kind == fault.Invalid {

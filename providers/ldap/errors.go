@@ -124,35 +124,35 @@ func searchError(ctx context.Context, to server, op, block, base string, err err
 	if fault.KindOf(err) != 0 {
 		return err
 	}
-	why := fmt.Errorf("%s", reason(err))
+	why := errors.New(reason(err))
 	if base != "" {
 		why = fmt.Errorf("below %q: %s", base, reason(err))
 	}
-	make := func(kind fault.Kind, hint string) error { return fault.New(kind, op, to.text, why, hint) }
+	explain := func(kind fault.Kind, hint string) error { return fault.New(kind, op, to.text, why, hint) }
 	if errors.Is(err, errIncomplete) {
-		return make(fault.Incomplete, "the server does not page as RFC 2696 says; report its product and version")
+		return explain(fault.Incomplete, "the server does not page as RFC 2696 says; report its product and version")
 	}
 	switch code(err) {
 	case ldap.LDAPResultSizeLimitExceeded, ldap.LDAPResultTimeLimitExceeded:
-		return make(fault.Incomplete, "raise the server's limits for the account of bind.dn")
+		return explain(fault.Incomplete, "raise the server's limits for the account of bind.dn")
 	case ldap.LDAPResultAdminLimitExceeded:
-		return make(fault.Incomplete, "lower page_size, or raise the server's limits for the account of bind.dn")
+		return explain(fault.Incomplete, "lower page_size, or raise the server's limits for the account of bind.dn")
 	case ldap.LDAPResultReferral:
-		return make(fault.Incomplete, "the server refers to another one, which is never followed: put that one in url, or correct "+block+".base")
+		return explain(fault.Incomplete, "the server refers to another one, which is never followed: put that one in url, or correct "+block+".base")
 	case ldap.LDAPResultNoSuchObject:
-		return make(fault.Invalid, "check "+block+".base, and whether the account of bind.dn may see it")
+		return explain(fault.Invalid, "check "+block+".base, and whether the account of bind.dn may see it")
 	case ldap.LDAPResultInvalidDNSyntax:
-		return make(fault.Invalid, block+".base is not a DN that the server accepts")
+		return explain(fault.Invalid, block+".base is not a DN that the server accepts")
 	case ldap.LDAPResultUndefinedAttributeType, ldap.LDAPResultInappropriateMatching, ldap.ErrorFilterCompile, ldap.LDAPResultInvalidAttributeSyntax:
-		return make(fault.Invalid, "check "+block+".filter")
+		return explain(fault.Invalid, "check "+block+".filter")
 	case ldap.LDAPResultUnavailableCriticalExtension:
-		return make(fault.Incomplete, "the server has no paged results")
+		return explain(fault.Incomplete, "the server has no paged results")
 	case ldap.LDAPResultInsufficientAccessRights, ldap.LDAPResultOperationsError, ldap.LDAPResultInappropriateAuthentication:
-		return make(fault.Auth, "the account of bind.dn may not read here; without bind the read is anonymous")
+		return explain(fault.Auth, "the account of bind.dn may not read here; without bind the read is anonymous")
 	case ldap.LDAPResultStrongAuthRequired, ldap.LDAPResultConfidentialityRequired:
-		return make(fault.Auth, "the server wants TLS: write ldaps:// or start_tls: true")
+		return explain(fault.Auth, "the server wants TLS: write ldaps:// or start_tls: true")
 	case ldap.LDAPResultBusy:
-		return make(fault.Throttled, "")
+		return explain(fault.Throttled, "")
 	}
-	return make(fault.Unavailable, "check the server and its log")
+	return explain(fault.Unavailable, "check the server and its log")
 }

@@ -38,8 +38,8 @@ func (r *reader) connect(ctx context.Context) error {
 	if e := ended(ctx, "connect", r.source.where()); e != nil {
 		return e
 	}
-	session, err := r.source.connect(ctx)
-	r.session = session
+	var err error
+	r.session, err = r.source.connect(ctx)
 	return err
 }
 

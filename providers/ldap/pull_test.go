@@ -392,3 +392,18 @@ func TestAWrongMemberAttributeInAnIncompleteListCoversNothing(t *testing.T) {
 		})
 	}
 }
+
+func TestAServerMayNameAllPagesByOneCookie(t *testing.T) {
+	t.Parallel()
+	var entries []ldaptest.Entry
+	for i := range 30 {
+		entries = append(entries, person(i+1), group(fmt.Sprintf("cn=g%d,%s", i+1, groups), userDN(i+1)))
+	}
+	server, url := serve(t, options(), entries...)
+	server.SetFault(func(ldaptest.Search) ldaptest.Fault { return ldaptest.Fault{ConstantCookie: true} })
+	c := configure(t, RFC2307bis, url)
+	c.PageSize = 7
+	if snapshot, _ := pulled(t, open(t, c)); len(snapshot.Users) != 30 || len(snapshot.Groups) != 30 {
+		t.Errorf("%d users and %d groups", len(snapshot.Users), len(snapshot.Groups))
+	}
+}
