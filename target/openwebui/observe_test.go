@@ -293,4 +293,3 @@ func TestAMemberMadeWhileGroupsAreReadHasAnAccount(t *testing.T) {
 		t.Error("a deleted account is a member")
 	}
 }
-
