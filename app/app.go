@@ -73,7 +73,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if a.now == nil {
 		a.now = time.Now
 	}
-	db, err := state.Open(ctx, state.Options{Dir: string(o.Config.State), Timeout: o.LockTimeout, Logger: o.Logger})
+	db, err := state.Open(ctx, state.Options{Dir: string(o.Config.State), Timeout: o.LockTimeout, Logger: o.Logger, Now: a.now})
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func (a *App) make(cfg *config.Config, progress func(string, string, int, int)) 
 	if err != nil {
 		return err
 	}
-	p, err := build(cfg, known, a.log)
+	p, err := build(cfg, known, a.log, a.now)
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (a *App) Run(ctx context.Context, req run.Request, file *server.NewConfig) 
 	if err != nil {
 		return nil, err
 	}
-	p, err := build(cfg, known, a.log)
+	p, err := build(cfg, known, a.log, a.now)
 	if err != nil {
 		return nil, err
 	}
@@ -201,7 +201,7 @@ func (a *App) ExplainGroup(_ context.Context, name string) (*engine.GroupExplana
 
 // Check asks every source and target what is wrong with it, by name.
 func Check(ctx context.Context, cfg *config.Config, log *slog.Logger) ([]Checked, error) {
-	p, err := build(cfg, nil, log)
+	p, err := build(cfg, nil, log, time.Now)
 	if err != nil {
 		return nil, err
 	}

@@ -7,21 +7,28 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
 
+	"groupsyncd/internal/logging"
 	"groupsyncd/sync/run"
 )
 
 // Lifecycle remembers how to stop what was started. Whoever starts something registers
-// its stop at once; Stop calls them in reverse order, each bounded in time.
+// its stop at once; Stop calls them in reverse order, bounded in time. All methods may
+// be called by several goroutines.
 type Lifecycle struct {
 	log   *slog.Logger
 	bound time.Duration
 
-	mu    sync.Mutex
-	stops []stop
+	mu      sync.Mutex
+	stops   []stop
+	stopped bool
+
+	once sync.Once
+	err  error
 }
 
 type stop struct {
@@ -29,77 +36,108 @@ type stop struct {
 	f    func(context.Context) error
 }
 
-// NewLifecycle makes an empty one; bound limits each stop.
+// least is the part of the bound that is left to a stop when earlier ones have used up
+// the time of all: what stops at once still does so in order.
+const least = 10
+
+// NewLifecycle makes an empty one. bound limits each stop, and twice as much all of
+// them together.
 func NewLifecycle(log *slog.Logger, bound time.Duration) *Lifecycle {
 	return &Lifecycle{log: log, bound: bound}
 }
 
-// Add registers how to stop something. f must return soon after its context ends.
+// Add registers how to stop something. f must return soon after its context ends; one
+// that does not is left behind. What is added after Stop has begun is stopped at once,
+// and the failure of that is only logged.
 func (l *Lifecycle) Add(name string, f func(context.Context) error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.stops = append(l.stops, stop{name, f})
-}
-
-// Stop stops everything, the last started first, and joins the failures. A second call
-// does nothing.
-func (l *Lifecycle) Stop() error {
-	l.mu.Lock()
-	stops := l.stops
-	l.stops = nil
+	late := l.stopped
+	if !late {
+		l.stops = append(l.stops, stop{name, f})
+	}
 	l.mu.Unlock()
-	var errs []error
-	for i := len(stops) - 1; i >= 0; i-- {
-		if err := l.stop(stops[i]); err != nil {
-			errs = append(errs, fmt.Errorf("stop %s: %w", stops[i].name, err))
+	if late {
+		if err := l.stop(stop{name, f}, l.bound); err != nil {
+			l.log.LogAttrs(context.Background(), slog.LevelError, "stop failed", slog.String(logging.KeyName, name), slog.String(logging.KeyErr, err.Error()))
 		}
 	}
-	return errors.Join(errs...)
+}
+
+// Stop stops everything, the last started first, and joins the failures. Every further
+// call waits for the first and gives the same.
+func (l *Lifecycle) Stop() error {
+	l.once.Do(func() {
+		l.mu.Lock()
+		stops := l.stops
+		l.stops, l.stopped = nil, true
+		l.mu.Unlock()
+		end := time.Now().Add(2 * l.bound)
+		var errs []error
+		for _, s := range slices.Backward(stops) {
+			limit := max(l.bound/least, min(l.bound, time.Until(end)))
+			if err := l.stop(s, limit); err != nil {
+				errs = append(errs, fmt.Errorf("stop %s: %w", s.name, err))
+			}
+		}
+		l.err = errors.Join(errs...)
+	})
+	return l.err
 }
 
 // stop calls one stop; one that does not return in time is left behind, and a panic in
 // it is a failure like any other.
-func (l *Lifecycle) stop(s stop) error {
-	ctx, cancel := context.WithTimeout(context.Background(), l.bound)
+func (l *Lifecycle) stop(s stop, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	l.log.LogAttrs(ctx, slog.LevelDebug, "stopping", slog.String("what", s.name))
+	l.log.LogAttrs(ctx, slog.LevelDebug, "stopping", slog.String(logging.KeyName, s.name))
 	done := make(chan error, 1)
 	go func() {
 		defer func() {
 			if r := recover(); r != nil {
-				done <- fmt.Errorf("it failed unexpectedly: %v", r)
+				done <- fmt.Errorf("panic: %v", r)
 			}
 		}()
 		done <- s.f(ctx)
 	}()
+	// A stop that obeys its context returns just after the context has ended; it gets
+	// as much again to say how that went.
+	grace := time.NewTimer(limit + min(limit, time.Second))
+	defer grace.Stop()
 	select {
 	case err := <-done:
 		return err
-	case <-ctx.Done():
-		// It may have ended at the same moment.
-		select {
-		case err := <-done:
-			return err
-		default:
-			return errors.New("it did not stop in time")
-		}
+	case <-grace.C:
+		return fmt.Errorf("it did not stop within %s", limit)
 	}
 }
 
 // Signals gives a context that ends at the first SIGINT or SIGTERM, and a channel that
-// gets one value for each SIGHUP. A second SIGINT or SIGTERM ends the process at once.
+// asks for a reload after SIGHUP; several that nobody has handled yet are one. A second
+// SIGINT or SIGTERM ends the process at once with run.ExitInterrupted. The function
+// given back ends all that.
 func Signals(ctx context.Context) (context.Context, <-chan struct{}, func()) {
 	return signals(ctx, os.Exit)
 }
 
 func signals(ctx context.Context, exit func(int)) (context.Context, <-chan struct{}, func()) {
-	ctx, cancel := context.WithCancel(ctx)
 	in := make(chan os.Signal, 4)
 	signal.Notify(in, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, hup, stop := dispatch(ctx, in, exit)
+	return ctx, hup, func() {
+		signal.Stop(in)
+		stop()
+	}
+}
+
+// dispatch turns signals into an ending context, reloads, and at the second request to
+// end into an exit.
+func dispatch(ctx context.Context, in <-chan os.Signal, exit func(int)) (context.Context, <-chan struct{}, func()) {
+	ctx, cancel := context.WithCancel(ctx)
 	hup := make(chan struct{}, 1)
 	end := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
+		asked := false
 		for {
 			select {
 			case <-end:
@@ -109,19 +147,19 @@ func signals(ctx context.Context, exit func(int)) (context.Context, <-chan struc
 				case s == syscall.SIGHUP:
 					select {
 					case hup <- struct{}{}:
-					default: // one reload is waiting already
+					default: // One reload is waiting already.
 					}
-				case ctx.Err() != nil:
+				case asked:
 					exit(run.ExitInterrupted)
 					return
 				default:
+					asked = true
 					cancel()
 				}
 			}
 		}
 	})
 	return ctx, hup, sync.OnceFunc(func() {
-		signal.Stop(in)
 		close(end)
 		wg.Wait()
 		cancel()

@@ -251,7 +251,7 @@ func (a *App) exchange(ctx context.Context, d *daemon) error {
 	if err != nil {
 		return err
 	}
-	next, err := build(cfg, known, a.log)
+	next, err := build(cfg, known, a.log, a.now)
 	if err != nil {
 		return err
 	}

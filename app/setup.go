@@ -30,7 +30,7 @@ type parts struct {
 
 // build makes the sources, targets and rules of a configuration. It opens no connection;
 // what it made is closed again when it fails.
-func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logger) (p *parts, err error) {
+func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logger, now func() time.Time) (p *parts, err error) {
 	p = &parts{cfg: cfg, clients: map[string]*openwebui.Client{}, ids: identify(cfg, identities)}
 	defer func() {
 		if err != nil {
@@ -42,7 +42,7 @@ func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logg
 	s.Limits = plan.Limits{MaxPeople: cfg.Safety.MaxPeople, MaxPeople24h: cfg.Safety.MaxPeople24h, MaxGroupLoss: cfg.Safety.MaxGroupLoss,
 		MaxNewGroups: cfg.Safety.MaxNewGroups, MaxSourceShrink: cfg.Safety.MaxSourceShrink, ApprovalTTL: cfg.Safety.ApprovalTTL.Std()}
 	for _, src := range cfg.Sources {
-		opened, err := src.Config.Open(providers.Options{Name: src.Name, Logger: log.With(slog.String("source", src.Name))})
+		opened, err := src.Config.Open(providers.Options{Name: src.Name, Logger: log.With(slog.String("source", src.Name)), Now: now})
 		if err != nil {
 			return p, fmt.Errorf("source %s: %w", src.Name, err)
 		}
@@ -50,7 +50,7 @@ func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logg
 	}
 	for _, t := range cfg.Targets {
 		client, err := openwebui.New(openwebui.Options{Name: t.Name, URL: t.URL, APIKey: t.APIKey.Read, CAFile: string(t.CAFile),
-			NeedSubjects: slices.Contains(t.Match, "sign_in") && signIn(cfg), Logger: log.With(slog.String("target", t.Name))})
+			NeedSubjects: slices.Contains(t.Match, "sign_in") && signIn(cfg), Logger: log.With(slog.String("target", t.Name)), Now: now})
 		if err != nil {
 			return p, err
 		}

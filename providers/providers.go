@@ -11,6 +11,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"time"
 
 	"groupsyncd/directory"
 )
@@ -80,6 +81,16 @@ type Options struct {
 	// Name is the key of the source in the configuration file.
 	Name   string
 	Logger *slog.Logger
+	// Now is the clock of AsOf times; nil: the real one.
+	Now func() time.Time
+}
+
+// Clock gives the clock to use.
+func (o Options) Clock() func() time.Time {
+	if o.Now == nil {
+		return time.Now
+	}
+	return o.Now
 }
 
 // Config is the configuration of one source: a pointer to a struct with yaml tags,

@@ -37,7 +37,7 @@ func (c *command) holdsTable(holds []run.Hold, full bool) {
 	}
 	for i := range holds {
 		h := &holds[i]
-		c.line("%s  %s on target %s, since %s", h.Hash, h.Check, h.Target, when(h.Since))
+		c.line("%s  %s on target %s, since %s", h.Hash, h.Check, h.Target, c.when(h.Since))
 		c.line("  %s", h.Detail)
 		var rows [][]string
 		for j := range h.Changes {
@@ -76,7 +76,7 @@ starts a run at once; otherwise the next "groupsyncd sync" does it.`,
 					return err
 				}
 				return c.print(a, func() {
-					c.line("approved: %s on target %s, %s, until %s", a.Check, a.Target, plural(len(a.Keys), "change"), when(a.Until))
+					c.line("approved: %s on target %s, %s, until %s", a.Check, a.Target, plural(len(a.Keys), "change"), c.when(a.Until))
 					if _, daemon := b.(*server.Client); !daemon {
 						c.line("carry it out with: groupsyncd sync")
 					}

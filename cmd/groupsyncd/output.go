@@ -84,13 +84,17 @@ func (c *command) table(head []string, rows [][]string) {
 	w.Flush() //nolint:errcheck,gosec // as in line
 }
 
-// plural writes a number with its noun.
+// plural writes a number with its noun; what follows the first word of the noun stays.
 func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
+	first, rest, _ := strings.Cut(noun, " ")
+	switch {
+	case n == 1:
+	case first == "person":
+		first = "people"
+	case strings.HasSuffix(first, "y"):
+		first = strings.TrimSuffix(first, "y") + "ies"
+	default:
+		first += "s"
 	}
-	if strings.HasSuffix(noun, "y") {
-		return fmt.Sprintf("%d %sies", n, strings.TrimSuffix(noun, "y"))
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return strings.TrimSpace(fmt.Sprintf("%d %s %s", n, first, rest))
 }

@@ -70,8 +70,15 @@ func (c *command) targetTable(r *run.Report, t *run.TargetReport, full bool) {
 	}
 	c.problems(t.Problems, full)
 	c.line("  %s", summaryLine(&t.Summary))
-	if t.Summary.Held > 0 {
-		c.line("  held changes wait for a decision: groupsyncd holds")
+	for _, h := range t.Holds {
+		text := plural(h.Changes, "change")
+		if h.Changes == 0 {
+			text = "whatever it would take away"
+		}
+		c.line("  held: %s (%s: %s)", text, h.Check, h.Detail)
+	}
+	if len(t.Holds) > 0 {
+		c.line("    hint: decide with: groupsyncd holds")
 	}
 }
 
@@ -113,25 +120,25 @@ func (c *command) problems(problems []run.Problem, full bool) {
 // summaryLine says in one line what happened, leaving out what did not.
 func summaryLine(s *run.Summary) string {
 	var parts []string
-	add := func(n int, text string) {
+	add := func(n int, noun, text string) {
 		if n > 0 {
-			parts = append(parts, strconv.Itoa(n)+" "+text)
+			parts = append(parts, strings.TrimSpace(plural(n, noun)+" "+text))
 		}
 	}
-	add(s.GroupsCreated, "groups created")
-	add(s.GroupsUpdated, "groups updated")
-	add(s.MembersAdded, "members added")
-	add(s.MembersRemoved, "members removed")
-	add(s.MembersAdopted, "adopted")
-	add(s.MembersReleased, "released")
-	add(s.Held, "held")
-	add(s.Failed, "failed")
-	add(s.Drift, "drifted")
+	add(s.GroupsCreated, "group", "created")
+	add(s.GroupsUpdated, "group", "updated")
+	add(s.MembersAdded, "member", "added")
+	add(s.MembersRemoved, "member", "removed")
+	add(s.MembersAdopted, "member", "adopted")
+	add(s.MembersReleased, "membership", "released")
+	add(s.Held, "change", "held")
+	add(s.Failed, "change", "failed")
+	add(s.Drift, "value", "changed by somebody")
 	if len(parts) == 0 {
 		parts = append(parts, "nothing to do")
 	}
-	add(s.Unchanged, "unchanged")
-	add(s.Pending, "waiting for an account")
-	add(s.Foreign, "members by hand left alone")
+	add(s.Unchanged, "membership", "unchanged")
+	add(s.Pending, "person without an account", "")
+	add(s.Foreign, "member by hand", "left alone")
 	return strings.Join(parts, ", ")
 }

@@ -9,6 +9,7 @@ import (
 	"os/user"
 	"slices"
 	"strings"
+	"time"
 
 	"groupsyncd/app"
 	"groupsyncd/config"
@@ -24,6 +25,7 @@ import (
 type command struct {
 	ctx context.Context
 	hup <-chan struct{}
+	now func() time.Time
 	Streams
 
 	config  string
@@ -36,7 +38,12 @@ type command struct {
 
 // Main runs one command line and gives its exit code.
 func Main(ctx context.Context, hup <-chan struct{}, args []string, streams Streams) int {
-	c := &command{ctx: ctx, hup: hup, Streams: streams}
+	return mainAt(ctx, hup, args, streams, time.Now)
+}
+
+// mainAt is Main by another clock, for the demonstration.
+func mainAt(ctx context.Context, hup <-chan struct{}, args []string, streams Streams, now func() time.Time) int {
+	c := &command{ctx: ctx, hup: hup, Streams: streams, now: now}
 	root := c.root()
 	root.SetArgs(args)
 	root.SetOut(streams.Out)
@@ -175,7 +182,7 @@ func (c *command) with(work func(server.Backend, *config.Config) error) error {
 	}
 	progress, done := c.progress()
 	defer done()
-	a, err := app.New(c.ctx, app.Options{File: file, Config: cfg, Logger: c.logger(cfg, false), Progress: progress})
+	a, err := app.New(c.ctx, app.Options{File: file, Config: cfg, Logger: c.logger(cfg, false), Progress: progress, Now: c.now})
 	if err != nil {
 		return err
 	}

@@ -32,20 +32,23 @@ func (c *command) statusCommand() *cobra.Command {
 
 func (c *command) statusTable(s *engine.Status) {
 	if s.Daemon != nil {
-		c.line("daemon: running as pid %d since %s", s.Daemon.PID, when(s.Daemon.Since))
+		c.line("daemon: running as pid %d since %s", s.Daemon.PID, c.when(s.Daemon.Since))
 	} else {
 		c.line("daemon: not running")
 	}
 	if s.Last != nil {
-		c.line("last run: %s, %s, %s, %s", s.Last.Run, s.Last.Trigger, when(s.Last.Started), exitWords(s.Last.Exit))
+		c.line("last run: %s, %s, %s, %s", s.Last.Run, s.Last.Trigger, c.when(s.Last.Started), exitWords(s.Last.Exit))
 	}
 	var rows [][]string
 	for _, src := range s.Sources {
 		state := src.Coverage
-		if src.Stale {
+		switch {
+		case src.Stale && !src.CompleteAsOf.IsZero():
 			state = "stale"
+		case state == "" && !src.CompleteAsOf.IsZero():
+			state = "known"
 		}
-		rows = append(rows, []string{src.Name, or(state, "not read yet"), when(src.CompleteAsOf), strconv.Itoa(src.Users), strconv.Itoa(src.Groups), when(src.Next)})
+		rows = append(rows, []string{src.Name, or(state, "not read yet"), c.when(src.CompleteAsOf), strconv.Itoa(src.Users), strconv.Itoa(src.Groups), c.when(src.Next)})
 	}
 	c.table([]string{"SOURCE", "STATE", "LAST COMPLETE READ", "USERS", "GROUPS", "NEXT"}, rows)
 	for _, src := range s.Sources {
@@ -56,7 +59,7 @@ func (c *command) statusTable(s *engine.Status) {
 	}
 	rows = nil
 	for _, t := range s.Targets {
-		rows = append(rows, []string{t.Name, or(t.Version, "not seen yet"), when(t.ObservedAt), strconv.Itoa(t.Accounts),
+		rows = append(rows, []string{t.Name, or(t.Version, "not seen yet"), c.when(t.ObservedAt), strconv.Itoa(t.Accounts),
 			fmt.Sprintf("%d of %d", t.Managed, t.Groups), strconv.Itoa(t.Memberships), strconv.Itoa(t.Held)})
 	}
 	c.table([]string{"TARGET", "VERSION", "SEEN", "ACCOUNTS", "GROUPS MANAGED", "MEMBERSHIPS", "HELD"}, rows)
@@ -90,11 +93,11 @@ func exitWords(code int) string {
 }
 
 // when writes a time with how long ago, or until, it is.
-func when(t time.Time) string {
+func (c *command) when(t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	d := time.Since(t).Round(time.Second)
+	d := c.now().Sub(t).Round(time.Second)
 	text := t.Local().Format("2006-01-02 15:04:05")
 	if d >= 0 {
 		return text + " (" + d.String() + " ago)"

@@ -89,5 +89,5 @@ func (c *Config) Open(o providers.Options) (providers.Source, error) {
 	if problems := c.Check(); len(problems) > 0 {
 		return nil, fault.New(fault.Invalid, "open source", o.Name, fmt.Errorf("%s", problems[0].Message), problems[0].Hint)
 	}
-	return &source{path: string(c.Path), format: c.format(), nested: c.Nested}, nil
+	return &source{path: string(c.Path), format: c.format(), nested: c.Nested, now: o.Clock()}, nil
 }

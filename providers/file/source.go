@@ -19,6 +19,7 @@ import (
 type source struct {
 	path, format string
 	nested       bool
+	now          func() time.Time
 	closed       atomic.Bool
 }
 
@@ -56,7 +57,7 @@ func (s *source) live(ctx context.Context) func() error {
 
 // Pull reads the whole file. The coverage is full or nothing.
 func (s *source) Pull(ctx context.Context, progress providers.Progress) (*directory.Snapshot, error) {
-	asOf := time.Now()
+	asOf := s.now()
 	snapshot, err := s.read(s.live(ctx), progress)
 	if err != nil {
 		reason, _, _ := strings.Cut(err.Error(), "\n")

@@ -203,7 +203,7 @@ func (c *Config) Open(o providers.Options) (providers.Source, error) {
 	if o.Logger == nil {
 		return nil, errors.New("an LDAP source needs a logger")
 	}
-	s := &source{config: *c, layout: c.resolve(), name: o.Name, logger: o.Logger,
+	s := &source{config: *c, layout: c.resolve(), name: o.Name, logger: o.Logger, now: o.Clock(),
 		dial: dialTimeout, request: requestTimeout, lookUps: maxLookUps, calls: map[int]cancelFunc{}}
 	return s, nil
 }

@@ -45,6 +45,7 @@ type source struct {
 	layout layout
 	name   string
 	logger *slog.Logger
+	now    func() time.Time
 
 	// Bounds, as variables for tests.
 	dial, request time.Duration

@@ -27,7 +27,7 @@ const (
 // LookUp reads one person and climbs from group to group. Every group found names
 // the person as a direct member, because the chain between is not read.
 func (s *source) LookUp(ctx context.Context, who directory.Person) (*directory.Snapshot, error) {
-	none := &directory.Snapshot{AsOf: time.Now()}
+	none := &directory.Snapshot{AsOf: s.now()}
 	ctx, end, err := s.begin(ctx)
 	defer end()
 	c := &climber{source: s, layout: &s.layout, asOf: none.AsOf, seen: map[string]bool{}}

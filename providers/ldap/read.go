@@ -50,7 +50,7 @@ type reader struct {
 const ambiguous = ^uint32(0)
 
 func newReader(s *source, progress providers.Progress) *reader {
-	now := time.Now()
+	now := s.now()
 	return &reader{
 		source: s, layout: &s.layout, progress: progress, now: now,
 		snapshot: &directory.Snapshot{AsOf: now},

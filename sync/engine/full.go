@@ -154,6 +154,7 @@ func (w *work) prepare(ctx context.Context, tr *run.TargetReport, only *plan.Onl
 	tr.Version = mem.Mirror.Version
 	tr.Plan = p.Hash
 	if only == nil {
+		tr.Holds = holdNotes(g.Holds)
 		p.Problems = append(p.Problems, mem.Mirror.Competing...)
 		w.state.waiting = p.Waiting
 	}
@@ -163,6 +164,15 @@ func (w *work) prepare(ctx context.Context, tr *run.TargetReport, only *plan.Onl
 		return p, nil
 	}
 	return p, w.book(p, g, only)
+}
+
+func holdNotes(holds []run.Hold) []run.HoldNote {
+	var out []run.HoldNote
+	for i := range holds {
+		h := &holds[i]
+		out = append(out, run.HoldNote{Check: h.Check, Scope: h.Scope, Detail: h.Detail, Hash: h.Hash, Changes: len(h.Keys)})
+	}
+	return out
 }
 
 func (w *work) compute(only *plan.Only) (*plan.Plan, *plan.Guarded) {
@@ -244,7 +254,7 @@ func (w *work) changed(ctx context.Context, tr *run.TargetReport, why string) er
 	mem.Holds = slices.DeleteFunc(mem.Holds, func(h run.Hold) bool { return h.Check == run.TargetChanged })
 	mem.Holds = append(mem.Holds, hold)
 	tr.Version = mem.Mirror.Version
-	tr.Summary.Held = 1
+	tr.Holds = holdNotes(mem.Holds)
 	tr.Problems = append(tr.Problems, run.Problem{Kind: run.KindConflict,
 		Message: "this does not look like the Open WebUI that groupsyncd knows: " + why + "; nothing is written",
 		Hint:    "if it is the right one: " + hold.Approve})

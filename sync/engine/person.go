@@ -64,7 +64,6 @@ func (e *Engine) replica(id string) *replica.Replica {
 
 // lookUp reads one person from one source. The error is about our own state.
 func (e *Engine) lookUp(ctx context.Context, src *Source, who string) (run.SourceReport, error) {
-	started := e.now()
 	l, able := src.Provider.(providers.LookUp)
 	if !able {
 		return run.SourceReport{Name: src.Name, Coverage: string(directory.None), Reason: "this kind of source cannot look up one person"}, nil
@@ -82,7 +81,7 @@ func (e *Engine) lookUp(ctx context.Context, src *Source, who string) (run.Sourc
 		snapshot = &directory.Snapshot{}
 	}
 	_, stored := e.merge(src, snapshot)
-	report := sourceReport(src.Name, snapshot, err, started, e.now())
+	report := sourceReport(src.Name, snapshot, err)
 	if err != nil {
 		e.log.LogAttrs(ctx, slog.LevelError, "person not looked up", slog.String("source", src.Name),
 			slog.String("err", report.Reason), slog.String("hint", report.Hint))

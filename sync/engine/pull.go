@@ -81,7 +81,7 @@ func (e *Engine) pullOne(ctx context.Context, src *Source) (run.SourceReport, re
 		e.progress(src.Name, what, done, 0)
 	})
 	learned, stored := e.merge(src, snapshot)
-	report := sourceReport(src.Name, snapshot, err, started, e.now())
+	report := sourceReport(src.Name, snapshot, err)
 	e.note(src, report)
 	switch {
 	case err != nil:
@@ -124,9 +124,9 @@ func (e *Engine) merge(src *Source, s *directory.Snapshot) (replica.Learned, err
 	return learned, nil
 }
 
-func sourceReport(name string, s *directory.Snapshot, err error, started, ended time.Time) run.SourceReport {
+func sourceReport(name string, s *directory.Snapshot, err error) run.SourceReport {
 	r := run.SourceReport{Name: name, Coverage: string(s.Coverage()), Reason: s.Reason, AsOf: s.AsOf,
-		Users: len(s.Users), Memberships: s.Memberships(), DurationMS: ended.Sub(started).Milliseconds()}
+		Users: len(s.Users), Memberships: s.Memberships()}
 	for i := range s.Groups {
 		if !s.Groups[i].Unlisted {
 			r.Groups++

@@ -46,7 +46,7 @@ func (r *Report) ExitCode() int {
 		if t.Summary.Failed > 0 {
 			codes = append(codes, ExitPartly)
 		}
-		if t.Summary.Held > 0 {
+		if t.Summary.Held > 0 || len(t.Holds) > 0 {
 			codes = append(codes, ExitHeld)
 		}
 	}

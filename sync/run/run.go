@@ -136,6 +136,15 @@ type HoldRef struct {
 	Hash   string `json:"hash"`
 }
 
+// HoldNote is an open hold in a report: what it is about, and how much it keeps back.
+type HoldNote struct {
+	Check   Check  `json:"check"`
+	Scope   string `json:"scope"`
+	Detail  string `json:"detail"`
+	Hash    string `json:"hash"`
+	Changes int    `json:"changes"`
+}
+
 // Change is one difference between what is wanted and what Open WebUI holds.
 type Change struct {
 	Op      Op        `json:"op"`
@@ -180,7 +189,6 @@ type SourceReport struct {
 	Users       int       `json:"users"`
 	Groups      int       `json:"groups"`
 	Memberships int       `json:"memberships"`
-	DurationMS  int64     `json:"duration_ms"`
 }
 
 // TargetReport says what a run did to one Open WebUI.
@@ -193,8 +201,10 @@ type TargetReport struct {
 	Summary  Summary   `json:"summary"`
 	Changes  []Change  `json:"changes"`
 	Problems []Problem `json:"problems"`
-	Error    string    `json:"error,omitempty"`
-	Hint     string    `json:"hint,omitempty"`
+	// Holds are the open holds after a full run, also those that list nothing yet.
+	Holds []HoldNote `json:"holds,omitempty"`
+	Error string     `json:"error,omitempty"`
+	Hint  string     `json:"hint,omitempty"`
 }
 
 // Report is what a run prints and what history keeps.

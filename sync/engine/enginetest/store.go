@@ -401,4 +401,3 @@ func copyIntent(in plan.Intent) plan.Intent {
 	in.Feeds = feeds
 	return in
 }
-

@@ -1,0 +1,529 @@
+package enginetest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"groupsyncd/internal/fault"
+	"groupsyncd/permission"
+	"groupsyncd/sync/engine"
+	"groupsyncd/sync/plan"
+	"groupsyncd/sync/run"
+)
+
+// Effect is one thing that the engine did to the Open WebUI.
+type Effect struct {
+	At      time.Time
+	Op      run.Op
+	Group   string
+	Name    string
+	Account string
+	// SameMark and SameName are groups that were there when a group was made.
+	SameMark, SameName []string
+	// Had: the member was there already, or was not there.
+	Had bool
+}
+
+// OpenWebUI is an Open WebUI in memory. The methods with small names beside those of
+// the port are the hand of an administrator. It is not safe for concurrent use by
+// several runs; the engine makes its calls one at a time.
+type OpenWebUI struct {
+	clock    *Clock
+	power    *Power
+	groups   map[string]*webGroup
+	accounts map[string]*plan.Account
+	order    []string
+	next     int
+	made     int
+
+	// Effects is what the engine did, oldest first.
+	Effects []Effect
+	// Down makes every call fail with this error.
+	Down error
+	// Fault decides what becomes of the nth write, counted from 1; may be nil.
+	Fault func(op run.Op, group string, accounts []string) Fault
+	// Before is called ahead of every write; may be nil.
+	Before func(op run.Op)
+	// Deployment is what the server says it is.
+	Deployment string
+	Problems   []run.Problem
+
+	requests, writes int
+}
+
+// Fault is what becomes of a write.
+type Fault int
+
+// What can become of a write.
+const (
+	Works Fault = iota
+	// FailsBefore: an error, and nothing happened.
+	FailsBefore
+	// FailsAfter: an error, and it happened.
+	FailsAfter
+	// Ignored: no error, and nothing happened.
+	Ignored
+)
+
+type webGroup struct {
+	plan.Group
+	perms   permission.Set
+	members map[string]bool
+}
+
+// NewOpenWebUI gives an empty server.
+func NewOpenWebUI(clock *Clock, power *Power) *OpenWebUI {
+	return &OpenWebUI{clock: clock, power: power, groups: map[string]*webGroup{}, accounts: map[string]*plan.Account{}, Deployment: "deployment-1"}
+}
+
+// session is one look; it counts its own requests.
+type session struct {
+	*OpenWebUI
+	requests, writes int
+}
+
+// Open begins a look at the server.
+func (o *OpenWebUI) Open() engine.Target { return &session{OpenWebUI: o} }
+
+func (s *session) Spent() (requests, writes int) { return s.requests, s.writes }
+
+// alive answers whether the server can be called at all.
+func (s *session) alive(write bool) error {
+	s.requests++
+	s.OpenWebUI.requests++
+	if write {
+		s.writes++
+		s.OpenWebUI.writes++
+		return s.power.step()
+	}
+	if s.power.Off() {
+		return fault.New(fault.Damaged, "read", "", errDead, "")
+	}
+	return nil
+}
+
+func (s *session) read() error {
+	if err := s.alive(false); err != nil {
+		return err
+	}
+	return s.Down
+}
+
+// write does what a call wants, unless a fault says otherwise.
+func (s *session) write(op run.Op, group string, accounts []string, do func() error) error {
+	if s.Before != nil {
+		s.Before(op)
+	}
+	if err := s.alive(true); err != nil {
+		return err
+	}
+	if s.Down != nil {
+		return s.Down
+	}
+	what := Works
+	if s.Fault != nil {
+		what = s.Fault(op, group, accounts)
+	}
+	switch what {
+	case FailsBefore:
+		return fault.Errorf(fault.Unavailable, string(op), "open webui", "the connection was refused")
+	case Ignored:
+		return nil
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	if what == FailsAfter {
+		return fault.Errorf(fault.Unavailable, string(op), "open webui", "the connection was cut before the answer came")
+	}
+	return nil
+}
+
+// Observe shows all groups, and of the accounts those that are new, as the real server
+// is read.
+func (s *session) Observe(_ context.Context, m *plan.Mirror, all bool) (*plan.Observation, error) {
+	if err := s.read(); err != nil {
+		return nil, err
+	}
+	o := &plan.Observation{Version: "0.12.4", Deployment: s.Deployment, At: s.clock.Now(), ReadAll: true}
+	strangers := false
+	for _, id := range slices.Sorted(maps.Keys(s.groups)) {
+		g := s.groups[id].view()
+		if !all && m.Unchanged(&g) {
+			o.ReadAll = false
+		} else {
+			s.fill(&g)
+		}
+		for _, a := range g.Members {
+			if n, known := m.Number(a); !known || m.Account(n).Deleted {
+				strangers = true
+			}
+		}
+		o.Groups = append(o.Groups, g)
+	}
+	fresh, known := 0, m.Living()
+	for _, id := range s.order {
+		if _, ok := m.Number(id); !ok {
+			fresh++
+			o.Accounts = append(o.Accounts, copyAccount(*s.accounts[id]))
+		}
+	}
+	if all || strangers || known+fresh != len(s.order) {
+		o.AllAccounts = true
+		o.Accounts = nil
+		for _, id := range s.order {
+			o.Accounts = append(o.Accounts, copyAccount(*s.accounts[id]))
+		}
+	}
+	return o, nil
+}
+
+func (g *webGroup) view() plan.Group {
+	v := g.Group
+	v.MemberCount = len(g.members)
+	v.Permissions = encode(g.perms)
+	if g.Mark != nil {
+		mark := *g.Mark
+		v.Mark = &mark
+	}
+	return v
+}
+
+func (s *session) fill(g *plan.Group) {
+	g.Members = slices.Sorted(maps.Keys(s.groups[g.ID].members))
+	if g.Members == nil {
+		g.Members = []string{}
+	}
+	g.MembersRead, g.ReadAt = true, s.clock.Now().Truncate(time.Second)
+}
+
+func encode(set permission.Set) json.RawMessage {
+	if len(set) == 0 {
+		return nil
+	}
+	raw, err := permission.Merge(nil, set)
+	if err != nil {
+		panic(err) // The sets of tests are well formed.
+	}
+	return raw
+}
+
+func (s *session) Account(_ context.Context, id string) (*plan.AccountView, error) {
+	if err := s.read(); err != nil {
+		return nil, err
+	}
+	a := s.accounts[id]
+	if a == nil {
+		return nil, fault.Errorf(fault.NotFound, "read account", "open webui", "account %s does not exist any more", id)
+	}
+	v := &plan.AccountView{Account: copyAccount(*a), Groups: []string{}}
+	for _, g := range slices.Sorted(maps.Keys(s.groups)) {
+		if s.groups[g].members[id] {
+			v.Groups = append(v.Groups, g)
+		}
+	}
+	return v, nil
+}
+
+func (s *session) ReadGroup(_ context.Context, id string) (plan.Group, error) {
+	if err := s.read(); err != nil {
+		return plan.Group{}, err
+	}
+	g := s.groups[id]
+	if g == nil {
+		return plan.Group{}, notFound(id)
+	}
+	v := g.view()
+	s.fill(&v)
+	return v, nil
+}
+
+func notFound(id string) error {
+	return fault.Errorf(fault.NotFound, "read group", "open webui", "group %s does not exist", id)
+}
+
+func (s *session) BuiltInSync(context.Context) ([]run.Problem, error) { return s.Problems, s.read() }
+
+// CreateGroup makes a group; when the answer is lost it looks for the mark, as the port
+// demands.
+func (s *session) CreateGroup(_ context.Context, spec plan.GroupSpec) (plan.Group, error) {
+	var made *webGroup
+	err := s.write(run.CreateGroup, "", nil, func() error {
+		e := Effect{At: s.clock.Now(), Op: run.CreateGroup, Name: spec.Name}
+		for _, id := range slices.Sorted(maps.Keys(s.groups)) {
+			g := s.groups[id]
+			if g.Name == spec.Name {
+				e.SameName = append(e.SameName, id)
+			}
+			if g.Mark != nil && spec.Mark != nil && g.Mark.Link() == spec.Mark.Link() {
+				e.SameMark = append(e.SameMark, id)
+			}
+		}
+		made = s.make(spec.Name)
+		s.set(made, spec)
+		e.Group = made.ID
+		s.Effects = append(s.Effects, e)
+		return nil
+	})
+	if made != nil && !s.power.Off() {
+		return made.view(), nil
+	}
+	if err == nil {
+		err = fault.Errorf(fault.Incomplete, "create group", "open webui", "the answer has no group")
+	}
+	return plan.Group{}, err
+}
+
+func (o *OpenWebUI) make(name string) *webGroup {
+	o.made++
+	g := &webGroup{Group: plan.Group{ID: fmt.Sprintf("g%d", o.made), Name: name, UpdatedAt: o.clock.Now().Unix()}, members: map[string]bool{}, perms: permission.Set{}}
+	o.groups[g.ID] = g
+	return g
+}
+
+func (o *OpenWebUI) set(g *webGroup, spec plan.GroupSpec) {
+	if spec.Name != "" {
+		g.Name = spec.Name
+	}
+	if spec.Description != nil {
+		g.Description = *spec.Description
+	}
+	if spec.Share != "" {
+		g.Share = spec.Share
+	}
+	if spec.Mark != nil {
+		mark := *spec.Mark
+		g.Mark = &mark
+	}
+	maps.Copy(g.perms, spec.Permissions)
+	g.UpdatedAt = o.clock.Now().Unix()
+}
+
+func (s *session) UpdateGroup(_ context.Context, current plan.Group, spec plan.GroupSpec) (plan.Group, error) {
+	g := s.groups[current.ID]
+	err := s.write(run.UpdateGroup, current.ID, nil, func() error {
+		if g == nil {
+			return notFound(current.ID)
+		}
+		s.set(g, spec)
+		s.Effects = append(s.Effects, Effect{At: s.clock.Now(), Op: run.UpdateGroup, Group: g.ID, Name: g.Name})
+		return nil
+	})
+	if err != nil || g == nil {
+		return plan.Group{}, err
+	}
+	return g.view(), nil
+}
+
+func (s *session) AddMembers(_ context.Context, group string, accounts []string) error {
+	return s.members(run.AddMember, group, accounts)
+}
+
+func (s *session) RemoveMembers(_ context.Context, group string, accounts []string) error {
+	return s.members(run.RemoveMember, group, accounts)
+}
+
+func (s *session) members(op run.Op, group string, accounts []string) error {
+	return s.write(op, group, accounts, func() error {
+		g := s.groups[group]
+		if g == nil {
+			return notFound(group)
+		}
+		for _, a := range accounts {
+			had := g.members[a]
+			if s.accounts[a] == nil {
+				continue // dropped without a word, as the server does
+			}
+			s.Effects = append(s.Effects, Effect{At: s.clock.Now(), Op: op, Group: group, Name: g.Name, Account: a, Had: had})
+			if op == run.AddMember {
+				g.members[a] = true
+			} else {
+				delete(g.members, a)
+			}
+		}
+		g.UpdatedAt = s.clock.Now().Unix()
+		return nil
+	})
+}
+
+// SignUp makes an account.
+func (o *OpenWebUI) SignUp(id, email string, subjects map[string]string) {
+	o.next++
+	o.accounts[id] = &plan.Account{ID: id, Email: email, Name: id, Role: "user", Subjects: subjects, CreatedAt: o.clock.Now().Unix()}
+	o.order = append(o.order, id)
+}
+
+// DeleteAccount deletes an account with all its memberships.
+func (o *OpenWebUI) DeleteAccount(id string) bool {
+	if o.accounts[id] == nil {
+		return false
+	}
+	delete(o.accounts, id)
+	o.order = slices.DeleteFunc(o.order, func(a string) bool { return a == id })
+	for _, g := range o.groups {
+		if g.members[id] {
+			delete(g.members, id)
+			// The server takes the rows away without touching the groups.
+		}
+	}
+	return true
+}
+
+// SetEmail changes the mail address of an account.
+func (o *OpenWebUI) SetEmail(id, email string) bool {
+	if o.accounts[id] == nil {
+		return false
+	}
+	o.accounts[id].Email = email
+	return true
+}
+
+// HasAccount reports whether an account is there.
+func (o *OpenWebUI) HasAccount(id string) bool { return o.accounts[id] != nil }
+
+// Email gives the mail address of an account.
+func (o *OpenWebUI) Email(id string) string {
+	if a := o.accounts[id]; a != nil {
+		return a.Email
+	}
+	return ""
+}
+
+// Put and Take add and remove a member by hand; they report whether it changed anything.
+func (o *OpenWebUI) Put(group, account string) bool {
+	g := o.groups[group]
+	if g == nil || o.accounts[account] == nil || g.members[account] {
+		return false
+	}
+	g.members[account], g.UpdatedAt = true, o.clock.Now().Unix()
+	return true
+}
+
+// Take removes a member by hand.
+func (o *OpenWebUI) Take(group, account string) bool {
+	g := o.groups[group]
+	if g == nil || !g.members[account] {
+		return false
+	}
+	delete(g.members, account)
+	g.UpdatedAt = o.clock.Now().Unix()
+	return true
+}
+
+// Make makes a group by hand and gives its id.
+func (o *OpenWebUI) Make(name string) string { return o.make(name).ID }
+
+// Delete deletes a group by hand.
+func (o *OpenWebUI) Delete(group string) bool {
+	if o.groups[group] == nil {
+		return false
+	}
+	delete(o.groups, group)
+	return true
+}
+
+// Rename renames a group by hand.
+func (o *OpenWebUI) Rename(group, name string) bool {
+	g := o.groups[group]
+	if g == nil {
+		return false
+	}
+	g.Name, g.UpdatedAt = name, o.clock.Now().Unix()
+	return true
+}
+
+// Describe sets the description of a group by hand.
+func (o *OpenWebUI) Describe(group, text string) bool {
+	g := o.groups[group]
+	if g == nil {
+		return false
+	}
+	g.Description, g.UpdatedAt = text, o.clock.Now().Unix()
+	return true
+}
+
+// Description gives the description of a group.
+func (o *OpenWebUI) Description(group string) string {
+	if g := o.groups[group]; g != nil {
+		return g.Description
+	}
+	return ""
+}
+
+// Permissions gives the permissions of a group that are set.
+func (o *OpenWebUI) Permissions(group string) permission.Set {
+	if g := o.groups[group]; g != nil {
+		return maps.Clone(g.perms)
+	}
+	return nil
+}
+
+// Groups gives the ids of all groups, sorted.
+func (o *OpenWebUI) Groups() []string { return slices.Sorted(maps.Keys(o.groups)) }
+
+// Name gives the name of a group.
+func (o *OpenWebUI) Name(group string) string {
+	if g := o.groups[group]; g != nil {
+		return g.Name
+	}
+	return ""
+}
+
+// Named gives the ids of the groups with that name, sorted.
+func (o *OpenWebUI) Named(name string) []string {
+	var ids []string
+	for id, g := range o.groups {
+		if g.Name == name {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// Mark gives our mark in a group, nil when there is none.
+func (o *OpenWebUI) Mark(group string) *plan.Mark {
+	if g := o.groups[group]; g != nil {
+		return g.Mark
+	}
+	return nil
+}
+
+// Members gives the ids of the members of a group, sorted.
+func (o *OpenWebUI) Members(group string) []string {
+	if g := o.groups[group]; g != nil {
+		return slices.Sorted(maps.Keys(g.members))
+	}
+	return nil
+}
+
+// Has reports whether an account is a member.
+func (o *OpenWebUI) Has(group, account string) bool {
+	g := o.groups[group]
+	return g != nil && g.members[account]
+}
+
+// Backup copies everything, to be put back by Restore.
+func (o *OpenWebUI) Backup() *OpenWebUI {
+	c := NewOpenWebUI(o.clock, o.power)
+	c.order, c.next, c.made, c.Deployment = slices.Clone(o.order), o.next, o.made, o.Deployment
+	for id, a := range o.accounts {
+		v := copyAccount(*a)
+		c.accounts[id] = &v
+	}
+	for id, g := range o.groups {
+		v := &webGroup{Group: g.Group, perms: maps.Clone(g.perms), members: maps.Clone(g.members)}
+		c.groups[id] = v
+	}
+	return c
+}
+
+// Restore puts a backup in the place of everything.
+func (o *OpenWebUI) Restore(backup *OpenWebUI) {
+	b := backup.Backup()
+	o.order, o.accounts, o.groups = b.order, b.accounts, b.groups
+}
