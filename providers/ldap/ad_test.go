@@ -2,12 +2,14 @@ package ldap
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"groupsyncd/directory"
 	"groupsyncd/internal/fault"
+	"groupsyncd/providers"
 	"groupsyncd/providers/ldap/ldaptest"
 )
 
@@ -190,5 +192,19 @@ func TestADisabledFilterReplacesTheFlagsOfActiveDirectory(t *testing.T) {
 	}
 	if one, err := s.LookUp(t.Context(), directory.Person{Username: "u1"}); err != nil || !one.Users[0].Disabled {
 		t.Errorf("the look-up gives %+v, %v", one, err)
+	}
+}
+
+func TestTheGivenClockCounts(t *testing.T) {
+	t.Parallel()
+	_, url := serve(t, options(), account(1, func(a map[string][]string) { a["accountExpires"] = []string{sinceEpoch(time.Now().Add(time.Hour))} }))
+	later := time.Now().Add(2 * time.Hour)
+	s, err := configure(t, AD, url).Open(providers.Options{Name: "corp", Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return later }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	snapshot, err := s.Pull(t.Context(), nil)
+	if err != nil || !snapshot.AsOf.Equal(later) || !snapshot.Users[0].Disabled {
+		t.Errorf("as of %s, users %+v, %v", snapshot.AsOf, snapshot.Users, err)
 	}
 }
