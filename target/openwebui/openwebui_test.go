@@ -476,3 +476,12 @@ func TestAnAccountThatTheServerFailsToShowIsNotGone(t *testing.T) {
 		}
 	}
 }
+
+func TestAShortListProvesNobodyGone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", nil)
+	w.Inject(openwebuitest.Fault{Path: "/api/v1/users/all", Body: `{"users":[{"id":"a"}],"total":2}`})
+	if _, err := w.client.Session().Account(t.Context(), "b"); fault.KindOf(err) != fault.Incomplete {
+		t.Errorf("%v", err)
+	}
+}
