@@ -485,3 +485,16 @@ func TestAShortListProvesNobodyGone(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestSomebodyElsesGroupIsNotTakenForALostCreation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", nil)
+	const create = "/api/v1/groups/create"
+	var theirs string
+	w.Inject(openwebuitest.Fault{Path: create, Times: 1, Do: func() { theirs = w.CreateGroup("Sales") }, Drop: openwebuitest.DropBefore})
+	mark := &plan.Mark{Instance: "i", Rule: "r", To: "Sales", Serial: 1}
+	g, err := w.client.Session().CreateGroup(t.Context(), plan.GroupSpec{Name: "Sales", Mark: mark})
+	if err != nil || g.ID == theirs || len(w.Groups()) != 2 {
+		t.Errorf("%v, %+v", err, g)
+	}
+}
