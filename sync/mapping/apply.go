@@ -21,10 +21,13 @@ type Source struct {
 
 // Apply says what the rules that concern a target want of it.
 func Apply(target string, rules []*Rule, sources []Source) *plan.Desired {
-	m := mapper{sources: sources, desired: &plan.Desired{}}
+	m := mapper{sources: sources, desired: &plan.Desired{AddOnly: map[string]bool{}}}
 	for _, r := range rules {
 		if len(r.Targets) > 0 && !slices.Contains(r.Targets, target) {
 			continue
+		}
+		if r.members() == plan.AddOnly {
+			m.desired.AddOnly[r.key] = true
 		}
 		for s := range sources {
 			if r.covers(sources[s].ID) {
@@ -88,14 +91,16 @@ func (m *mapper) add(r *Rule, s int, g *replica.Group, number uint32, parts map[
 	if err == nil {
 		err = checkName(name)
 	}
-	if err != nil {
-		m.problem(fmt.Sprintf("rule %s gives %s no usable name: it %s", r.key, what, err), "change the rule's `to`")
-		return
-	}
-	c.name = name
 	if r.Literal() {
 		c.link = plan.LinkKey{Rule: r.key, To: name}
 	}
+	// Without a usable name nothing is made or renamed, but what is linked already goes
+	// on: a bad name must not cost anybody their membership.
+	if err != nil {
+		m.problem(fmt.Sprintf("rule %s gives %s no usable name: it %s", r.key, what, err), "change the rule's `to`")
+		name = ""
+	}
+	c.name = name
 	if r.description != nil {
 		text, err := render(r.description, v)
 		if err != nil {
@@ -136,13 +141,14 @@ func (m *mapper) unite() {
 }
 
 // partition keeps what is meant to be united together with the only other directory
-// group of the name, if there is just one; several others stay apart each.
+// group of the name, if there is just one; several others stay apart each, and so do
+// those without a name.
 func partition(all []*candidate) [][]*candidate {
 	var union []*candidate
 	apart := map[directory.GroupKey][]*candidate{}
 	var keys []directory.GroupKey
 	for _, c := range all {
-		if c.united() {
+		if c.united() && c.name != "" {
 			union = append(union, c)
 			continue
 		}
@@ -167,9 +173,9 @@ func partition(all []*candidate) [][]*candidate {
 
 func (m *mapper) want(name string, set []*candidate) plan.Want {
 	first := set[0]
-	w := plan.Want{Name: name, Members: first.rule.members(), Create: first.rule.create(), Adopt: first.rule.adopt(),
-		Description: first.description, Share: first.rule.Share}
+	w := plan.Want{Name: name, Members: first.rule.members(), Create: first.rule.create(), Adopt: first.rule.adopt()}
 	var sets []permission.Set
+	var shares, descriptions []string
 	groups := map[directory.GroupKey]bool{}
 	for _, c := range set {
 		r := c.rule
@@ -182,10 +188,12 @@ func (m *mapper) want(name string, set []*candidate) plan.Want {
 			w.Adopt = plan.Adopt{Name: w.Adopt.Name && a.Name, ID: w.Adopt.ID && a.ID, Path: w.Adopt.Path && a.Path}
 			m.differ("adopt", name, "only what all of them allow is used")
 		}
-		if w.Share != r.Share {
-			w.Share = m.one("share", name, w.Share, r.Share)
+		if r.Share != "" {
+			shares = append(shares, r.Share)
 		}
-		w.Description = m.oneText(name, w.Description, c.description)
+		if c.description != nil {
+			descriptions = append(descriptions, *c.description)
+		}
 		sets = append(sets, r.Permissions)
 		w.Links = append(w.Links, c.link)
 		w.Feeds = append(w.Feeds, c.feed)
@@ -195,6 +203,10 @@ func (m *mapper) want(name string, set []*candidate) plan.Want {
 				w.Could = append(w.Could, s)
 			}
 		}
+	}
+	w.Share, _ = m.one("share", name, shares)
+	if text, ok := m.one("description", name, descriptions); ok {
+		w.Description = &text
 	}
 	if union := permission.Union(sets...); len(union) > 0 {
 		w.Permissions = union
@@ -209,28 +221,19 @@ func (m *mapper) want(name string, set []*candidate) plan.Want {
 	return w
 }
 
-// one gives the single value of two rules; where both name a different one, none is
+// one gives the value on which all rules agree that name one; where they differ, none is
 // written and the difference is told.
-func (m *mapper) one(field, name, a, b string) string {
-	switch {
-	case a == "" || b == "":
-		return a + b
-	case a == b:
-		return a
+func (m *mapper) one(field, name string, values []string) (string, bool) {
+	if len(values) == 0 {
+		return "", false
 	}
-	m.differ(field, name, "it is not written")
-	return ""
-}
-
-func (m *mapper) oneText(name string, a, b *string) *string {
-	switch {
-	case a == nil:
-		return b
-	case b == nil || *a == *b:
-		return a
+	for _, v := range values[1:] {
+		if v != values[0] {
+			m.differ(field, name, "it is not written")
+			return "", false
+		}
 	}
-	m.differ("description", name, "it is not written")
-	return nil
+	return values[0], true
 }
 
 func (m *mapper) differ(field, name, what string) {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+	"unicode"
+	"unicode/utf8"
 
 	"groupsyncd/sync/plan"
 	"groupsyncd/sync/replica"
@@ -147,9 +149,9 @@ func checkName(name string) error {
 		return fmt.Errorf("is empty")
 	case strings.TrimSpace(name) != name:
 		return fmt.Errorf("%q begins or ends with a space", name)
-	case strings.ContainsFunc(name, func(r rune) bool {
-		return r < ' ' || r == 0x7f || r >= 0x200b && r <= 0x200f || r >= 0x202a && r <= 0x202e || r == 0xfeff
-	}):
+	case !utf8.ValidString(name):
+		return fmt.Errorf("%q is not text in UTF-8", name)
+	case strings.ContainsFunc(name, func(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }):
 		return fmt.Errorf("%q has characters that cannot be seen", name)
 	}
 	return nil

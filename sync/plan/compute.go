@@ -3,9 +3,9 @@ package plan
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 
+	"groupsyncd/directory"
 	"groupsyncd/sync/replica"
 	"groupsyncd/sync/run"
 )
@@ -13,6 +13,10 @@ import (
 // Compute works out what has to change. It decides nothing about whether a change may
 // happen: that is Guard's.
 func Compute(in *Input) *Plan {
+	// Wants may be joined, so they are our own.
+	own, desired := *in, *in.Desired
+	own.Desired, desired.Wants = &desired, slices.Clone(in.Desired.Wants)
+	in = &own
 	c := &computer{in: in, people: matchPeople(in), plan: &Plan{
 		Target: in.Memory.Target, Clocks: map[string][]Clock{}, Unknown: map[string]bool{},
 		Waiting: map[string]int{}, SourceLosses: map[string]bool{}, Accepts: true,
@@ -65,6 +69,9 @@ func (c *computer) prepare() {
 	c.painted = make([]uint8, len(accounts))
 	c.ignored = marks(accounts, in.Ignore)
 	c.guarded = marks(accounts, in.Protect)
+	if self, ok := in.Memory.Mirror.Number(in.Memory.Mirror.Self); ok {
+		c.guarded[self] = true
+	}
 	c.sourceAt = map[string]int{}
 	c.owning = map[uint32]bool{}
 	c.without = make([][]bool, len(in.Sources))
@@ -103,7 +110,7 @@ func marks(accounts []Account, mails []string) []bool {
 		return out
 	}
 	for n := range accounts {
-		out[n] = slices.ContainsFunc(mails, func(m string) bool { return strings.EqualFold(m, accounts[n].Email) })
+		out[n] = slices.ContainsFunc(mails, func(m string) bool { return directory.FoldEmail(m) == directory.FoldEmail(accounts[n].Email) })
 	}
 	return out
 }

@@ -11,13 +11,18 @@ type Desired struct {
 	// Wants are sorted by name, then by their first link.
 	Wants    []Want
 	Problems []run.Problem
+	// AddOnly are the keys of rules that never take a membership away, not even where
+	// they select nothing any more.
+	AddOnly map[string]bool
 }
 
 // Want is one Open WebUI group that rules ask for.
 type Want struct {
 	// Links are the keys that lead to this group, sorted; several when rules unite.
 	Links []LinkKey
-	Name  string
+	// Name is empty where the rules give none that can be used: then nothing is made or
+	// renamed, and what is linked goes on.
+	Name string
 	// DirID and DirPath are the id and path of the directory group, for adoption; empty
 	// when several directory groups unite.
 	DirID, DirPath string

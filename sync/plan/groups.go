@@ -24,8 +24,6 @@ type resolved struct {
 	blocked bool
 	// again: the group was there, and somebody deleted it.
 	again bool
-	// inherited is the link whose group this want takes over.
-	inherited *LinkKey
 }
 
 // resolve finds the Open WebUI group of every want: by stored link, else by our mark,
@@ -34,53 +32,118 @@ func (c *computer) resolve() {
 	wants := c.in.Desired.Wants
 	c.group = make([]resolved, len(wants))
 	c.taken = map[string]int{}
+	c.linked()
+	var open []int
 	for w := range wants {
-		if id, lost := c.stored(&wants[w]); id != "" {
-			c.take(w, id)
-		} else {
-			c.group[w].again = lost
+		if c.group[w].id == "" && !c.group[w].blocked {
+			open = append(open, w)
 		}
+	}
+	if len(open) == 0 {
+		return
 	}
 	names := c.byName()
 	marks := c.byMark()
+	orphaned := slices.SortedFunc(maps.Keys(marks), LinkKey.Compare)
+	orphaned = slices.DeleteFunc(orphaned, func(k LinkKey) bool { return c.in.Rules[k.Rule] })
+	for _, w := range open {
+		c.findMarked(w, marks, orphaned)
+	}
+	byName := map[string][]int{}
 	for w := range wants {
-		if c.group[w].id == "" {
-			c.findMarked(w, marks)
+		byName[wants[w].Name] = append(byName[wants[w].Name], w)
+	}
+	// What may be followed is settled before anything is: a group is followed once.
+	heirs := c.earlier()
+	for _, w := range open {
+		if c.group[w].id == "" && !c.succeed(w, heirs) {
+			c.adopt(w, names, byName)
 		}
 	}
+	c.collisions(byName)
+}
+
+// linked gives every stored group to the want that it belongs to. Several wants may have
+// a link to one group: united directory groups that parted, or one that took the place
+// of another. The one that has its name goes on with it, of those one that is still
+// there, of those the one that was linked last; the others look for a group of their own.
+func (c *computer) linked() {
+	wants := c.in.Desired.Wants
+	ids := make([]string, len(wants))
+	since := make([]time.Time, len(wants))
 	for w := range wants {
-		if c.group[w].id == "" && !c.succeed(w) {
-			c.adopt(w, names)
+		ids[w], since[w], c.group[w].again = c.stored(&wants[w])
+		if ids[w] == "" {
+			continue
+		}
+		best, claimed := c.taken[ids[w]]
+		if claimed {
+			name := c.in.Memory.Mirror.Group(ids[w]).Name
+			better := cmp.Or(compareBool(wants[w].Name == name, wants[best].Name == name),
+				compareBool(c.alive(&wants[w]), c.alive(&wants[best])), since[w].Compare(since[best]))
+			if better <= 0 {
+				continue
+			}
+		}
+		c.taken[ids[w]] = w
+	}
+	for w := range wants {
+		if ids[w] == "" {
+			continue
+		}
+		switch holder := c.taken[ids[w]]; {
+		case holder == w:
+			c.take(w, ids[w])
+		case wants[w].Name == "":
+			c.join(holder, w)
+		case !c.alive(&wants[w]):
+			c.group[w].blocked = true
 		}
 	}
-	c.collisions()
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+// join lets the people of a want without a usable name count in the group that it was
+// united in.
+func (c *computer) join(holder, w int) {
+	h, want := &c.in.Desired.Wants[holder], &c.in.Desired.Wants[w]
+	h.Feeds = slices.Concat(h.Feeds, want.Feeds)
+	slices.SortFunc(h.Feeds, func(a, b Feed) int { return a.Key.Compare(b.Key) })
+	h.Could = slices.Concat(h.Could, want.Could)
+	slices.Sort(h.Could)
+	h.Could = slices.Compact(h.Could)
+	h.Members = min(h.Members, want.Members)
+	c.group[w].blocked = true
 }
 
 // stored gives the group that a want is linked to; lost says that a link exists and
 // its group does not.
-func (c *computer) stored(w *Want) (id string, lost bool) {
+func (c *computer) stored(w *Want) (id string, since time.Time, lost bool) {
 	for _, l := range w.Links {
 		link, ok := c.in.Memory.Links[l]
 		if !ok {
 			continue
 		}
 		if c.in.Memory.Mirror.Group(link.GroupID) != nil {
-			return link.GroupID, false
+			return link.GroupID, link.Since, false
 		}
 		lost = true
 	}
-	return "", lost
+	return "", time.Time{}, lost
 }
 
-// take gives a group to a want; a second want for the same group is blocked.
+// take gives a group to a want.
 func (c *computer) take(w int, id string) {
 	want := &c.in.Desired.Wants[w]
-	if other, ok := c.taken[id]; ok && other != w {
-		c.group[w].blocked = true
-		c.problem(run.KindConflict, fmt.Sprintf("rules %q and %q lead to the same Open WebUI group %q by different names",
-			c.in.Desired.Wants[other].Rule(), want.Rule(), c.in.Memory.Mirror.Group(id).Name), "let both rules use the same `to`")
-		return
-	}
 	c.taken[id] = w
 	c.group[w].id = id
 	for _, l := range want.Links {
@@ -110,41 +173,68 @@ func (c *computer) byMark() map[LinkKey][]string {
 
 // findMarked looks for a group that carries our mark for the want: by the same rule,
 // or by another rule for the same directory group when that rule is no longer there.
-func (c *computer) findMarked(w int, marks map[LinkKey][]string) {
-	want := &c.in.Desired.Wants[w]
-	for _, l := range want.Links {
-		for _, key := range slices.SortedFunc(maps.Keys(marks), LinkKey.Compare) {
-			same := key == l || !c.in.Rules[key.Rule] && key.Group == l.Group && key.To == l.To
-			if !same {
-				continue
+func (c *computer) findMarked(w int, marks map[LinkKey][]string, orphaned []LinkKey) {
+	take := func(ids []string) bool {
+		for _, id := range ids {
+			if _, used := c.taken[id]; !used {
+				c.take(w, id)
+				return true
 			}
-			for _, id := range marks[key] {
-				if _, used := c.taken[id]; !used {
-					c.take(w, id)
-					return
-				}
+		}
+		return false
+	}
+	for _, l := range c.in.Desired.Wants[w].Links {
+		if take(marks[l]) {
+			return
+		}
+		for _, key := range orphaned {
+			if key.Group == l.Group && key.To == l.To && take(marks[key]) {
+				return
 			}
 		}
 	}
 }
 
+// heir is what a want may follow: the rule, and the present name of its group.
+type heir struct{ rule, name string }
+
+// earlier lists the links of single directory groups by their rule and the name of their
+// group, in order.
+func (c *computer) earlier() map[heir][]LinkKey {
+	links := map[heir][]LinkKey{}
+	for l, link := range c.in.Memory.Links {
+		if g := c.in.Memory.Mirror.Group(link.GroupID); g != nil && l.To == "" {
+			key := heir{l.Rule, g.Name}
+			links[key] = append(links[key], l)
+		}
+	}
+	for _, l := range links {
+		slices.SortFunc(l, LinkKey.Compare)
+	}
+	return links
+}
+
 // succeed lets a directory group take over the Open WebUI group of another that had
 // the same name in the same rule, and that is gone or no longer selected. It waits
 // until everybody who would lose the membership thereby may lose it.
-func (c *computer) succeed(w int) bool {
+func (c *computer) succeed(w int, heirs map[heir][]LinkKey) bool {
 	want := &c.in.Desired.Wants[w]
-	if len(want.Links) != 1 || want.Links[0].To != "" || !c.alive(want) {
+	if len(want.Links) != 1 || want.Links[0].To != "" || want.Name == "" || !c.alive(want) {
 		return false
 	}
-	for _, old := range slices.SortedFunc(maps.Keys(c.in.Memory.Links), LinkKey.Compare) {
-		link := c.in.Memory.Links[old]
-		g := c.in.Memory.Mirror.Group(link.GroupID)
-		if g == nil || old == want.Links[0] || old.Rule != want.Links[0].Rule || old.To != "" || g.Name != want.Name {
+	for _, old := range heirs[heir{want.Links[0].Rule, want.Name}] {
+		if old == want.Links[0] {
 			continue
 		}
+		link := c.in.Memory.Links[old]
 		holder, taken := c.taken[link.GroupID]
 		if taken && c.alive(&c.in.Desired.Wants[holder]) {
 			continue
+		}
+		// A run of one person does not see who else would be left in doubt.
+		if c.in.Only != nil {
+			c.group[w].blocked = true
+			return true
 		}
 		if !c.mayLeave(link.GroupID, want) {
 			c.group[w].blocked = true
@@ -156,7 +246,6 @@ func (c *computer) succeed(w int) bool {
 			delete(c.taken, link.GroupID)
 		}
 		c.take(w, link.GroupID)
-		c.group[w].inherited = &old
 		return true
 	}
 	return false
@@ -194,9 +283,9 @@ func (c *computer) mayLeave(id string, w *Want) bool {
 }
 
 // adopt takes over an existing group by its name, id or path.
-func (c *computer) adopt(w int, names map[string][]string) {
+func (c *computer) adopt(w int, names map[string][]string, byName map[string][]int) {
 	want := &c.in.Desired.Wants[w]
-	if c.group[w].again || c.group[w].blocked {
+	if c.group[w].again || c.group[w].blocked || c.shared(w, byName) {
 		return
 	}
 	var found []string
@@ -227,19 +316,24 @@ func (c *computer) adopt(w int, names map[string][]string) {
 	}
 }
 
+// shared reports whether a want has no usable name, or one that another directory group
+// leads to as well: who of them an existing group belongs to is for a person to say.
+func (c *computer) shared(w int, byName map[string][]int) bool {
+	name := c.in.Desired.Wants[w].Name
+	return name == "" || slices.ContainsFunc(byName[name], func(o int) bool {
+		return o != w && !c.group[o].blocked && c.alive(&c.in.Desired.Wants[o])
+	})
+}
+
 // collisions deals with wants that would share a name: the linked one goes on and the
 // others are held; when none is linked, all are.
-func (c *computer) collisions() {
-	byName := map[string][]int{}
-	for w := range c.in.Desired.Wants {
-		byName[c.in.Desired.Wants[w].Name] = append(byName[c.in.Desired.Wants[w].Name], w)
-	}
+func (c *computer) collisions(byName map[string][]int) {
 	for w := range c.in.Desired.Wants {
 		want, r := &c.in.Desired.Wants[w], &c.group[w]
 		if r.id != "" || r.blocked {
 			continue
 		}
-		if !c.alive(want) {
+		if !c.alive(want) || want.Name == "" {
 			r.blocked = true
 			continue
 		}

@@ -17,6 +17,10 @@ func (c *computer) members(at int, id string, w *Want) {
 		if g == nil {
 			return // deleted by somebody; what we gave there went with it
 		}
+		if !g.MembersRead {
+			c.undecided(id)
+			return
+		}
 		observed = g.Numbers
 	}
 	for _, a := range observed {
@@ -42,6 +46,17 @@ func (c *computer) members(at int, id string, w *Want) {
 	}
 	if !slices.Equal(g.clocks, owned.Clocks) && c.in.Only == nil {
 		c.plan.Clocks[id] = g.clocks
+	}
+}
+
+// undecided keeps everything in a group whose members were not read.
+func (c *computer) undecided(id string) {
+	if owned := c.in.Memory.Owned[id]; owned != nil {
+		for f := range owned.Feeds {
+			for _, a := range owned.Feeds[f].Accounts {
+				c.plan.Unknown[changeKey(run.RemoveMember, id, c.in.Memory.Mirror.Account(a).ID)] = true
+			}
+		}
 	}
 }
 
@@ -98,6 +113,9 @@ func (g *group) member(a uint32) {
 // unwanted deals with somebody whom we gave the membership and whom no rule names now.
 func (g *group) unwanted(a uint32, observed bool) {
 	c := g.c
+	if observed && g.addOnly(a) {
+		return
+	}
 	v := c.verdict(a, g.id, g.want, g.owned, true)
 	if v.clock != nil {
 		g.clocks = append(g.clocks, *v.clock)
@@ -119,7 +137,7 @@ func (g *group) unwanted(a uint32, observed bool) {
 		g.change(run.RemoveMember, a, v.proof, v.proof.Reason)
 		last := &c.plan.Changes[len(c.plan.Changes)-1]
 		last.Outcome = run.Skipped
-		last.Hold = &run.HoldRef{Check: run.Protected, Detail: "the account is on the target's protect list"}
+		last.Hold = &run.HoldRef{Check: run.Protected, Detail: "the account is on the target's protect list, or our own"}
 	default:
 		if v.proof.Word == "unruled" {
 			c.plan.Accepts = false
@@ -129,6 +147,16 @@ func (g *group) unwanted(a uint32, observed bool) {
 	if v.unknown && v.unruled {
 		c.plan.Accepts = false
 	}
+}
+
+// addOnly reports whether the rules that fill the group, or where none does those that
+// gave the membership, never take one away.
+func (g *group) addOnly(a uint32) bool {
+	if g.want != nil {
+		return g.want.Members == AddOnly
+	}
+	rules := g.c.in.Desired.AddOnly
+	return len(rules) > 0 && slices.ContainsFunc(g.owned.Grants(a), func(k FeedKey) bool { return rules[k.Rule] })
 }
 
 // foreign deals with a member who is not ours and whom nobody names: left alone, unless

@@ -60,7 +60,7 @@ func (c *computer) values(at int) {
 				"take the value out of the rule to keep what was set by hand")
 		}
 	}
-	if w.Name != g.Name && c.rename(at, g) {
+	if w.Name != "" && w.Name != g.Name && c.rename(at, g) {
 		spec.Name = w.Name
 		fields = append(fields, run.Field{Name: "name", From: g.Name, To: w.Name})
 	}
