@@ -58,8 +58,9 @@ func find(path string) (place, bool) {
 		p.family = strings.Join(parts[:min(2, len(parts))], "/")
 		p.layer, p.adapter = 2, true
 		p.suite = slices.ContainsFunc(parts[1:], func(part string) bool { return strings.HasSuffix(part, "test") })
-	case p.path == "sync/engine", p.path == "sync/schedule":
-		p.layer, p.family = 3, p.path
+	case p.family == "sync" && len(parts) > 1 && (parts[1] == "engine" || parts[1] == "schedule"):
+		p.layer, p.family = 3, "sync/"+parts[1]
+		p.suite = strings.HasSuffix(p.path, "test")
 	case p.family == "server":
 		p.layer = 4
 	case p.family == "app":
@@ -88,6 +89,9 @@ func judge(from, to place, inTest bool) string {
 	case from.path == to.path || from.layer == outside:
 		return ""
 	case inTest && (to.suite || to.layer == outside):
+		return ""
+	// The stages of a run are tested together: a plan wants rules from mapping.
+	case inTest && from.pure && to.path == "sync/mapping":
 		return ""
 	case to.layer == outside:
 		return bad("what is under test is for tests alone")
