@@ -11,8 +11,8 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 )
 
-// The reasons that callers tell apart; every error that carries one has the kind
-// fault.Damaged, because the state cannot be used as it is.
+// The reasons that callers tell apart. Errors that carry one have the kind
+// fault.Damaged, because the state cannot be used as it is, but for ErrReadOnly.
 var (
 	// ErrLocked: another process holds the state.
 	ErrLocked = errors.New("the state is in use")
@@ -21,6 +21,8 @@ var (
 	ErrFull = errors.New("no room for the change")
 	// ErrNewer: the state was written by a newer version of the program.
 	ErrNewer = errors.New("the state is newer than this program")
+	// ErrReadOnly: the state was opened to look at it.
+	ErrReadOnly = errors.New("the state is open for reading only")
 	// ErrStopped: an earlier failure left it open what the disk holds, so that
 	// nothing more is written until the state was opened, and thereby checked, again.
 	ErrStopped = errors.New("writing to the state was stopped by an earlier failure")

@@ -134,13 +134,14 @@ func lockFile(ctx context.Context, path string, opts Options) (*os.File, error) 
 			return nil, fault.New(fault.Damaged, "open state", path, err, "The user that runs the program must be able to read and write the file.")
 		}
 		err = waitLock(ctx, f, how|syscall.LOCK_NB, deadline)
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			defer release(f)
-			return nil, locked(f, path, opts)
-		}
 		if err != nil {
+			if errors.Is(err, syscall.EWOULDBLOCK) {
+				err = locked(f, path, opts)
+			} else {
+				err = fmt.Errorf("lock state: %w", err)
+			}
 			release(f)
-			return nil, fmt.Errorf("lock state: %w", err)
+			return nil, err
 		}
 		mine, err := f.Stat()
 		if err == nil {

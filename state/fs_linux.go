@@ -68,7 +68,7 @@ func lockHolder(f *os.File) int {
 	if err != nil {
 		return 0
 	}
-	dev := uint64(st.Dev)
+	dev := uint64(st.Dev) //nolint:unconvert // It is narrower on some processors.
 	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(dev), unix.Minor(dev), st.Ino)
 	return holderIn(string(text), file)
 }

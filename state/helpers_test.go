@@ -174,7 +174,7 @@ func anyReplica(source string) *rapid.Generator[*replica.Replica] {
 		head := replica.Head{Source: source, UsersAt: anyTime(noon()).Draw(t, "usersAt"), GroupsAt: anyTime(noon()).Draw(t, "groupsAt"), CompleteAt: anyTime(noon()).Draw(t, "completeAt")}
 		at := anyTime(head.UsersAt, head.GroupsAt)
 		missing := anyMissing(head.UsersAt, head.GroupsAt)
-		users := make([]replica.User, rapid.SampledFrom([]int{0, 1, 7, chunkRows, chunkRows + 1}).Draw(t, "users"))
+		users := make([]replica.User, rapid.SampledFrom([]int{0, 1, 2, 3, 5, 7, 8, chunkRows, chunkRows + 1}).Draw(t, "users"))
 		for i := range users {
 			users[i].ID = fmt.Sprintf("plain-%d", i)
 			if i < 8 || i >= chunkRows {

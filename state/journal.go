@@ -15,8 +15,10 @@ import (
 const maxSeq = 1 << 30
 
 // Begin stores the intents of a plan before its first write. It refuses with
-// fault.Conflict while intents of that target are open: what became of those has to be
-// found out first.
+// fault.Conflict while calls of an earlier process are open for that target: what became
+// of those has to be found out first. Runs of this process may be under way together,
+// because one of a single person goes in between the calls of a full one; a run that
+// began already is refused.
 func (db *DB) Begin(target, run, planHash string, intents []plan.Intent) error {
 	if target == "" || run == "" {
 		return fault.Errorf(fault.Invalid, "begin journal", target, "target or run has no name")
@@ -26,7 +28,7 @@ func (db *DB) Begin(target, run, planHash string, intents []plan.Intent) error {
 		return fault.New(fault.Invalid, "begin journal", target, err, "")
 	}
 	return db.update("begin journal", func(tx *bbolt.Tx) error {
-		if other := openRun(tx, target); other != "" {
+		if other := db.inTheWay(tx, target, run); other != "" {
 			return fault.Errorf(fault.Conflict, "begin journal", target, "calls of run %s are still open", other)
 		}
 		if len(intents) == 0 {
@@ -36,18 +38,25 @@ func (db *DB) Begin(target, run, planHash string, intents []plan.Intent) error {
 		if err != nil {
 			return err
 		}
+		db.begun[place(target, run)] = true
 		return x.change(records)
 	})
 }
 
-// openRun names a run of the target with open intents, or nothing.
-func openRun(tx *bbolt.Tx, target string) string {
+// inTheWay names a run with open calls beside which the given one may not begin, or
+// nothing.
+func (db *DB) inTheWay(tx *bbolt.Tx, target, run string) string {
 	x := find(tx, bucketTarget, target, partIntents)
 	if x == nil {
 		return ""
 	}
-	key, _ := x.b.Cursor().First()
-	return string(key)
+	c := x.b.Cursor()
+	for key, _ := c.First(); key != nil; key, _ = c.Next() {
+		if other := string(key); other == run || !db.begun[place(target, other)] {
+			return other
+		}
+	}
+	return ""
 }
 
 func encodeIntents(target, run, planHash string, intents []plan.Intent) ([]change, error) {
@@ -100,12 +109,12 @@ func (db *DB) Done(m *plan.Memory, run string, seqs []int, dirty plan.Dirty) err
 				return err
 			}
 		}
-		return closeIntents(tx, m.Target, run, seqs)
+		return db.closeIntents(tx, m.Target, run, seqs)
 	})
 }
 
 // closeIntents deletes intents, and with the last of a run what is known of its plan.
-func closeIntents(tx *bbolt.Tx, target, run string, seqs []int) error {
+func (db *DB) closeIntents(tx *bbolt.Tx, target, run string, seqs []int) error {
 	x := find(tx, bucketTarget, target, partIntents, run)
 	if x == nil {
 		return nil
@@ -124,6 +133,7 @@ func closeIntents(tx *bbolt.Tx, target, run string, seqs []int) error {
 	if err := find(tx, bucketTarget, target, partIntents).b.DeleteBucket([]byte(run)); err != nil {
 		return fmt.Errorf("close journal of run %s: %w", run, err)
 	}
+	delete(db.begun, place(target, run))
 	return nil
 }
 

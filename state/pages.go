@@ -9,6 +9,7 @@ import (
 	"hash/fnv"
 	"io"
 	"os"
+	"slices"
 )
 
 // This file reads bbolt's file format (its version 2) by itself, page by page and
@@ -87,7 +88,10 @@ func otherHead(f io.ReaderAt) bool {
 
 func readHead(f io.ReaderAt, offset int64) (*heads, error) {
 	var b [pageHeader + metaSize]byte
-	if _, err := f.ReadAt(b[:], offset); err != nil {
+	switch _, err := f.ReadAt(b[:], offset); {
+	case errors.Is(err, io.EOF):
+		return nil, errors.New("the file is cut off")
+	case err != nil:
 		return nil, fmt.Errorf("read head page: %w", err)
 	}
 	order := binary.NativeEndian
@@ -295,7 +299,7 @@ func (w *walker) elements(id uint64, b []byte, path []string, depth int) error {
 		case flags == flagBranch:
 			err = w.page(order.Uint64(b[e+8:]), path, depth+1)
 		case order.Uint32(b[e:]) == leafBucket:
-			err = w.enter(value, append(path[:len(path):len(path)], string(key)), depth)
+			err = w.enter(value, append(slices.Clip(path), string(key)), depth)
 		case order.Uint32(b[e:]) != 0:
 			err = fmt.Errorf("entry %d of page %d has the unknown flags %#x", i, id, order.Uint32(b[e:]))
 		case len(path) == 0:

@@ -212,17 +212,27 @@ func TestIntentsAreOpenUntilDone(t *testing.T) {
 	ok(t, db.Check(t.Context()))
 }
 
-func TestBeginRefusesWhileIntentsAreOpen(t *testing.T) {
+func TestBeginRefusesWhileCallsOfACrashAreOpen(t *testing.T) {
 	t.Parallel()
 	db := newDB(t)
 	one := func(run string) []plan.Intent { return []plan.Intent{{Run: run, Op: "add_members"}} }
 	ok(t, db.Begin("chat", "01A", "", one("01A")))
-	wantKind(t, db.Begin("chat", "01B", "", one("01B")), fault.Conflict)
-	ok(t, db.Begin("other", "01B", "", one("01B")))
+	wantKind(t, db.Begin("chat", "01A", "", one("01A")), fault.Conflict)
 	wantKind(t, db.Begin("third", "01B", "", one("01A")), fault.Invalid)
+
+	// A run of one person goes in between, and is over before the full one.
+	ok(t, db.Begin("chat", "01B", "", one("01B")))
+	ok(t, db.Done(smallMemory(), "01B", []int{0}, plan.Dirty{}))
 	open, err := db.Open("chat")
 	ok(t, err)
 	same(t, "open intents", open, one("01A"))
+
+	// After a restart nobody will close the calls of the run before.
+	db = again(t, db)
+	wantKind(t, db.Begin("chat", "01C", "", one("01C")), fault.Conflict)
+	ok(t, db.Begin("other", "01C", "", one("01C")))
+	ok(t, db.Done(smallMemory(), "01A", []int{0}, plan.Dirty{}))
+	ok(t, db.Begin("chat", "01C", "", one("01C")))
 }
 
 func TestReportsComeBackByTheBeginningOfTheirID(t *testing.T) {

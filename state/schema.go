@@ -3,6 +3,7 @@ package state
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -98,21 +99,13 @@ func targetParts() []string {
 
 // knownBucket reports whether the picture has a bucket at this path.
 func knownBucket(path []string) bool {
-	in := func(list []string, s string) bool {
-		for _, have := range list {
-			if have == s {
-				return true
-			}
-		}
-		return false
-	}
 	switch len(path) {
 	case 1:
-		return in(rootBuckets(), path[0])
+		return slices.Contains(rootBuckets(), path[0])
 	case 2:
 		return path[0] == bucketReplica || path[0] == bucketTarget
 	case 3:
-		return path[0] == bucketTarget && in(targetParts(), path[2])
+		return path[0] == bucketTarget && slices.Contains(targetParts(), path[2])
 	case 4:
 		return path[0] == bucketTarget && path[2] == partIntents
 	}

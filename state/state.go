@@ -108,6 +108,9 @@ type DB struct {
 	// over the comparison of a replica with what is stored, and its write. Whoever
 	// needs both takes saves first.
 	writes, saves sync.Mutex
+	// begun are the runs, with their targets, whose journal was begun through this
+	// handle and is open; it changes under writes.
+	begun map[string]bool
 
 	mu         sync.Mutex
 	readers    map[uint64]time.Time
@@ -167,7 +170,7 @@ func openLocked(ctx context.Context, f *os.File, path string, opts Options) (*DB
 		}
 		return giveUp(damaged("open state", path, err))
 	}
-	db := &DB{opts: opts, path: path, file: f, version: version, readers: map[uint64]time.Time{}}
+	db := &DB{opts: opts, path: path, file: f, version: version, readers: map[uint64]time.Time{}, begun: map[string]bool{}}
 	if err := db.checkVersion(); err != nil {
 		return giveUp(err)
 	}

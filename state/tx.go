@@ -51,6 +51,9 @@ func (db *DB) view(op string, fn func(*bbolt.Tx) error) error {
 func (db *DB) update(op string, fn func(*bbolt.Tx) error) error {
 	db.writes.Lock()
 	defer db.writes.Unlock()
+	if db.opts.ReadOnly {
+		return fmt.Errorf("%s: %w", op, ErrReadOnly)
+	}
 	if err := db.Err(); err != nil {
 		return err
 	}
