@@ -58,7 +58,39 @@ func matchPeople(in *Input) *people {
 	for s := range in.Sources {
 		p.matchSource(s)
 	}
+	p.recheck()
 	return p
+}
+
+// recheck judges the accounts that were found by mail once more, now that it is known
+// whom other sources have found: their order must decide nothing.
+func (p *people) recheck() {
+	for _, l := range p.linked.New {
+		p.holders[l.Link.Account] = append(p.holders[l.Link.Account], directory.UserKey{Source: l.Source, ID: l.User})
+	}
+	p.linked.New = slices.DeleteFunc(p.linked.New, func(l NewLink) bool {
+		if l.Link.By != "email" {
+			return false
+		}
+		s := p.sourceOf[l.Source]
+		n, _ := p.in.Sources[s].Replica.User(l.User)
+		account := uint32(p.account[s][n])
+		why := p.refuse(s, &p.in.Sources[s].Replica.Users()[n], account)
+		if why != "" {
+			p.contest(s, n, account, why)
+		}
+		return why != ""
+	})
+}
+
+// contest leaves somebody without the account that would be theirs by what it shows.
+func (p *people) contest(s int, user, account uint32, why string) {
+	src := &p.in.Sources[s]
+	p.account[s][user] = conflict
+	p.contested[account] = append(p.contested[account], person{s, user})
+	p.problems = append(p.problems, run.Problem{Kind: run.KindConflict,
+		Message: fmt.Sprintf("%s (%s) is not matched to the account %s: %s", label(&src.Replica.Users()[user]), src.Name, p.in.Memory.Mirror.Account(account).Email, why),
+		Hint:    "settle who owns the account; nothing is given to or taken from this person until then"})
 }
 
 func (p *people) matchSource(s int) {
@@ -75,7 +107,12 @@ func (p *people) matchSource(s int) {
 			continue
 		}
 		account, found := p.in.Memory.Mirror.Number(link.Account)
-		if !found || p.in.Memory.Mirror.Account(account).Deleted {
+		if !found {
+			// The account was never seen, which does not prove that it was deleted.
+			p.account[s][n] = idle
+			continue
+		}
+		if p.in.Memory.Mirror.Account(account).Deleted {
 			p.linked.Ended = append(p.linked.Ended, NewLink{Source: src.ID, User: rows[n].ID, Link: link})
 			p.problems = append(p.problems, run.Problem{Kind: run.KindUnmatched,
 				Message: fmt.Sprintf("the account of %s (%s) was deleted in Open WebUI; its link ended", link.Email, src.Name)})
@@ -126,11 +163,7 @@ func (p *people) matchOpen(s int, open []uint32, taken map[uint32]bool) {
 			why = p.refuse(s, u, account)
 		}
 		if why != "" {
-			p.account[s][n] = conflict
-			p.contested[account] = append(p.contested[account], person{s, n})
-			p.problems = append(p.problems, run.Problem{Kind: run.KindConflict,
-				Message: fmt.Sprintf("%s (%s) is not matched to the account %s: %s", label(u), src.Name, p.in.Memory.Mirror.Account(account).Email, why),
-				Hint:    "settle who owns the account; nothing is given to or taken from this person until then"})
+			p.contest(s, n, account, why)
 			continue
 		}
 		p.linked.New = append(p.linked.New, NewLink{Source: src.ID, User: u.ID,
@@ -143,7 +176,7 @@ func (p *people) find(src *Source, u *replica.User, mails map[string]int) (accou
 	if u.Missing.Is() || u.Disabled {
 		return 0, "", idle
 	}
-	possible := false
+	possible, signIn := false, false
 	for _, way := range p.in.Match {
 		switch way {
 		case "sign_in":
@@ -151,7 +184,7 @@ func (p *people) find(src *Source, u *replica.User, mails map[string]int) (accou
 			if src.Provider == "" || len(values) == 0 {
 				continue
 			}
-			possible = true
+			possible, signIn = true, true
 			if n, ok := p.bySubject[[2]string{src.Provider, values[0]}]; ok {
 				return n, way, int32(n)
 			}
@@ -168,7 +201,7 @@ func (p *people) find(src *Source, u *replica.User, mails map[string]int) (accou
 			}
 		}
 	}
-	if !possible || mails[directory.FoldEmail(u.Email)] > 1 {
+	if !possible || !signIn && mails[directory.FoldEmail(u.Email)] > 1 {
 		return 0, "", unmatched
 	}
 	return 0, "", pending

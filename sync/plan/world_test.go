@@ -534,3 +534,8 @@ func (w *world) settled() {
 		w.t.Errorf("after all is done there is more to do: %v; provenance %v, links %v, people %v", show(p), p.Provenance, p.Links, p.People)
 	}
 }
+
+// specOf is a rule as tests write it.
+type specOf = mapping.Spec
+
+func number(n int) string { return fmt.Sprintf("%06d", n) }
