@@ -274,7 +274,7 @@ func (c *computer) mayLeave(id string, w *Want) bool {
 			if c.painted[a]&isWanted != 0 || c.hidden(a) {
 				continue
 			}
-			if v := c.verdict(a, id, w, owned, false); v.unknown {
+			if v := c.verdict(a, id, w, owned); v.unknown {
 				return false
 			}
 		}

@@ -90,8 +90,10 @@ type Change struct {
 	// Key identifies the change across runs.
 	Key string
 	// Link is the wanted group, Want its position in Desired.Wants or -1.
-	Link    LinkKey
-	Want    int
+	Link LinkKey
+	Want int
+	// Links are all links that lead to a group to be created.
+	Links   []LinkKey
 	Account uint32
 	// Feeds are the grants of an added or adopted member.
 	Feeds []FeedKey

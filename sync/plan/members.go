@@ -116,7 +116,7 @@ func (g *group) unwanted(a uint32, observed bool) {
 	if observed && g.addOnly(a) {
 		return
 	}
-	v := c.verdict(a, g.id, g.want, g.owned, true)
+	v := c.verdict(a, g.id, g.want, g.owned)
 	if v.clock != nil {
 		g.clocks = append(g.clocks, *v.clock)
 	}

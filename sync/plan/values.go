@@ -30,7 +30,7 @@ func (c *computer) create(at int) bool {
 	}
 	c.plan.Changes = append(c.plan.Changes, Change{
 		Change: run.Change{Op: run.CreateGroup, Group: &run.GroupRef{Name: w.Name}, Rule: w.Rule(), Reason: reason, Hold: r.hold},
-		Key:    changeKey(run.CreateGroup, w.Links[0].String(), ""), Link: w.Links[0], Want: at,
+		Key:    changeKey(run.CreateGroup, w.Links[0].String(), ""), Link: w.Links[0], Links: w.Links, Want: at,
 		Spec: GroupSpec{Name: w.Name, Description: w.Description, Share: w.Share, Permissions: w.Permissions, Mark: c.mark(w)},
 	})
 	return r.hold == nil

@@ -37,7 +37,10 @@ type judge struct {
 	// since is the first sighting of whatever needs a grace; other sources must have
 	// been read after it.
 	since time.Time
-	tick  bool
+	// dropped are grants that the source still shows and no rule selects.
+	dropped []unselected
+	// doubt: the present rules may still want it.
+	doubt bool
 }
 
 // The ranks of proofs: what is held comes first, then the surest evidence.
@@ -49,16 +52,16 @@ const (
 	rankGone
 )
 
-// verdict judges an owned membership that no rule wants. tick says that this run
-// counts for clocks.
-func (c *computer) verdict(a uint32, id string, w *Want, owned *OwnedGroup, tick bool) verdict {
-	j := &judge{c: c, account: a, id: id, want: w, owned: owned, tick: tick}
+// verdict judges an owned membership that no rule wants.
+func (c *computer) verdict(a uint32, id string, w *Want, owned *OwnedGroup) verdict {
+	j := &judge{c: c, account: a, id: id, want: w, owned: owned}
 	if c.painted[a]&isUnknown != 0 {
-		j.unknown("", "a source shows it, and its last proof is too old or its people or groups are missing", time.Time{})
+		j.doubtful("", "a source shows it, and its last proof is too old or its people or groups are missing", time.Time{})
 	}
 	for _, key := range owned.Grants(a) {
 		j.grant(key)
 	}
+	j.clock()
 	j.acceptedRules()
 	j.everySource()
 	j.conflicts()
@@ -76,6 +79,12 @@ func (j *judge) unknown(source, why string, confirmAt time.Time) {
 	if !confirmAt.IsZero() && (j.v.confirmAt.IsZero() || confirmAt.Before(j.v.confirmAt)) {
 		j.v.confirmAt = confirmAt
 	}
+}
+
+// doubtful is an unknown about what the present rules want.
+func (j *judge) doubtful(source, why string, confirmAt time.Time) {
+	j.doubt = j.doubt || j.want != nil
+	j.unknown(source, why, confirmAt)
 }
 
 func (j *judge) proof(rank int, p Proof) {
@@ -181,32 +190,57 @@ func (j *judge) after(t time.Time) {
 }
 
 // unselected is a membership that the source still shows and that no rule selects: the
-// group was renamed, moved or edited, or the person's attributes were. It gets the same
-// grace as a missing group, counted by a clock of its own.
+// group was renamed, moved or edited, or the person's attributes were.
+type unselected struct {
+	src  *Source
+	rule string
+	what string
+	read time.Time
+}
+
 func (j *judge) unselected(src *Source, key FeedKey, name string, group bool) {
 	what := name + " is no longer selected by rule " + key.Rule
 	if !group {
 		what = "the person no longer meets the conditions of rule " + key.Rule
 	}
-	read := earlier(src.Replica.UsersAt, src.Replica.GroupsAt)
-	clock := Clock{Account: j.account, First: read, Last: read, Reads: 1}
+	j.dropped = append(j.dropped, unselected{src, key.Rule, what, earlier(src.Replica.UsersAt, src.Replica.GroupsAt)})
+}
+
+// clock gives what is unselected the same grace as a missing group, counted by a clock of
+// its own: a read counts once all sources concerned were read after the one before.
+func (j *judge) clock() {
+	if len(j.dropped) == 0 {
+		return
+	}
+	oldest, newest := j.dropped[0].read, j.dropped[0].read
+	for _, d := range j.dropped {
+		if d.read.Before(oldest) {
+			oldest = d.read
+		}
+		if d.read.After(newest) {
+			newest = d.read
+		}
+	}
+	clock := Clock{Account: j.account, First: newest, Last: newest, Reads: 1}
 	for _, c := range j.owned.Clocks {
 		if c.Account == j.account {
 			clock = c
-			if read.After(c.Last) {
-				clock.Last = read
+			if oldest.After(c.Last) {
+				clock.Last = oldest
 				clock.Reads++
 			}
 		}
 	}
 	j.v.clock = &clock
-	if clock.Reads >= src.Grace.Reads && clock.Last.Sub(clock.First) >= src.Grace.Over {
+	for _, d := range j.dropped {
+		if clock.Reads < d.src.Grace.Reads || clock.Last.Sub(clock.First) < d.src.Grace.Over {
+			j.unknown(d.src.ID, d.what, clock.First.Add(d.src.Grace.Over))
+			continue
+		}
 		j.after(clock.First)
-		j.proof(rankUnselected, Proof{Word: "unselected", Rule: key.Rule, Sources: []string{src.ID},
-			Reason: fmt.Sprintf("%s (%s) since %s, in %d complete reads", what, src.Name, clock.First.UTC().Format(time.RFC3339), clock.Reads)})
-		return
+		j.proof(rankUnselected, Proof{Word: "unselected", Rule: d.rule, Sources: []string{d.src.ID},
+			Reason: fmt.Sprintf("%s (%s) since %s, in %d complete reads", d.what, d.src.Name, clock.First.UTC().Format(time.RFC3339), clock.Reads)})
 	}
-	j.unknown(src.ID, what, clock.First.Add(src.Grace.Over))
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -222,14 +256,16 @@ func (j *judge) acceptedRules() {
 	for _, w := range j.c.accepted[j.id] {
 		for f := range w.Feeds {
 			feed := &w.Feeds[f]
-			if j.feed(feed.Key) != nil && feed.Where == nil && !j.narrowed(feed.Key) {
-				continue
-			}
 			for _, p := range j.c.people.of(j.account) {
 				if p.source != feed.Source {
 					continue
 				}
-				switch j.c.shows(feed, p.user) {
+				standing := j.c.shows(feed, p.user)
+				// Where the present rules say the same, nothing has changed in them.
+				if now := j.feed(feed.Key); now != nil && j.c.shows(now, p.user) == standing {
+					continue
+				}
+				switch standing {
 				case replica.Shown:
 					j.v.unruled = true
 					j.proof(rankUnruled, Proof{Word: "unruled", Rule: feed.Key.Rule, Sources: []string{feed.Key.Group.Source},
@@ -240,12 +276,6 @@ func (j *judge) acceptedRules() {
 			}
 		}
 	}
-}
-
-// narrowed reports whether the present form of a feed has conditions on people.
-func (j *judge) narrowed(key FeedKey) bool {
-	f := j.feed(key)
-	return f != nil && f.Where != nil
 }
 
 // everySource asks every source that could grant the membership: all must be fresh,
@@ -259,11 +289,11 @@ func (j *judge) everySource() {
 			groups = j.want.selected(s)
 		}
 		if why, fresh := j.c.ready(s, groups); !fresh {
-			j.unknown(src.ID, "source "+src.Name+" "+why, time.Time{})
+			j.doubtful(src.ID, "source "+src.Name+" "+why, time.Time{})
 			continue
 		}
 		if !j.since.IsZero() && !src.Replica.ReadSince(groups, j.since) {
-			j.unknown(src.ID, "source "+src.Name+" was not read completely since then", j.since)
+			j.doubtful(src.ID, "source "+src.Name+" was not read completely since then", j.since)
 		}
 	}
 	if j.want == nil {
@@ -273,7 +303,7 @@ func (j *judge) everySource() {
 		feed := &j.want.Feeds[f]
 		for _, p := range j.c.people.of(j.account) {
 			if p.source == feed.Source && j.c.shows(feed, p.user) == replica.Unknown {
-				j.unknown(j.c.in.Sources[feed.Source].ID, "another grant of it is in its grace", time.Time{})
+				j.doubtful(j.c.in.Sources[feed.Source].ID, "another grant of it is in its grace", time.Time{})
 			}
 		}
 	}
@@ -303,7 +333,7 @@ func (j *judge) conflicts() {
 	for _, p := range j.c.people.contested[j.account] {
 		for f := range j.want.Feeds {
 			if feed := &j.want.Feeds[f]; feed.Source == p.source && j.c.shows(feed, p.user) != replica.NotShown && j.c.shows(feed, p.user) != replica.Absent {
-				j.unknown(j.c.in.Sources[p.source].ID, "somebody else claims the account and has this membership", time.Time{})
+				j.doubtful(j.c.in.Sources[p.source].ID, "somebody else claims the account and has this membership", time.Time{})
 			}
 		}
 	}
@@ -321,8 +351,13 @@ func (j *judge) conclude() verdict {
 			break
 		}
 	}
-	// What the rules no longer want is held whatever the sources say, so it needs no
-	// further proof; everything else needs one and must be beyond doubt.
+	// What the rules no longer want is held whatever the sources say of it, so it needs
+	// no further proof, once it is sure that the present rules do not want it either;
+	// everything else needs one and must be beyond doubt.
+	if v.proof.Word == "unruled" && j.doubt {
+		v.unknown, v.unruled = true, true
+		return v
+	}
 	if v.proof.Word == "unruled" {
 		v.unknown, v.clock = false, nil
 		v.unruled = true
