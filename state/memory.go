@@ -26,6 +26,8 @@ type memoryHead struct {
 	Self       string    `json:"self,omitempty"`
 	ReadAllAt  time.Time `json:"read_all_at,omitzero"`
 	At         time.Time `json:"at,omitzero"`
+	// People is how many there were when the head was written: a hint.
+	People int `json:"people,omitempty"`
 }
 
 // How many entries of a list go into one record. Lists that only grow at their end are
@@ -67,6 +69,7 @@ func (db *DB) loadMemory(tx *bbolt.Tx, target string) (*plan.Memory, error) {
 	}
 	m := plan.NewMemory(target, head.Instance, head.Began)
 	m.Serial = head.Serial
+	m.People = make(map[directory.UserKey]plan.PersonLink, max(0, min(head.People, 1<<20)))
 	part := func(name string) *box { return find(tx, bucketTarget, target, name) }
 	accounts, err := loadAccounts(part(partAccounts))
 	if err != nil {
@@ -93,7 +96,10 @@ func (db *DB) loadMemory(tx *bbolt.Tx, target string) (*plan.Memory, error) {
 }
 
 func loadAccounts(x *box) ([]plan.Account, error) {
-	var accounts []plan.Account
+	if x == nil {
+		return nil, nil
+	}
+	accounts := make([]plan.Account, 0, (min(x.lastNumber(), 1<<12)+1)*chunkRows)
 	n := 0
 	err := x.each(func(key, payload []byte) (err error) {
 		if !bytes.Equal(key, number(n)) || len(accounts) != n*chunkRows {
@@ -216,7 +222,7 @@ func encodeMemory(m *plan.Memory, dirty plan.Dirty) (*memoryWrite, error) {
 	}
 	w := &memoryWrite{m: m, dirty: dirty, changes: map[string][]change{}, lists: map[string][][]byte{},
 		head: memoryHead{Instance: m.Instance, Began: m.Began.UTC(), Serial: m.Serial, Version: m.Mirror.Version, Deployment: m.Mirror.Deployment,
-			Self: m.Mirror.Self, ReadAllAt: m.Mirror.ReadAllAt.UTC(), At: m.Mirror.At.UTC()}}
+			Self: m.Mirror.Self, ReadAllAt: m.Mirror.ReadAllAt.UTC(), At: m.Mirror.At.UTC(), People: len(m.People)}}
 	for _, step := range []func() error{w.encodeMirror, w.encodePeople, w.encodeLinks, w.encodeOwned, w.encodeLists} {
 		if err := step(); err != nil {
 			return nil, fault.New(fault.Invalid, "save memory of target", m.Target, err, "")
@@ -419,10 +425,7 @@ func (w *memoryWrite) saveAccounts(x *box) error {
 	for _, n := range w.dirty.Accounts {
 		named[int(n)/chunkRows] = true
 	}
-	last := 0
-	if key, _ := x.b.Cursor().Last(); len(key) == 4 {
-		last = int(binary.BigEndian.Uint32(key))
-	}
+	last := x.lastNumber()
 	buf := &writer{}
 	for n := range chunks(len(accounts)) {
 		if !named[n] && n < last {
@@ -435,6 +438,15 @@ func (w *memoryWrite) saveAccounts(x *box) error {
 		}
 	}
 	return x.cutAfter(chunks(len(accounts)))
+}
+
+// lastNumber gives the number of the last record of a table, zero when it is empty.
+func (x *box) lastNumber() int {
+	key, _ := x.b.Cursor().Last()
+	if len(key) != 4 {
+		return 0
+	}
+	return int(binary.BigEndian.Uint32(key))
 }
 
 // change writes and deletes records.
