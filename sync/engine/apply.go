@@ -174,18 +174,26 @@ func (w *work) create(ctx context.Context, c *plan.Change, dirty *plan.Dirty) (s
 	mem, now := w.state.mem, w.e.now()
 	g.Members, g.MembersRead = nil, true
 	dirty.Merge(mem.ObserveGroup(&g))
-	old, again := mem.Links[c.Link]
 	link := plan.GroupLink{GroupID: g.ID, Since: now, SeenSince: now, Created: true}
-	if again {
+	for _, l := range c.Links {
+		old, again := mem.Links[l]
+		if !again {
+			continue
+		}
 		link.RecreatedAt = now
 		if mem.Owned[old.GroupID] != nil {
 			delete(mem.Owned, old.GroupID)
 			dirty.Owned = append(dirty.Owned, old.GroupID)
 		}
 	}
-	apply(&link, created(&c.Spec), nil)
-	mem.Links[c.Link] = link
-	dirty.Links = append(dirty.Links, c.Link)
+	// Every directory group behind it leads to the group: one of them may be gone before
+	// the next run could find out.
+	for _, l := range c.Links {
+		each := link
+		apply(&each, created(&c.Spec), nil)
+		mem.Links[l] = each
+		dirty.Links = append(dirty.Links, l)
+	}
 	w.useApproval(c.Key, dirty)
 	c.Group.ID = g.ID
 	return g.ID, nil

@@ -38,9 +38,12 @@ type Read struct {
 	Users, Groups bool
 	// Covered are the groups whose members were read to the end.
 	Covered []string
-	// Shown are the users whom the read showed; Person the one who was looked up.
-	Shown  []string
-	Person string
+	// Listed are the groups that rules may select. Shown are the users whom the read
+	// showed; Person is the one who was looked up.
+	Listed, Shown []string
+	Person        string
+	// Lost: the process died in the run that read it, so it may not be known.
+	Lost bool
 }
 
 // Source reads a Directory, with the faults that were set for its next read.
@@ -86,6 +89,9 @@ func (s *Source) Pull(ctx context.Context, _ providers.Progress) (*directory.Sna
 	for i := range snapshot.Groups {
 		if snapshot.Groups[i].MembersKnown {
 			r.Covered = append(r.Covered, snapshot.Groups[i].ID)
+		}
+		if !snapshot.Groups[i].Unlisted {
+			r.Listed = append(r.Listed, snapshot.Groups[i].ID)
 		}
 	}
 	for i := range snapshot.Users {
