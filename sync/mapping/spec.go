@@ -19,6 +19,7 @@ import (
 	"unicode"
 
 	"groupsyncd/permission"
+	"groupsyncd/sync/plan"
 )
 
 // Spec is a rule as the configuration states it, with every default filled in. Its
@@ -68,7 +69,7 @@ func (s *Spec) Key() string {
 		return s.Name
 	}
 	part := Spec{From: slices.Sorted(slices.Values(s.From)), Match: s.Match, To: s.To}
-	return "rule-" + hashOf(part)[:12]
+	return plan.UnnamedRule + hashOf(part)[:12]
 }
 
 // Hash tells whether two specs say the same.

@@ -45,7 +45,7 @@ func (c *computer) resolve() {
 	names := c.byName()
 	marks := c.byMark()
 	orphaned := slices.SortedFunc(maps.Keys(marks), LinkKey.Compare)
-	orphaned = slices.DeleteFunc(orphaned, func(k LinkKey) bool { return c.in.Rules[k.Rule] })
+	orphaned = slices.DeleteFunc(orphaned, func(k LinkKey) bool { return c.in.Rules[k.Rule] || !strings.HasPrefix(k.Rule, UnnamedRule) })
 	for _, w := range open {
 		c.findMarked(w, marks, orphaned)
 	}
@@ -171,8 +171,9 @@ func (c *computer) byMark() map[LinkKey][]string {
 	return marks
 }
 
-// findMarked looks for a group that carries our mark for the want: by the same rule,
-// or by another rule for the same directory group when that rule is no longer there.
+// findMarked looks for a group that carries our mark for the want: by the same rule, or
+// for the same directory group by a rule without name that is no longer there, for such
+// a rule has another key whenever its match is edited.
 func (c *computer) findMarked(w int, marks map[LinkKey][]string, orphaned []LinkKey) {
 	take := func(ids []string) bool {
 		for _, id := range ids {

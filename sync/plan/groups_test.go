@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,11 +49,25 @@ func TestHowAGroupIsFound(t *testing.T) {
 		}
 		w.settled()
 	})
-	t.Run("our mark of a rule that is no longer there", func(t *testing.T) {
+	t.Run("a named rule is no other rule: its group waits for it", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, "corp").rule("old", "sales", adopt("never")).accounts("ann")
+		w := newWorld(t, "corp").rule("one", "sales", to("team_{{ .Name }}")).accounts("ann")
 		w.read("corp", 0, lines...).run()
-		w.rules[0].Name = "new"
+		old := slices.Clone(w.rules)
+		w.accepted, w.rules = old, nil
+		w.rule("two", "sales", to("x_{{ .Name }}"))
+		expect(t, w.run(), "remove_member team_sales ann unruled held unruled", "create_group x_sales", "add_member x_sales ann")
+		w.rules = append(w.rules, old...)
+		expect(t, w.run())
+		if w.in("team_sales") != "ann" || len(w.mem.Holds) != 0 {
+			t.Errorf("in team_sales %q, holds %v", w.in("team_sales"), w.holds())
+		}
+	})
+	t.Run("our mark of a rule without name that was edited", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, "corp").rule("", "sales", adopt("never")).accounts("ann")
+		w.read("corp", 0, lines...).run()
+		w.rules[0].Match.Names = []string{"sale*"}
 		expect(t, w.run())
 		w.settled()
 		if w.in("sales") != "ann" || w.owned("sales") != "ann" {

@@ -35,6 +35,9 @@ func (k LinkKey) String() string {
 	return k.Rule + "\x00" + k.Group.Source + "\x00" + k.Group.ID
 }
 
+// UnnamedRule is how the key begins of a rule that has no name.
+const UnnamedRule = "rule-"
+
 // Everyone is the id of the directory group that stands for all enabled people of a
 // source.
 const Everyone = "*"
