@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,7 +39,6 @@ func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logg
 		}
 	}()
 	s := &p.setup
-	s.PlanOnly = cfg.Mode == "plan"
 	s.Limits = plan.Limits{MaxPeople: cfg.Safety.MaxPeople, MaxPeople24h: cfg.Safety.MaxPeople24h, MaxGroupLoss: cfg.Safety.MaxGroupLoss,
 		MaxNewGroups: cfg.Safety.MaxNewGroups, MaxSourceShrink: cfg.Safety.MaxSourceShrink, ApprovalTTL: cfg.Safety.ApprovalTTL.Std()}
 	for _, src := range cfg.Sources {
@@ -56,8 +56,9 @@ func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logg
 		}
 		p.clients[t.Name] = client
 		s.Targets = append(s.Targets, engine.TargetSetup{Name: t.Name, Open: func() engine.Target { return client.Session() },
-			Match: t.Match, Ignore: t.Ignore, Protect: t.Protect, PlanOnly: t.Mode == "plan"})
+			Match: t.Match, Ignore: t.Ignore, Protect: t.Protect, PlanOnly: cmp.Or(t.Mode, cfg.Mode) == "plan"})
 	}
+	s.PlanOnly = !slices.ContainsFunc(s.Targets, func(t engine.TargetSetup) bool { return !t.PlanOnly })
 	s.Rules, err = rules(cfg, p.ids)
 	return p, err
 }
