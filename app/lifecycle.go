@@ -27,8 +27,8 @@ type Lifecycle struct {
 	stops   []stop
 	stopped bool
 
-	once sync.Once
-	err  error
+	done chan struct{} // Closed when the first Stop has ended.
+	err  error         // What it gave.
 }
 
 type stop struct {
@@ -43,7 +43,7 @@ const least = 10
 // NewLifecycle makes an empty one. bound limits each stop, and twice as much all of
 // them together.
 func NewLifecycle(log *slog.Logger, bound time.Duration) *Lifecycle {
-	return &Lifecycle{log: log, bound: bound}
+	return &Lifecycle{log: log, bound: bound, done: make(chan struct{})}
 }
 
 // Add registers how to stop something. f must return soon after its context ends; one
@@ -66,21 +66,24 @@ func (l *Lifecycle) Add(name string, f func(context.Context) error) {
 // Stop stops everything, the last started first, and joins the failures. Every further
 // call waits for the first and gives the same.
 func (l *Lifecycle) Stop() error {
-	l.once.Do(func() {
-		l.mu.Lock()
-		stops := l.stops
-		l.stops, l.stopped = nil, true
-		l.mu.Unlock()
-		end := time.Now().Add(2 * l.bound)
-		var errs []error
-		for _, s := range slices.Backward(stops) {
-			limit := max(l.bound/least, min(l.bound, time.Until(end)))
-			if err := l.stop(s, limit); err != nil {
-				errs = append(errs, fmt.Errorf("stop %s: %w", s.name, err))
-			}
+	l.mu.Lock()
+	stops, again := l.stops, l.stopped
+	l.stops, l.stopped = nil, true
+	l.mu.Unlock()
+	if again {
+		<-l.done
+		return l.err
+	}
+	defer close(l.done)
+	end := time.Now().Add(2 * l.bound)
+	var errs []error
+	for _, s := range slices.Backward(stops) {
+		limit := max(l.bound/least, min(l.bound, time.Until(end)))
+		if err := l.stop(s, limit); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", s.name, err))
 		}
-		l.err = errors.Join(errs...)
-	})
+	}
+	l.err = errors.Join(errs...)
 	return l.err
 }
 

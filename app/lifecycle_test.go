@@ -33,9 +33,7 @@ func TestStopGoesBackwardsAndJoinsFailures(t *testing.T) {
 		l := lifecycle(nil)
 		var order []string
 		first, third := errors.New("disk full"), errors.New("still busy")
-		for name, err := range map[string]error{"state": first} {
-			l.Add(name, func(context.Context) error { order = append(order, name); return err })
-		}
+		l.Add("state", func(context.Context) error { order = append(order, "state"); return first })
 		l.Add("server", func(context.Context) error { order = append(order, "server"); return nil })
 		l.Add("runs", func(context.Context) error { order = append(order, "runs"); return third })
 		l.Add("hooks", func(context.Context) error { order = append(order, "hooks"); panic("nil map") })
