@@ -86,7 +86,7 @@ func (w *work) batch(ctx context.Context, p *plan.Plan, b batch) (string, error)
 	mem := w.state.mem
 	id := p.Changes[b.changes[0]].Group.ID
 	if id == "" {
-		if g := mem.Mirror.Group(mem.Links[b.link].GroupID); g != nil {
+		if g := mem.Mirror.Group(mem.Links[b.link].GroupID); g != nil && g.ID != p.Changes[b.changes[0]].Leaves {
 			id = g.ID
 		}
 	}
@@ -177,8 +177,8 @@ func (w *work) create(ctx context.Context, c *plan.Change, dirty *plan.Dirty) (s
 	link := plan.GroupLink{GroupID: g.ID, Since: now, SeenSince: now, Created: true}
 	for _, l := range c.Links {
 		old, again := mem.Links[l]
-		if !again {
-			continue
+		if !again || mem.Mirror.Group(old.GroupID) != nil {
+			continue // a group that is still there belongs to another link now
 		}
 		link.RecreatedAt = now
 		if mem.Owned[old.GroupID] != nil {

@@ -46,7 +46,7 @@ func (w *work) settle(ctx context.Context, open []plan.Intent) error {
 		var dirty plan.Dirty
 		id := in.GroupID
 		if id == "" {
-			id = w.marked(in.Link)
+			id = w.marked(&in)
 		}
 		op := run.Op(in.Op)
 		if id != "" && (op == run.AddMember || op == run.RemoveMember) {
@@ -69,14 +69,20 @@ func (w *work) settle(ctx context.Context, open []plan.Intent) error {
 	return nil
 }
 
-// marked finds the group of a link that was made and not recorded.
-func (w *work) marked(link plan.LinkKey) string {
+// marked finds the group of a call that was planned before there was one: by the link
+// when its creation was recorded, else by our mark in a group that no link leads to. A
+// link from before the plan leads to a group that the call was not meant for.
+func (w *work) marked(in *plan.Intent) string {
 	mem := w.state.mem
-	if id := mem.Links[link].GroupID; id != "" && mem.Mirror.Group(id) != nil {
-		return id
+	if l := mem.Links[in.Link]; l.GroupID != "" && !l.Since.Before(in.At) && mem.Mirror.Group(l.GroupID) != nil {
+		return l.GroupID
+	}
+	led := map[string]bool{}
+	for _, l := range mem.Links {
+		led[l.GroupID] = true
 	}
 	for _, g := range mem.Mirror.Groups() {
-		if g.Mark != nil && g.Mark.Link() == link {
+		if g.Mark != nil && g.Mark.Link() == in.Link && !led[g.ID] {
 			return g.ID
 		}
 	}

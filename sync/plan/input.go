@@ -92,8 +92,10 @@ type Change struct {
 	// Link is the wanted group, Want its position in Desired.Wants or -1.
 	Link LinkKey
 	Want int
-	// Links are all links that lead to a group to be created.
+	// Links are all links that lead to a group to be created. Leaves is the group that
+	// such a link leads to so far, when another want holds that one now; empty: none.
 	Links   []LinkKey
+	Leaves  string
 	Account uint32
 	// Feeds are the grants of an added or adopted member.
 	Feeds []FeedKey

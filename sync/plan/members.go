@@ -202,6 +202,7 @@ func (g *group) change(op run.Op, a uint32, proof Proof, reason string) {
 		}
 		if scope == "" {
 			scope = ch.Link.String()
+			ch.Leaves = g.c.leaves(g.want)
 		}
 	}
 	if op == run.AddMember || op == run.AdoptMember {

@@ -30,10 +30,17 @@ func (c *computer) create(at int) bool {
 	}
 	c.plan.Changes = append(c.plan.Changes, Change{
 		Change: run.Change{Op: run.CreateGroup, Group: &run.GroupRef{Name: w.Name}, Rule: w.Rule(), Reason: reason, Hold: r.hold},
-		Key:    changeKey(run.CreateGroup, w.Links[0].String(), ""), Link: w.Links[0], Links: w.Links, Want: at,
+		Key:    changeKey(run.CreateGroup, w.Links[0].String(), ""), Link: w.Links[0], Links: w.Links, Leaves: c.leaves(w), Want: at,
 		Spec: GroupSpec{Name: w.Name, Description: w.Description, Share: w.Share, Permissions: w.Permissions, Mark: c.mark(w)},
 	})
 	return r.hold == nil
+}
+
+// leaves gives the group that a want without one is linked to, because another want holds
+// that group now.
+func (c *computer) leaves(w *Want) string {
+	id, _, _ := c.stored(w)
+	return id
 }
 
 func (c *computer) mark(w *Want) *Mark {
