@@ -41,7 +41,7 @@ type Guarded struct {
 // approved or no longer wanted to be taken away, and what is held or approved counts in
 // no limit, so that neither joiners nor small runs can move a hold.
 func Guard(p *Plan, in *Input, limits Limits) *Guarded {
-	g := &guard{p: p, in: in, limits: limits, found: map[holdKey]*found{}}
+	g := &guard{p: p, in: in, limits: limits, found: map[holdKey]*found{}, approved: map[string]int{}}
 	g.mark()
 	g.sources()
 	g.configuration()
@@ -70,6 +70,8 @@ type guard struct {
 	// fresh are positions of losses that are neither held nor approved from before.
 	fresh  []int
 	scopes map[string]AcceptedSource
+	// approved counts the losses that are let through, by group.
+	approved map[string]int
 }
 
 // mark sorts the changes: approved ones go through, losses that some hold already lists
@@ -104,9 +106,15 @@ func (g *guard) mark() {
 		case approved[c.Key]:
 			c.Approved = true
 			c.Hold = nil
+			if c.Loss() {
+				g.approved[c.Group.ID]++
+			}
 		case c.Loss() && len(held[c.Key]) > 0:
 			for _, k := range held[c.Key] {
 				g.hold(i, k.check, k.scope, details[k])
+				if k.check == run.Emptied {
+					emptied(c)
+				}
 			}
 		case c.Loss():
 			g.fresh = append(g.fresh, i)
@@ -140,31 +148,30 @@ func (g *guard) sources() {
 		users, groups := src.Replica.Size()
 		now := AcceptedSource{Scope: src.Scope, Users: users, Groups: groups}
 		last, known := g.in.Memory.Scopes[src.ID]
-		switch {
-		case !src.Read:
-			if known {
-				g.scopes[src.ID] = last
+		if !known {
+			if src.Read {
+				g.scopes[src.ID] = now
 			}
 			continue
-		case !known:
-			g.scopes[src.ID] = now
-			continue
 		}
-		next := now
+		// What is known of a source is compared in every run, also when this one did not
+		// read it or not all of it; only a complete read is taken as its new size.
+		next := last
 		if why := g.shrank(last, now); why != "" {
 			g.open(run.MaxSourceShrink, src.ID, why)
 			g.holdFrom(src.ID, run.MaxSourceShrink, why)
-			next.Users, next.Groups = last.Users, last.Groups
+		} else if src.Read {
+			next.Users, next.Groups = now.Users, now.Groups
 		}
-		if last.Scope != src.Scope {
-			next.Scope = last.Scope
-			if g.p.SourceLosses[src.ID] {
-				why := "what source " + src.Name + " reads has changed in the configuration"
-				g.open(run.SourceChanged, src.ID, why)
-				g.holdFrom(src.ID, run.SourceChanged, why)
-			} else {
-				next.Scope = src.Scope
-			}
+		sure := src.Read && g.in.Only == nil
+		switch {
+		case last.Scope == src.Scope:
+		case g.p.SourceLosses[src.ID], !sure && g.heldBefore(run.SourceChanged, src.ID):
+			why := "what source " + src.Name + " reads has changed in the configuration"
+			g.open(run.SourceChanged, src.ID, why)
+			g.holdFrom(src.ID, run.SourceChanged, why)
+		case sure:
+			next.Scope = src.Scope
 		}
 		g.scopes[src.ID] = next
 	}
@@ -188,6 +195,10 @@ func (g *guard) shrank(last, now AcceptedSource) string {
 		return why
 	}
 	return tell("groups", last.Groups, now.Groups)
+}
+
+func (g *guard) heldBefore(check run.Check, scope string) bool {
+	return slices.ContainsFunc(g.in.Memory.Holds, func(h run.Hold) bool { return h.Check == check && h.Scope == scope })
 }
 
 // open makes a hold even when nothing is lost yet: during a grace its list is empty.
@@ -242,7 +253,7 @@ func (g *guard) groups() {
 	for _, id := range ids {
 		have := 0
 		if o := g.in.Memory.Owned[id]; o != nil {
-			have = o.Count()
+			have = o.Count() - g.approved[id]
 		}
 		new, had := g.unheld(byGroup[id]), have+len(before[id])
 		lost := new + len(before[id])
@@ -254,11 +265,16 @@ func (g *guard) groups() {
 		if had >= minEmptied && new > 0 && len(byGroup[id]) == have {
 			g.holdAll(byGroup[id], run.Emptied, id, fmt.Sprintf("all %d members of %s", had, name))
 			for _, i := range byGroup[id] {
-				if c := &g.p.Changes[i]; c.Proof.Word != "unruled" {
-					c.Absence = "emptied"
-				}
+				emptied(&g.p.Changes[i])
 			}
 		}
+	}
+}
+
+// emptied gives a loss the word for a group that loses everybody.
+func emptied(c *Change) {
+	if c.Proof.Word != "unruled" {
+		c.Absence = "emptied"
 	}
 }
 
@@ -317,9 +333,25 @@ func (g *guard) people() {
 			day[id] = true
 		}
 	}
-	if had := owning + len(day) - len(losing); len(losing) >= minPeople && g.limits.MaxPeople24h.Exceeded(len(day), had) {
+	// The floor is one of the day as well: otherwise many small runs would take everything.
+	if had := owning + g.emptyHanded(day); len(day) >= minPeople && g.limits.MaxPeople24h.Exceeded(len(day), had) {
 		g.holdAll(changes, run.MaxPeople24h, "", count(len(day), had, g.limits.MaxPeople24h)+" within 24 hours")
 	}
+}
+
+// emptyHanded counts those of a day's losers who own nothing any more.
+func (g *guard) emptyHanded(day map[string]bool) int {
+	owning := make(map[string]bool, len(day))
+	for _, o := range g.in.Memory.Owned {
+		for f := range o.Feeds {
+			for _, a := range o.Feeds[f].Accounts {
+				if id := g.in.Memory.Mirror.Account(a).ID; day[id] {
+					owning[id] = true
+				}
+			}
+		}
+	}
+	return len(day) - len(owning)
 }
 
 func count(n, of int, limit Limit) string {

@@ -67,12 +67,6 @@ func (g *guard) keepUnplanned(before map[holdKey]run.Hold) {
 			}
 			g.found[key].keys = append(g.found[key].keys, k)
 		}
-		// A hold about a source as a whole stays open while the source is as it was
-		// found, whoever is listed; only a complete read or a person ends it.
-		about := key.check == run.MaxSourceShrink || key.check == run.SourceChanged
-		if about && g.found[key] == nil && g.unread(key.scope) {
-			g.found[key] = &found{detail: h.Detail}
-		}
 	}
 }
 
@@ -86,15 +80,6 @@ func (g *guard) outside(key string) bool {
 		return true
 	}
 	return !strings.HasSuffix(key, "\x1f"+g.in.Memory.Mirror.Account(only.Account).ID)
-}
-
-func (g *guard) unread(source string) bool {
-	for s := range g.in.Sources {
-		if g.in.Sources[s].ID == source {
-			return !g.in.Sources[s].Read
-		}
-	}
-	return true
 }
 
 func (g *guard) merge(k holdKey, f *found, last run.Hold, planned map[string]run.Change) run.Hold {
