@@ -17,7 +17,7 @@ func Compute(in *Input) *Plan {
 	own, desired := *in, *in.Desired
 	own.Desired, desired.Wants = &desired, slices.Clone(in.Desired.Wants)
 	in = &own
-	c := &computer{in: in, people: matchPeople(in), plan: &Plan{
+	c := &computer{in: in, people: matchPeople(in), homeless: map[FeedKey]bool{}, plan: &Plan{
 		Target: in.Memory.Target, Clocks: map[string][]Clock{}, Unknown: map[string]bool{},
 		Waiting: map[string]int{}, SourceLosses: map[string]bool{}, Accepts: true,
 	}}
@@ -40,6 +40,8 @@ type computer struct {
 	group []resolved
 	// taken says which want an Open WebUI group belongs to.
 	taken map[string]int
+	// homeless are the feeds of wants that have no group.
+	homeless map[FeedKey]bool
 	// stale says, per source, why nothing may be decided on its lists; empty: fresh.
 	stale []string
 	// ignored and guarded are marks by account number.

@@ -33,12 +33,30 @@ func (c *computer) resolve() {
 	c.group = make([]resolved, len(wants))
 	c.taken = map[string]int{}
 	c.linked()
-	var open []int
+	c.open(c.linkless())
 	for w := range wants {
+		if c.group[w].id == "" {
+			for f := range wants[w].Feeds {
+				c.homeless[wants[w].Feeds[f].Key] = true
+			}
+		}
+	}
+}
+
+// linkless gives the wants that have no group by a stored link.
+func (c *computer) linkless() []int {
+	var open []int
+	for w := range c.group {
 		if c.group[w].id == "" && !c.group[w].blocked {
 			open = append(open, w)
 		}
 	}
+	return open
+}
+
+// open finds a group for wants without link.
+func (c *computer) open(open []int) {
+	wants := c.in.Desired.Wants
 	if len(open) == 0 {
 		return
 	}

@@ -239,7 +239,9 @@ func TestUnitedGroupsPart(t *testing.T) {
 	id := w.group("team").ID
 	expect(t, w.read("corp", 10, "users: ann bob", "g=team: ann", "h=x-a-new-name: bob").run(), "create_group a-new-name", "add_member a-new-name bob")
 	expect(t, w.read("corp", 20, "users: ann bob", "g=team: ann", "h=x-a-new-name: bob").run())
-	expect(t, w.read("corp", 30, "users: ann bob", "g=team: ann", "h=x-a-new-name: bob").run(), "remove_member team bob unselected")
+	// His grace in the old group begins when he has the new one.
+	expect(t, w.read("corp", 30, "users: ann bob", "g=team: ann", "h=x-a-new-name: bob").run())
+	expect(t, w.read("corp", 35, "users: ann bob", "g=team: ann", "h=x-a-new-name: bob").run(), "remove_member team bob unselected")
 	if w.group("team").ID != id || w.in("team") != "ann" || w.in("a-new-name") != "bob" {
 		t.Errorf("team %q, the other %q", w.in("team"), w.in("a-new-name"))
 	}
@@ -283,6 +285,26 @@ func TestCollisions(t *testing.T) {
 		expect(t, p)
 		if w.in("sales") != "ann" || w.in("eng") != "bob" {
 			t.Errorf("sales %q, eng %q", w.in("sales"), w.in("eng"))
+		}
+	})
+	t.Run("two that were linked to one group: nobody loses it while they are not told apart", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, "corp", "hr").rule("one", "sales", from("corp")).rule("two", "sales", from("hr")).accounts("ann", "bob")
+		both := w.sources
+		w.sources = both[:1]
+		w.read("corp", 0, "users: ann", "sales: ann").run()
+		w.sources = both[1:]
+		w.read("hr", 10, "users: bob", "sales: bob").run()
+		if w.in("sales") != "ann bob" {
+			t.Fatalf("in sales %q", w.in("sales"))
+		}
+		w.sources = both
+		for _, minute := range []int{20, 40, 60} {
+			w.read("corp", minute, "users: ann", "sales: ann").read("hr", minute, "users: bob", "sales: bob")
+			expect(t, w.run(), "create_group sales held collision")
+		}
+		if w.owned("sales") != "ann bob" {
+			t.Errorf("owned %q", w.owned("sales"))
 		}
 	})
 	t.Run("approved, it is made", func(t *testing.T) {

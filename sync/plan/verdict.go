@@ -164,6 +164,10 @@ func (j *judge) person(src *Source, key FeedKey, user, group uint32, everyone bo
 		// was never shown proves nothing.
 		j.unknown(src.ID, "the source never showed it", time.Time{})
 	case replica.Shown:
+		if feed == nil && j.c.homeless[key] {
+			j.unknown(src.ID, name+" is selected, and what it leads to is no group of its own yet", time.Time{})
+			return
+		}
 		if feed == nil || feed.Where != nil && !feed.Where(&src.Replica.Users()[user]) {
 			j.unselected(src, key, name, feed == nil)
 			return
