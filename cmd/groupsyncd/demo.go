@@ -157,11 +157,11 @@ func (d *demo) run(args ...string) int {
 
 // silently executes a command line and shows nothing.
 func (d *demo) silently(args ...string) {
-	mainAt(d.c.ctx, d.c.hup, append(args, "--config", d.file()), Streams{Out: io.Discard, Err: io.Discard}, d.now)
+	mainAt(d.c.ctx, d.c.hup, append(args, "--config", d.file()), Streams{Out: io.Discard, Err: io.Discard}, world{now: d.now})
 }
 
 func (d *demo) exec(ctx context.Context, args ...string) int {
-	return mainAt(ctx, d.c.hup, append(args, "--quiet", "--config", d.file()), d.c.Streams, d.now)
+	return mainAt(ctx, d.c.hup, append(args, "--quiet", "--config", d.file()), d.c.Streams, world{now: d.now})
 }
 
 // stay goes on as a daemon.

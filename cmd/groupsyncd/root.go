@@ -21,11 +21,19 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// world is what the demonstration and tests have in place of the real one.
+type world struct {
+	now func() time.Time
+	// lockTimeout is how long to wait for another process that holds the state; zero
+	// is the default of app.
+	lockTimeout time.Duration
+}
+
 // command is what every command shares: the global flags and the streams.
 type command struct {
 	ctx context.Context
 	hup <-chan struct{}
-	now func() time.Time
+	world
 	Streams
 
 	config  string
@@ -38,12 +46,12 @@ type command struct {
 
 // Main runs one command line and gives its exit code.
 func Main(ctx context.Context, hup <-chan struct{}, args []string, streams Streams) int {
-	return mainAt(ctx, hup, args, streams, time.Now)
+	return mainAt(ctx, hup, args, streams, world{now: time.Now})
 }
 
-// mainAt is Main by another clock, for the demonstration.
-func mainAt(ctx context.Context, hup <-chan struct{}, args []string, streams Streams, now func() time.Time) int {
-	c := &command{ctx: ctx, hup: hup, Streams: streams, now: now}
+// mainAt is Main in another world.
+func mainAt(ctx context.Context, hup <-chan struct{}, args []string, streams Streams, w world) int {
+	c := &command{ctx: ctx, hup: hup, Streams: streams, world: w}
 	root := c.root()
 	root.SetArgs(args)
 	root.SetOut(streams.Out)
@@ -182,7 +190,8 @@ func (c *command) with(work func(server.Backend, *config.Config) error) error {
 	}
 	progress, done := c.progress()
 	defer done()
-	a, err := app.New(c.ctx, app.Options{File: file, Config: cfg, Logger: c.logger(cfg, false), Progress: progress, Now: c.now})
+	a, err := app.New(c.ctx, app.Options{File: file, Config: cfg, Logger: c.logger(cfg, false), LockTimeout: c.lockTimeout,
+		Progress: progress, Now: c.now})
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ signal ends at once.`,
 				log.Warn("configuration", slog.String("problem", w.Error()), slog.String("hint", w.Hint))
 			}
 			log.Info("starting", slog.String("version", version().Version), slog.String("config", file), slog.String("state", string(cfg.State)))
-			a, err := app.New(c.ctx, app.Options{File: file, Config: cfg, Logger: log, Now: c.now})
+			a, err := app.New(c.ctx, app.Options{File: file, Config: cfg, Logger: log, LockTimeout: c.lockTimeout, Now: c.now})
 			if err != nil {
 				return err
 			}
