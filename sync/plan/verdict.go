@@ -169,7 +169,7 @@ func (j *judge) person(src *Source, key FeedKey, user, group uint32, everyone bo
 			return
 		}
 		if feed == nil || feed.Where != nil && !feed.Where(&src.Replica.Users()[user]) {
-			j.unselected(src, key, name, feed == nil)
+			j.unselected(src, key, name, user, group, feed != nil)
 			return
 		}
 		j.unknown(src.ID, "the source shows it, on evidence that is too old", time.Time{})
@@ -199,15 +199,20 @@ type unselected struct {
 	src  *Source
 	rule string
 	what string
-	read time.Time
+	// read is the newest complete list of what changed, seen the newest sight of it.
+	read, seen time.Time
 }
 
-func (j *judge) unselected(src *Source, key FeedKey, name string, group bool) {
-	what := name + " is no longer selected by rule " + key.Rule
-	if !group {
-		what = "the person no longer meets the conditions of rule " + key.Rule
+func (j *judge) unselected(src *Source, key FeedKey, name string, user, group uint32, byPerson bool) {
+	r := src.Replica
+	d := unselected{src: src, rule: key.Rule, what: name + " is no longer selected by rule " + key.Rule, read: r.UsersAt, seen: r.Users()[user].SeenAt}
+	switch {
+	case byPerson:
+		d.what = "the person no longer meets the conditions of rule " + key.Rule
+	case key.Group.ID != Everyone:
+		d.read, d.seen = r.GroupsAt, r.Groups()[group].SeenAt
 	}
-	j.dropped = append(j.dropped, unselected{src, key.Rule, what, earlier(src.Replica.UsersAt, src.Replica.GroupsAt)})
+	j.dropped = append(j.dropped, d)
 }
 
 // clock gives what is unselected the same grace as a missing group, counted by a clock of
@@ -216,16 +221,18 @@ func (j *judge) clock() {
 	if len(j.dropped) == 0 {
 		return
 	}
-	oldest, newest := j.dropped[0].read, j.dropped[0].read
+	oldest, clock := j.dropped[0].read, Clock{Account: j.account, Reads: 1}
 	for _, d := range j.dropped {
-		if d.read.Before(oldest) {
-			oldest = d.read
+		oldest = earlier(oldest, d.read)
+		first := d.read
+		if d.seen.After(d.read) {
+			first, clock.Reads = d.seen, 0 // not by a complete list
 		}
-		if d.read.After(newest) {
-			newest = d.read
+		if first.After(clock.First) {
+			clock.First = first
 		}
 	}
-	clock := Clock{Account: j.account, First: newest, Last: newest, Reads: 1}
+	clock.Last = clock.First
 	for _, c := range j.owned.Clocks {
 		if c.Account == j.account {
 			clock = c

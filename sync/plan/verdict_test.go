@@ -162,6 +162,23 @@ func TestUnselected(t *testing.T) {
 			expect(t, w.run())
 		}
 	})
+	t.Run("a read from before it was seen does not count", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, "corp").rule("r", "x*", to("All")).accounts("ann", "bob")
+		w.read("corp", 0, "users: ann bob", "c=x: ann bob").run()
+		// The list of people is cut when the rename is seen first.
+		w.read("corp", 16, "users?: ann bob", "c=c: ann bob").run()
+		expect(t, w.read("corp", 20, "users: ann bob", "c=c: ann bob").run())
+		expect(t, w.read("corp", 31, "users: ann bob", "c=c: ann bob").run(), "remove_member All ann unselected", "remove_member All bob unselected")
+	})
+	t.Run("a look-up is no complete read", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, "corp").rule("r", "x*", to("All")).accounts("ann")
+		w.read("corp", 0, "users: ann", "c=x: ann").run()
+		w.lookUp("corp", 16, "ann", "c").run() // it is named c
+		expect(t, w.read("corp", 40, "users: ann", "c=c: ann").run())
+		expect(t, w.read("corp", 41, "users: ann", "c=c: ann").run(), "remove_member All ann unselected")
+	})
 	t.Run("two sources do not count for each other", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, "corp", "hr").rule("r", "x*", to("All")).accounts("ann")
