@@ -48,6 +48,9 @@ func (w *work) verifyGroup(ctx context.Context, id string, changes []*plan.Chang
 	}
 	dirty := mem.ObserveGroup(&g)
 	for _, c := range changes {
+		if w.state.refreshed[c.User.ID] > w.planSeq {
+			continue // what a login found since is right, whatever this run did before
+		}
 		is := slices.Contains(g.Members, c.User.ID)
 		switch {
 		case c.Op == run.AddMember && !is:
