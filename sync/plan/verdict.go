@@ -272,6 +272,12 @@ func (j *judge) acceptedRules() {
 					continue
 				}
 				standing := j.c.shows(feed, p.user)
+				if j.c.homeless[feed.Key] && j.c.in.Rules[feed.Key.Rule] && standing == replica.Shown {
+					// The present rules select it too, for a group that is still to come.
+					j.unknown(j.c.in.Sources[feed.Source].ID, "what gives it leads to no group of its own yet", time.Time{})
+					j.doubt = true
+					continue
+				}
 				// Where the present rules say the same, nothing has changed in them.
 				if now := j.feed(feed.Key); now != nil && j.c.shows(now, p.user) == standing {
 					continue
