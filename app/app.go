@@ -169,6 +169,9 @@ func (a *App) Status(context.Context) (*engine.Status, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.Holds == nil {
+		s.Holds = []run.Hold{} // A list in JSON, also when it is empty.
+	}
 	a.mu.Lock()
 	d := a.daemon
 	a.mu.Unlock()

@@ -51,7 +51,7 @@ func (a *App) Serve(ctx context.Context, hup <-chan struct{}) (err error) {
 	if err != nil {
 		return err
 	}
-	listener, err := server.Listen(string(a.parts.cfg.State))
+	listener, err := server.Listen(ctx, string(a.parts.cfg.State))
 	if err != nil {
 		return fault.New(fault.Damaged, "open the control socket", "", err, "")
 	}

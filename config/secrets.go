@@ -12,7 +12,7 @@ import (
 func (c *Config) CheckSecrets() Problems {
 	var problems Problems
 	visit(c, func(p path, v reflect.Value) {
-		ref, ok := v.Interface().(secret.Ref)
+		ref, ok := reflect.TypeAssert[secret.Ref](v)
 		if !ok || ref.IsZero() {
 			return
 		}

@@ -44,7 +44,7 @@ func encodeSlots(slots []slot) (*yaml.Node, error) {
 		}
 	}
 	if len(block.Content) == 0 {
-		return nil, nil
+		return nil, nil //nolint:nilnil // nothing to show is no failure
 	}
 	return block, nil
 }
@@ -61,15 +61,15 @@ func plainNode(tag, s string) *yaml.Node {
 func encodeValue(v reflect.Value) (*yaml.Node, error) {
 	if v.Kind() == reflect.Pointer {
 		if v.IsNil() {
-			return nil, nil
+			return nil, nil //nolint:nilnil // nothing to show is no failure
 		}
-		if s, ok := v.Interface().(*string); ok {
+		if s, ok := reflect.TypeAssert[*string](v); ok {
 			return textNode(*s), nil // set, even when empty
 		}
 		return encodeValue(v.Elem())
 	}
 	if v.Kind() == reflect.Slice && v.Len() == 0 {
-		return nil, nil
+		return nil, nil //nolint:nilnil // nothing to show is no failure
 	}
 	if node, ok, err := encodeSpecial(v.Interface()); ok || err != nil {
 		return node, err
@@ -83,7 +83,7 @@ func encodeValue(v reflect.Value) (*yaml.Node, error) {
 		return encodeList(v)
 	case reflect.String:
 		if v.Len() == 0 {
-			return nil, nil
+			return nil, nil //nolint:nilnil // nothing to show is no failure
 		}
 		return textNode(v.String()), nil
 	case reflect.Bool:
@@ -168,7 +168,7 @@ func encodeTable(v reflect.Value) (*yaml.Node, error) {
 		}
 	}
 	if len(node.Content) == 0 {
-		return nil, nil
+		return nil, nil //nolint:nilnil // nothing to show is no failure
 	}
 	return node, nil
 }

@@ -22,7 +22,7 @@ func KnownKeys() []string {
 	}
 	var keys []string
 	for category, leaves := range tree {
-		for _, leaf := range strings.Fields(leaves) {
+		for leaf := range strings.FieldsSeq(leaves) {
 			keys = append(keys, category+"."+leaf)
 		}
 	}

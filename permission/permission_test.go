@@ -2,6 +2,7 @@ package permission_test
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -223,9 +224,7 @@ func TestMergeThenFlattenShowsTheSetAndTheRest(t *testing.T) {
 		}
 		want := permission.Set{}
 		for _, s := range []permission.Set{before, set} {
-			for key, on := range s {
-				want[key] = on
-			}
+			maps.Copy(want, s)
 		}
 		got, others, err := permission.Flatten(merged)
 		if err != nil {

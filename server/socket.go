@@ -23,7 +23,7 @@ const maxSocketPath = 107
 
 // Listen opens the control socket in a folder. The caller must hold the lock on the
 // store there: a socket that is found is then left over from a process that is gone.
-func Listen(dir string) (net.Listener, error) {
+func Listen(ctx context.Context, dir string) (net.Listener, error) {
 	path := filepath.Join(dir, SocketName)
 	if len(path) > maxSocketPath {
 		return nil, fmt.Errorf("the path of the control socket %s is longer than %d bytes: choose a shorter state folder", path, maxSocketPath)
@@ -32,7 +32,8 @@ func Listen(dir string) (net.Listener, error) {
 		return nil, fmt.Errorf("remove the old control socket: %w", err)
 	}
 	// The folder is closed to others, so nobody can connect before the mode is set.
-	l, err := net.Listen("unix", path)
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("open the control socket: %w", err)
 	}

@@ -116,8 +116,8 @@ type holder struct {
 // TestNoShapeOfASecretIsPrinted logs a secret in everything that can hold one.
 func TestNoShapeOfASecretIsPrinted(t *testing.T) {
 	t.Parallel()
-	const clear = "hunter2-correct-horse"
-	v := secret.New(clear)
+	const canary = "hunter2-correct-horse"
+	v := secret.New(canary)
 	h := holder{"corp", v, v}
 	var none *secret.Value
 	shapes := map[string]any{
@@ -136,7 +136,7 @@ func TestNoShapeOfASecretIsPrinted(t *testing.T) {
 			line := write(o, func(l *slog.Logger) {
 				l.With("with", shape).WithGroup("g").Error("bind", "s", shape)
 			})
-			for _, form := range []string{clear, fmt.Sprintf("%x", clear), fmt.Sprintf("%X", clear), fmt.Sprint([]byte(clear))} {
+			for _, form := range []string{canary, fmt.Sprintf("%x", canary), fmt.Sprintf("%X", canary), fmt.Sprint([]byte(canary))} {
 				if strings.Contains(line, form) {
 					t.Errorf("%s, %s: the secret is in %q", style, name, line)
 				}
@@ -146,7 +146,7 @@ func TestNoShapeOfASecretIsPrinted(t *testing.T) {
 			}
 		}
 	}
-	if v.Reveal() != clear || h.hidden.Reveal() != clear || (secret.Value{}).Reveal() != "" {
+	if v.Reveal() != canary || h.hidden.Reveal() != canary || (secret.Value{}).Reveal() != "" {
 		t.Error("Reveal does not give the secret")
 	}
 }

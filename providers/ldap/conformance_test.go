@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -95,7 +94,7 @@ func configure(t testing.TB, layout, url string) *Config {
 
 func open(t testing.TB, c *Config) *source {
 	t.Helper()
-	made, err := c.Open(providers.Options{Name: "corp", Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	made, err := c.Open(providers.Options{Name: "corp", Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

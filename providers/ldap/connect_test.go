@@ -166,7 +166,7 @@ func TestExternalBindOverASocket(t *testing.T) {
 	o := options()
 	o.External = true
 	server, _ := serve(t, o, person(1))
-	dir, err := os.MkdirTemp("", "ldapi") // a socket's path must be short
+	dir, err := os.MkdirTemp("", "ldapi") //nolint:usetesting // a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -109,13 +109,13 @@ func (s *session) entry(ctx context.Context, dn, filter string, attributes []str
 	result, err := s.conn.Search(request(query{dn, ldap.ScopeBaseObject, filter, attributes}, nil))
 	switch code(err) {
 	case ldap.LDAPResultNoSuchObject, ldap.LDAPResultReferral, ldap.LDAPResultInvalidDNSyntax, ldap.LDAPResultNamingViolation:
-		return nil, nil
+		return nil, nil //nolint:nilnil // no entry is no failure
 	}
 	if err != nil {
 		return nil, err
 	}
 	if len(result.Entries) == 0 {
-		return nil, nil
+		return nil, nil //nolint:nilnil // no entry is no failure
 	}
 	return result.Entries[0], nil
 }

@@ -1,5 +1,7 @@
 package run
 
+import "slices"
+
 // The exit codes that runs can end with; scripts rely on them.
 const (
 	ExitOK          = 0
@@ -21,10 +23,8 @@ var order = [...]int{ExitInterrupted, ExitUsage, ExitState, ExitTarget, ExitSour
 // First gives the code that wins among those that apply.
 func First(codes ...int) int {
 	for _, c := range order {
-		for _, have := range codes {
-			if have == c {
-				return c
-			}
+		if slices.Contains(codes, c) {
+			return c
 		}
 	}
 	return ExitOK

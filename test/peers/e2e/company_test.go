@@ -69,7 +69,7 @@ func TestCompany(t *testing.T) {
 		w.equal("after a member left", want)
 	})
 
-	t.Run("explain names the nested path and the rule", func(t *testing.T) { w.explainNested(company) })
+	t.Run("explain names the nested path and the rule", func(*testing.T) { w.explainNested(company) })
 
 	t.Run("a renamed directory group keeps its Open WebUI group", func(t *testing.T) {
 		group := smallest(company)
@@ -116,7 +116,7 @@ func TestCompany(t *testing.T) {
 		w.configure()
 	})
 
-	t.Run("two groups of one name are a collision", func(t *testing.T) { w.collision(company) })
+	t.Run("two groups of one name are a collision", func(*testing.T) { w.collision(company) })
 
 	w.sync(run.ExitHeld) // the collision is still there
 	w.equal("in the end", want)

@@ -136,7 +136,7 @@ func (w *world) call(method, path, body string, into any) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
 		w.t.Fatalf("%s %s: %s", method, path, resp.Status)
 	}
