@@ -137,6 +137,14 @@ func TestExactGroup(t *testing.T) {
 		w.byHand("sales", "ann", "bob", "cid")
 		expect(t, w.read("corp", 10, "users: ann bob cid dan eve", "sales: ann bob eve").run(), "remove_member sales cid held exact")
 	})
+	t.Run("somebody in the grace: is not removed", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, "corp").rule("r", "sales", members("exact")).accounts("ann", "bob")
+		w.read("corp", 0, "users: ann bob", "sales: ann").run()
+		w.byHand("sales", "ann", "bob")
+		w.read("corp", 10, "users: ann bob", "sales: ann bob").read("corp", 12, "users: ann", "sales: ann")
+		expect(t, w.run())
+	})
 	t.Run("a cut group: nobody is removed", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, "corp").rule("r", "sales", members("exact")).accounts("ann", "bob")

@@ -31,6 +31,17 @@ func subset(t *rapid.T, label string, names []string) []string {
 	return some
 }
 
+// crowdOf draws all, none or some of the names: much at once trips limits.
+func crowdOf(t *rapid.T, label string, names []string) []string {
+	switch rapid.IntRange(0, 4).Draw(t, "how many "+label) {
+	case 0, 1:
+		return names
+	case 2:
+		return nil
+	}
+	return subset(t, label, names)
+}
+
 // anyWorld draws a world with a past: sources, rules, reads whole and cut, hands in Open
 // WebUI, accounts that come and go, rules that change, holds, approvals, small limits.
 // Every run of that past is checked by all.
@@ -43,7 +54,7 @@ func anyWorld(t *rapid.T, tb testing.TB, check func(*world, *plan.Input, *plan.P
 	w.limits.MaxNewGroups = rapid.SampledFrom([]plan.Limit{plan.LimitOff(), plan.LimitOff(), plan.LimitCount(1)}).Draw(t, "max new groups")
 	w.limits.MaxSourceShrink = few("max shrink")
 	anyRules(t, w)
-	w.accounts(subset(t, "account", folk)...)
+	w.accounts(crowdOf(t, "account", folk)...)
 	minute := 0
 	for range rapid.IntRange(1, 9).Draw(t, "steps") {
 		minute += rapid.SampledFrom([]int{1, 10, 20, 60 * 30}).Draw(t, "wait")
@@ -134,7 +145,7 @@ func anyStep(t *rapid.T, w *world, minute int) {
 }
 
 func anyRead(t *rapid.T, w *world, id string, minute int) {
-	shown := subset(t, "shows", folk)
+	shown := crowdOf(t, "shows", folk)
 	var marked []string
 	for _, u := range shown {
 		if rapid.IntRange(0, 8).Draw(t, "disabled") == 0 {
@@ -152,7 +163,7 @@ func anyRead(t *rapid.T, w *world, id string, minute int) {
 		if rapid.IntRange(0, 5).Draw(t, "cut") == 0 {
 			name += "?"
 		}
-		lines = append(lines, name+": "+strings.Join(subset(t, "in "+g, shown), " "))
+		lines = append(lines, name+": "+strings.Join(crowdOf(t, "in "+g, shown), " "))
 	}
 	w.read(id, minute, lines...)
 }
@@ -362,6 +373,9 @@ func TestPlanAfterApplyIsEmpty(t *testing.T) {
 			if c.Outcome == run.Planned {
 				r.Fatalf("after all is done there is more to do: %v; problems %v", show(p), texts(p))
 			}
+		}
+		if len(p.Provenance)+len(p.Links)+len(p.People.New)+len(p.People.Ended)+len(p.Clocks) != 0 {
+			r.Fatalf("after all is done there is more to note: %v, %v, %v, %v", p.Provenance, p.Links, p.People, p.Clocks)
 		}
 	})
 }
