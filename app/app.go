@@ -173,8 +173,11 @@ func (a *App) Status(context.Context) (*engine.Status, error) {
 		s.Holds = []run.Hold{} // A list in JSON, also when it is empty.
 	}
 	a.mu.Lock()
-	d := a.daemon
+	d, cfg := a.daemon, a.parts.cfg
 	a.mu.Unlock()
+	for i := range s.Sources {
+		s.Sources[i].Stale = s.Sources[i].Stale || a.missed(cfg, &s.Sources[i])
+	}
 	if d != nil {
 		s.Daemon = &engine.DaemonStatus{PID: os.Getpid(), Since: d.started}
 		for i := range s.Sources {
@@ -182,6 +185,21 @@ func (a *App) Status(context.Context) (*engine.Status, error) {
 		}
 	}
 	return s, nil
+}
+
+// missed reports whether a source was not read completely for as many intervals of its
+// schedule as make it stale.
+func (a *App) missed(cfg *config.Config, s *engine.SourceStatus) bool {
+	src := cfg.Source(s.Name)
+	if src == nil || s.CompleteAsOf.IsZero() {
+		return false
+	}
+	loc, err := zone(cfg)
+	if err != nil {
+		return false
+	}
+	sched, err := schedule.Parse(src.Schedule, loc)
+	return err == nil && a.now().Sub(s.CompleteAsOf) > time.Duration(cfg.StaleAfter)*sched.Interval()
 }
 
 // History gives the newest runs.

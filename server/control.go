@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"groupsyncd/config"
 	"groupsyncd/internal/fault"
 	"groupsyncd/sync/engine"
 	"groupsyncd/sync/run"
@@ -161,7 +162,10 @@ func reply[T any](c *control, w http.ResponseWriter, call func() (T, error)) {
 	}
 	w.WriteHeader(http.StatusUnprocessableEntity)
 	body := failure{Kind: fault.KindOf(err), Message: err.Error(), Hint: fault.HintOf(err)}
-	if e, ok := errors.AsType[*fault.Error](err); ok {
+	// A list of problems in a configuration is shown whole.
+	if problems, ok := errors.AsType[config.Problems](err); ok {
+		body.Message = problems.Error()
+	} else if e, ok := errors.AsType[*fault.Error](err); ok {
 		body.Op, body.Where = e.Op, e.Where
 		if e.Err != nil {
 			body.Message = e.Err.Error()

@@ -89,7 +89,7 @@ func (e *Engine) pullOne(ctx context.Context, src *Source) (run.SourceReport, re
 			slog.String("err", report.Reason), slog.String("hint", report.Hint))
 	default:
 		log.LogAttrs(ctx, slog.LevelInfo, "source read", slog.Int("users", report.Users), slog.Int("groups", report.Groups),
-			slog.Int("memberships", report.Memberships), slog.Duration("took", e.now().Sub(started)))
+			slog.Int("memberships", report.Memberships), slog.Int64("ms", e.now().Sub(started).Milliseconds()))
 	}
 	return report, learned, stored
 }
