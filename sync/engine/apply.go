@@ -114,10 +114,27 @@ func (w *work) batch(ctx context.Context, p *plan.Plan, b batch) (string, error)
 	if fault.KindOf(err) == fault.NotFound && id != "" {
 		dirty.Merge(mem.ForgetGroup(id))
 	}
+	if unsure(b.op, err) {
+		// The intent stays open: the next run looks at what became of the call.
+		return id, err
+	}
 	if stored := w.e.journal.Done(mem, w.report.Run, []int{b.seq}, dirty); stored != nil {
 		return id, stored
 	}
 	return id, err
+}
+
+// unsure reports whether a call that failed may have changed members all the same: its
+// answer was lost, or made no sense. A server that refuses has done nothing.
+func unsure(op run.Op, err error) bool {
+	if err == nil || op != run.AddMember && op != run.RemoveMember {
+		return false
+	}
+	switch fault.KindOf(err) {
+	case fault.Unavailable, fault.Canceled, fault.Incomplete, 0:
+		return true
+	}
+	return false
 }
 
 // still gives the changes of a call that are still right: what somebody's login changed
