@@ -44,13 +44,16 @@ type computer struct {
 	homeless map[FeedKey]bool
 	// stale says, per source, why nothing may be decided on its lists; empty: fresh.
 	stale []string
-	// ignored and guarded are marks by account number.
-	ignored, guarded []bool
-	accepted         map[string][]*Want
-	painted          []uint8
-	touched          []uint32
-	sourceAt         map[string]int
-	owning           map[uint32]bool
+	// skipped and guarded are marks by account number: accounts that are none of this
+	// plan's business, and those that are never taken out of anything.
+	skipped, guarded []bool
+	// plain marks, per source, the users who are shown and enabled, so that the common
+	// case needs no look at their rows.
+	plain    [][]bool
+	accepted map[string][]*Want
+	painted  []uint8
+	touched  []uint32
+	sourceAt map[string]int
 	// without marks, per source and user, the people whom a rule names and who have no
 	// account; unsettled says that the group at hand has people who cannot be matched.
 	without   [][]bool
@@ -69,18 +72,27 @@ func (c *computer) prepare() {
 	in := c.in
 	accounts := in.Memory.Mirror.Accounts()
 	c.painted = make([]uint8, len(accounts))
-	c.ignored = marks(accounts, in.Ignore)
+	c.skipped = marks(accounts, in.Ignore)
+	for n := range accounts {
+		c.skipped[n] = c.skipped[n] || accounts[n].Deleted || in.Only != nil && (in.Only.None || in.Only.Account != uint32(n))
+	}
 	c.guarded = marks(accounts, in.Protect)
 	if self, ok := in.Memory.Mirror.Number(in.Memory.Mirror.Self); ok {
 		c.guarded[self] = true
 	}
 	c.sourceAt = map[string]int{}
-	c.owning = map[uint32]bool{}
+	owning := make([]bool, len(accounts))
+	c.plain = make([][]bool, len(in.Sources))
 	c.without = make([][]bool, len(in.Sources))
 	c.stale = make([]string, len(in.Sources))
 	for s := range in.Sources {
 		c.sourceAt[in.Sources[s].ID] = s
-		c.without[s] = make([]bool, len(in.Sources[s].Replica.Users()))
+		rows := in.Sources[s].Replica.Users()
+		c.without[s] = make([]bool, len(rows))
+		c.plain[s] = make([]bool, len(rows))
+		for n := range rows {
+			c.plain[s][n] = !rows[n].Disabled && !rows[n].Missing.Is()
+		}
 		if why, fresh := in.Sources[s].Replica.Fresh(nil, in.Now, in.Sources[s].MaxAge); !fresh {
 			c.stale[s] = why
 		}
@@ -99,11 +111,13 @@ func (c *computer) prepare() {
 	for _, o := range in.Memory.Owned {
 		for f := range o.Feeds {
 			for _, a := range o.Feeds[f].Accounts {
-				c.owning[a] = true
+				if !owning[a] {
+					owning[a] = true
+					c.plan.Owning++
+				}
 			}
 		}
 	}
-	c.plan.Owning = len(c.owning)
 }
 
 func marks(accounts []Account, mails []string) []bool {
@@ -162,16 +176,17 @@ func (c *computer) paintFeed(f *Feed) {
 }
 
 func (c *computer) paintPerson(f *Feed, user uint32, fresh bool) {
-	src := &c.in.Sources[f.Source]
-	u := &src.Replica.Users()[user]
-	switch {
-	case u.Missing.Is():
-		if src.Replica.Listing(user, src.Grace).Standing == replica.Unknown {
-			c.paintUnknown(f, user)
+	if src := &c.in.Sources[f.Source]; !c.plain[f.Source][user] || f.Where != nil {
+		u := &src.Replica.Users()[user]
+		switch {
+		case u.Missing.Is():
+			if src.Replica.Listing(user, src.Grace).Standing == replica.Unknown {
+				c.paintUnknown(f, user)
+			}
+			return
+		case u.Disabled || f.Where != nil && !f.Where(u):
+			return
 		}
-		return
-	case u.Disabled || f.Where != nil && !f.Where(u):
-		return
 	}
 	switch a := c.people.account[f.Source][user]; {
 	case a < 0:
@@ -194,10 +209,7 @@ func (c *computer) paintUnknown(f *Feed, user uint32) {
 
 // hidden reports whether an account is none of this plan's business.
 func (c *computer) hidden(account uint32) bool {
-	if c.ignored[account] || c.in.Memory.Mirror.Account(account).Deleted {
-		return true
-	}
-	return c.in.Only != nil && (c.in.Only.None || c.in.Only.Account != account)
+	return c.skipped[account]
 }
 
 // want compares one wanted group with what Open WebUI holds.
