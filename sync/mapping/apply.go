@@ -78,11 +78,9 @@ func (m *mapper) add(r *Rule, s int, g *replica.Group, number uint32, parts map[
 	src := m.sources[s]
 	v := view{Source: src.Name, Match: parts}
 	id := plan.Everyone
-	what := "everyone in " + src.Name
 	if g != nil {
 		v.Name, v.ID, v.DN, v.Path, v.Description = g.Name, g.ID, g.DN, g.Path, g.Description
 		id = g.ID
-		what = fmt.Sprintf("%q (%s)", cmp.Or(g.DN, g.Path, g.Name), src.Name)
 	}
 	key := directory.GroupKey{Source: src.ID, ID: id}
 	c := candidate{rule: r, group: g, link: plan.LinkKey{Rule: r.key, Group: key},
@@ -97,19 +95,27 @@ func (m *mapper) add(r *Rule, s int, g *replica.Group, number uint32, parts map[
 	// Without a usable name nothing is made or renamed, but what is linked already goes
 	// on: a bad name must not cost anybody their membership.
 	if err != nil {
-		m.problem(fmt.Sprintf("rule %s gives %s no usable name: it %s", r.key, what, err), "change the rule's `to`")
+		m.problem(fmt.Sprintf("rule %s gives %s no usable name: it %s", r.key, nameOf(g, src.Name), err), "change the rule's `to`")
 		name = ""
 	}
 	c.name = name
 	if r.description != nil {
 		text, err := render(r.description, v)
 		if err != nil {
-			m.problem(fmt.Sprintf("rule %s gives %s no description: it %s", r.key, what, err), "change the rule's `description`")
+			m.problem(fmt.Sprintf("rule %s gives %s no description: it %s", r.key, nameOf(g, src.Name), err), "change the rule's `description`")
 		} else {
 			c.description = &text
 		}
 	}
 	m.candidates = append(m.candidates, c)
+}
+
+// nameOf names a directory group, or everyone, for people.
+func nameOf(g *replica.Group, source string) string {
+	if g == nil {
+		return "everyone in " + source
+	}
+	return fmt.Sprintf("%q (%s)", cmp.Or(g.DN, g.Path, g.Name), source)
 }
 
 func (m *mapper) problem(message, hint string) {

@@ -76,9 +76,15 @@ func (m *merger) own(shared *map[string]uint32, original map[string]uint32, firs
 
 func (m *merger) mergeUsers() {
 	m.userAt = make([]uint32, len(m.s.Users))
+	n := ^uint32(0)
 	for i := range m.s.Users {
 		u := &m.s.Users[i]
-		n, ok := m.new.userNo[u.ID]
+		// Directories keep their order, so the row after the last one is tried first.
+		n++
+		ok := int(n) < len(m.new.users) && m.new.users[n].ID == u.ID
+		if !ok {
+			n, ok = m.new.userNo[u.ID]
+		}
 		if !ok {
 			m.own(&m.new.userNo, m.old.userNo, len(m.new.users) == len(m.old.users))
 			n = uint32(len(m.new.users))
@@ -106,7 +112,9 @@ func (m *merger) mergeUser(row *User, u *directory.User) {
 		row.Disabled = u.Disabled
 		row.StatusAt = m.asOf
 	}
-	row.Missing = row.Missing.sighted(m.asOf)
+	if row.Missing.Is() {
+		row.Missing = row.Missing.sighted(m.asOf)
+	}
 }
 
 func (m *merger) mergeGroups() {
