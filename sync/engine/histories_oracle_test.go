@@ -1,0 +1,642 @@
+package engine_test
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"groupsyncd/directory"
+	"groupsyncd/sync/engine/enginetest"
+	"groupsyncd/sync/plan"
+	"groupsyncd/sync/run"
+)
+
+// key is a membership that a directory may grant: a person through one form of a rule
+// and one directory group.
+type key struct {
+	source, person, group, rule string
+}
+
+// grant is how long a directory has granted it, whatever anybody knows about that.
+type grant struct {
+	now         bool
+	since, till time.Time
+	// again: it was granted before, and nobody read that it was not in between. What a
+	// lagging server answers about it can then not be told from its end.
+	again bool
+	// byFilter: it ended because the filter was changed, not the directory.
+	byFilter bool
+}
+
+// place is a membership in Open WebUI.
+type place struct{ group, account string }
+
+// oracle knows the truth, and what evidence there was of it, and judges what the engine
+// did. It looks into the engine's memory for one thing only: which Open WebUI group a
+// rule and directory group are linked to, and which account a person.
+type oracle struct {
+	w      *world
+	grants map[key]*grant
+	// hand are memberships that an administrator made, with the oldest knowledge that
+	// could have been held when he did.
+	hand map[place]time.Time
+	// put: when the present membership began.
+	put map[place]time.Time
+	// lastGranted is when any form of any rule last granted a membership.
+	lastGranted map[place]time.Time
+	// unruled are memberships that only a change of the configuration ended, with the
+	// form of the rule, or the source, that gave them.
+	unruled map[place]key
+	// let are removals that were approved.
+	let     map[string]time.Time
+	applied []string // rules as a full run last applied them
+	seen    int      // effects that were judged
+	held    map[string]run.Check
+	counts  map[string]int // owned members by group before the run
+	whole   map[string]bool
+	shown   map[directory.UserKey]bool
+	counted map[string]int // reads of a source that were taken in
+}
+
+func newOracle(w *world) *oracle {
+	return &oracle{w: w, grants: map[key]*grant{}, hand: map[place]time.Time{}, put: map[place]time.Time{}, lastGranted: map[place]time.Time{},
+		unruled: map[place]key{}, let: map[string]time.Time{}, held: map[string]run.Check{}, counts: map[string]int{},
+		whole: map[string]bool{}, shown: map[directory.UserKey]bool{}, counted: map[string]int{}}
+}
+
+func (o *oracle) everWhole(source string) bool { return o.whole[source] }
+
+func (o *oracle) everShown(source, person string) bool {
+	return o.whole[source] && o.shown[directory.UserKey{Source: source, ID: person}]
+}
+
+// look brings the grants up to date with the directories.
+func (o *oracle) look() {
+	now := o.w.clock.Now()
+	present := map[key]bool{}
+	for _, source := range sourceNames {
+		src := o.w.sources[source]
+		state := src.Directory.Now()
+		closure := map[string]map[string]bool{}
+		for g := range state.Groups {
+			closure[g] = state.Closure(g)
+		}
+		for name, rule := range catalogue {
+			if !rule.covers(source) {
+				continue
+			}
+			for g, people := range rule.grants(state, src.Narrow, closure) {
+				for _, p := range people {
+					present[key{source, p, g, name}] = true
+				}
+			}
+		}
+	}
+	for k := range present {
+		g := o.grants[k]
+		if g == nil {
+			g = &grant{}
+			o.grants[k] = g
+		}
+		if !g.now {
+			*g = grant{now: true, since: now, again: !g.till.IsZero() && !o.read(k.source, g.till)}
+		}
+	}
+	for k, g := range o.grants {
+		if g.now && !present[k] {
+			g.now, g.till = false, now
+			g.byFilter = o.onlyFiltered(k)
+		}
+	}
+	o.note()
+}
+
+// read reports whether a source has been read since a time.
+func (o *oracle) read(source string, since time.Time) bool {
+	return slices.ContainsFunc(o.w.sources[source].Reads, func(r enginetest.Read) bool { return !r.Data.Before(since) && r.Whole })
+}
+
+// onlyFiltered reports whether a grant would be there with the wide filter.
+func (o *oracle) onlyFiltered(k key) bool {
+	src := o.w.sources[k.source]
+	if !src.Narrow {
+		return false
+	}
+	state := src.Directory.Now()
+	g, ok := state.Groups[k.group]
+	if !ok || !g.Wide || g.Place != enginetest.Inside || !catalogue[k.rule].selects(g.Name) || !state.Closure(k.group)[k.person] {
+		return false
+	}
+	u := state.Users[k.person]
+	return catalogue[k.rule].takes(&u)
+}
+
+func (o *oracle) inForce(k key) bool {
+	return slices.Contains(o.w.rules, k.rule) && slices.Contains(o.w.order, k.source)
+}
+
+// leads gives the Open WebUI group that a grant is about; empty: none yet.
+func (o *oracle) leads(m *plan.Memory, k key) string {
+	return m.Links[catalogue[k.rule].link(k.source, k.group)].GroupID
+}
+
+// note keeps when memberships were last granted by any rule in force.
+func (o *oracle) note() {
+	m := o.w.store.Peek(target)
+	now := o.w.clock.Now()
+	for k, g := range o.grants {
+		account := o.w.account[humanOf(k.person)]
+		if account == "" || !o.inForce(k) {
+			continue
+		}
+		id := o.leads(m, k)
+		if id == "" || !g.now && !g.till.After(o.lastWhole(k.source)) && now.Sub(g.till) > 2*hrLag {
+			continue
+		}
+		// It is granted, or nobody can know yet that it is not.
+		p := place{id, account}
+		delete(o.unruled, p)
+		o.lastGranted[p] = now
+	}
+	for p, k := range o.unruled {
+		if g := o.grants[k]; !g.now && !g.byFilter {
+			delete(o.unruled, p)
+		}
+	}
+}
+
+// configured is told before rules, sources or filters change: what only the change ends
+// must not be taken away without approval.
+func (o *oracle) configured() {
+	o.note()
+	if o.w.engine == nil || !slices.Equal(o.applied, o.now()) {
+		return
+	}
+	m := o.w.store.Peek(target)
+	for k, g := range o.grants {
+		account := o.w.account[humanOf(k.person)]
+		if !g.now || account == "" || !slices.Contains(o.applied, k.rule) || !slices.Contains(o.applied, k.source) {
+			continue
+		}
+		id := o.leads(m, k)
+		if o.addOnly(m, id) {
+			continue // nothing could be lost there when it ended
+		}
+		p := place{id, account}
+		if n, known := m.Mirror.Number(account); id != "" && known && m.Owned[id] != nil && m.Owned[id].Has(n) && o.known(k, g) {
+			o.unruled[p] = k
+		}
+	}
+}
+
+// now is the configuration in force: rules and sources in one list.
+func (o *oracle) now() []string { return slices.Concat(o.w.rules, o.w.order) }
+
+// known reports whether evidence of a grant reached the engine: a read that showed it.
+func (o *oracle) known(k key, g *grant) bool {
+	return slices.ContainsFunc(o.w.sources[k.source].Reads, func(r enginetest.Read) bool {
+		if r.Lost || r.Data.Before(g.since) || !slices.Contains(r.Shown, k.person) {
+			return false
+		}
+		return k.group == plan.Everyone && r.Whole || slices.Contains(r.Covered, k.group) || r.Person == k.person && k.group != plan.Everyone
+	})
+}
+
+func (o *oracle) byHand(group, account string, in bool) {
+	p := place{group, account}
+	if !in {
+		return
+	}
+	m := o.w.store.Peek(target)
+	if n, known := m.Mirror.Number(account); known && m.Owned[group] != nil && m.Owned[group].Has(n) {
+		return // put back before anybody could see that it was taken away
+	}
+	oldest := o.w.clock.Now()
+	for _, name := range sourceNames {
+		oldest = earliest(oldest, o.lastWhole(name))
+	}
+	o.hand[p], o.put[p] = oldest, o.w.clock.Now()
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// lastWhole is the time of the directory that a source's last whole read showed.
+func (o *oracle) lastWhole(source string) time.Time {
+	reads := o.w.sources[source].Reads
+	for i := len(reads) - 1; i >= 0; i-- {
+		if reads[i].Whole && !reads[i].Lost {
+			return reads[i].Data
+		}
+	}
+	return time.Time{}
+}
+
+func (o *oracle) forgetAccount(account string) {
+	drop := func(p place) bool { return p.account == account }
+	deleteFunc(o.hand, drop)
+	deleteFunc(o.put, drop)
+	deleteFunc(o.unruled, drop)
+}
+
+func (o *oracle) forgetGroup(group string) {
+	drop := func(p place) bool { return p.group == group }
+	deleteFunc(o.hand, drop)
+	deleteFunc(o.put, drop)
+	deleteFunc(o.unruled, drop)
+}
+
+func deleteFunc[V any](m map[place]V, drop func(place) bool) {
+	maps.DeleteFunc(m, func(p place, _ V) bool { return drop(p) })
+}
+
+func (o *oracle) approved(a *run.Approval) {
+	if a.Check == run.SourceChanged || a.Check == run.MaxSourceShrink {
+		// Such an approval is about the source as it is now, whatever the hold lists.
+		maps.DeleteFunc(o.unruled, func(_ place, k key) bool { return k.source == a.Scope && o.grants[k].byFilter })
+	}
+	for _, k := range a.Keys {
+		o.let[k] = a.Until
+	}
+}
+
+// before is told when a run begins.
+func (o *oracle) before() {
+	o.look()
+	m := o.w.store.Peek(target)
+	clear(o.held)
+	for _, h := range m.Holds {
+		for _, k := range h.Keys {
+			o.held[k] = h.Check
+		}
+	}
+	clear(o.counts)
+	for id, owned := range m.Owned {
+		o.counts[id] = owned.Count()
+	}
+}
+
+// after judges what a run did. report is nil when the process died.
+func (o *oracle) after(req run.Request, report *run.Report, dead bool) {
+	o.evidence(dead)
+	o.note()
+	removed := map[string]int{}
+	for ; o.seen < len(o.w.web.Effects); o.seen++ {
+		e := &o.w.web.Effects[o.seen]
+		switch e.Op {
+		case run.RemoveMember:
+			o.judgeRemoval(e)
+			if !o.letThrough(e) {
+				removed[e.Group]++
+			}
+		case run.AddMember:
+			o.judgeAdd(e)
+		case run.CreateGroup:
+			if o.twice(e) {
+				o.w.fail("S5", "group %q was made although %v is there with its mark", e.Name, e.SameMark)
+			}
+		}
+	}
+	for id, n := range removed {
+		if had := o.counts[id]; had >= 3 && n == had {
+			o.w.fail("guard", "all %d members of %s were removed without being held", n, o.w.web.Name(id))
+		}
+	}
+	if dead {
+		return
+	}
+	if what := o.w.store.Unsaved(target); what != "" {
+		o.w.fail("state", "%s differ between the process and the store", what)
+	}
+	o.judgeHolds()
+	if report != nil && req.User == "" && report.Mode == run.Apply && report.Exit != run.ExitInterrupted && req.Target == "" && len(report.Targets) == 1 && report.Targets[0].Error == "" {
+		o.applied = o.now()
+	}
+	if report != nil {
+		o.settle(report)
+	}
+}
+
+// twice reports whether a group was made for a link that a group of ours stands for.
+func (o *oracle) twice(e *enginetest.Effect) bool {
+	elsewhere := map[string]bool{}
+	for _, l := range o.w.store.Peek(target).Links {
+		elsewhere[l.GroupID] = true
+	}
+	return slices.ContainsFunc(e.SameMark, func(id string) bool { return !elsewhere[id] && o.w.web.Name(id) != "" })
+}
+
+// settle takes adoptions and used approvals out of a report.
+func (o *oracle) settle(report *run.Report) {
+	for t := range report.Targets {
+		for i := range report.Targets[t].Changes {
+			c := &report.Targets[t].Changes[i]
+			if c.User == nil || c.Outcome != run.Applied {
+				continue
+			}
+			p := place{c.Group.ID, c.User.ID}
+			switch c.Op {
+			case run.RemoveMember:
+				delete(o.let, plan.RemovalKey(p.group, p.account))
+			case run.AdoptMember:
+				if at, hand := o.hand[p]; hand && o.lastGranted[p].Before(at) {
+					o.w.fail("S2", "%s in %s was adopted, and no directory names them", p.account, o.w.web.Name(p.group))
+				}
+			}
+		}
+	}
+}
+
+func (o *oracle) evidence(dead bool) {
+	for name, src := range o.w.sources {
+		for i := o.counted[name]; i < len(src.Reads); i++ {
+			r := &src.Reads[i]
+			r.Lost = dead
+			o.whole[name] = o.whole[name] || r.Whole && !dead
+			for _, p := range r.Shown {
+				if !dead {
+					o.shown[directory.UserKey{Source: name, ID: p}] = true
+				}
+			}
+		}
+		o.counted[name] = len(src.Reads)
+	}
+}
+
+func (o *oracle) letThrough(e *enginetest.Effect) bool {
+	until, ok := o.let[plan.RemovalKey(e.Group, e.Account)]
+	return ok && e.At.Before(until)
+}
+
+func (o *oracle) name(p place) string { return p.account + " in " + o.w.web.Name(p.group) }
+
+func (o *oracle) judgeAdd(e *enginetest.Effect) {
+	p := place{e.Group, e.Account}
+	if !e.Had {
+		delete(o.hand, p)
+		o.put[p] = e.At
+	}
+	m := o.w.store.Peek(target)
+	human := o.w.human[e.Account]
+	for k := range o.grants {
+		if humanOf(k.person) == human && o.leads(m, k) == e.Group {
+			return
+		}
+	}
+	o.w.fail("S5", "%s was added, and no directory has ever named that person", o.name(p))
+}
+
+// judgeRemoval asks of every removal: was it ours, was it proved, and was it not granted.
+func (o *oracle) judgeRemoval(e *enginetest.Effect) {
+	p := place{e.Group, e.Account}
+	let := o.letThrough(e)
+	m := o.w.store.Peek(target)
+	human := o.w.human[e.Account]
+	if at, hand := o.hand[p]; hand && o.lastGranted[p].Before(at) && (!let || o.held[plan.RemovalKey(p.group, p.account)] != run.Exact) {
+		o.w.fail("S2", "%s was removed: an administrator added it, and no directory has named it since", o.name(p))
+	}
+	if k, unruled := o.unruled[p]; unruled && !let {
+		o.w.fail("unruled", "%s was removed without approval: only the configuration changed (%v)", o.name(p), k)
+	}
+	for _, k := range o.keys(human) {
+		g := o.grants[k]
+		if o.leads(m, k) != e.Group || !o.inForce(k) || m.People[directory.UserKey{Source: k.source, ID: k.person}].Account != e.Account {
+			continue
+		}
+		switch {
+		case g.now && o.known(k, g) && (k.source != "hr" || !g.again):
+			o.w.fail("S1", "%s was removed, and %s has granted it through %s to %s since %s", o.name(p), k.source, k.group, k.person, clock(g.since))
+		case !g.now && !let && g.since.Before(g.till) && !g.till.Before(o.put[p]):
+			o.proved(p, k, g, e)
+		}
+	}
+	if !let {
+		o.fresh(p, m, e)
+	}
+	delete(o.hand, p)
+	delete(o.put, p)
+	delete(o.unruled, p)
+}
+
+func clock(t time.Time) string { return t.Format("15:04:05") }
+
+// keys gives the grants that concern a human, in a fixed order.
+func (o *oracle) keys(human string) []key {
+	var keys []key
+	for k := range o.grants {
+		if humanOf(k.person) == human {
+			keys = append(keys, k)
+		}
+	}
+	slices.SortFunc(keys, func(a, b key) int {
+		return cmpStrings(a.source, b.source, a.group, b.group, a.rule, b.rule, a.person, b.person)
+	})
+	return keys
+}
+
+func cmpStrings(pairs ...string) int {
+	for i := 0; i < len(pairs); i += 2 {
+		switch {
+		case pairs[i] < pairs[i+1]:
+			return -1
+		case pairs[i] > pairs[i+1]:
+			return 1
+		}
+	}
+	return 0
+}
+
+// sightings counts complete reads in which something is missing.
+type sightings struct {
+	first, last time.Time
+	count       int
+}
+
+func (s *sightings) add(at time.Time, missing bool) {
+	switch {
+	case !missing:
+		*s = sightings{}
+	case s.count == 0:
+		s.sight(at)
+		s.last, s.count = at, 1
+	case at.After(s.last):
+		s.last = at
+		s.count++
+	}
+}
+
+// sight is a first sighting by less than a complete read: time counts from it.
+func (s *sightings) sight(at time.Time) {
+	if s.first.IsZero() {
+		s.first = at
+	}
+}
+
+func (s *sightings) done() bool { return s.count >= graceReads && s.last.Sub(s.first) >= graceOver }
+
+// proved asks whether any evidence says that a grant ended.
+func (o *oracle) proved(p place, k key, g *grant, e *enginetest.Effect) {
+	src := o.w.sources[k.source]
+	rule := catalogue[k.rule]
+	var person, group, unselected, unfit sightings
+	for i := range src.Reads {
+		r := &src.Reads[i]
+		if r.AsOf.After(e.At) || r.Data.Before(g.till) {
+			continue
+		}
+		s := src.Directory.At(r.Data)
+		u, there := s.Users[k.person]
+		shown := slices.Contains(r.Shown, k.person)
+		listed := slices.Contains(r.Listed, k.group)
+		covered := slices.Contains(r.Covered, k.group) || r.Person == k.person
+		in := k.group == plan.Everyone || s.Closure(k.group)[k.person]
+		if t, exists := s.Groups[k.group]; r.Person == k.person && k.group != plan.Everyone {
+			// A look-up shows the groups of one person as they can be found.
+			in = in && exists && t.Visible(src.Narrow)
+		}
+		if there && shown && (u.Disabled || covered && !in) {
+			return
+		}
+		if r.Users {
+			person.add(r.AsOf, !shown)
+		}
+		if r.Groups && k.group != plan.Everyone {
+			group.add(r.AsOf, !listed)
+		}
+		switch t := s.Groups[k.group]; {
+		case rule.selects == nil || rule.selects(t.Name):
+			unselected = sightings{}
+		case r.Groups:
+			unselected.add(r.AsOf, true)
+		default:
+			unselected.sight(r.AsOf)
+		}
+		if r.Users && shown {
+			unfit.add(r.AsOf, !rule.takes(&u))
+		}
+		for _, miss := range []*sightings{&person, &group, &unselected, &unfit} {
+			if miss.done() {
+				o.others(p, k, miss.first)
+				return
+			}
+		}
+	}
+	o.w.fail("S3", "%s was removed, and nothing that was read proves that %s does not grant it through %s since %s (people %d, groups %d, selected %d)",
+		o.name(p), k.source, k.group, clock(g.till), person.count, group.count, unselected.count)
+}
+
+// others asks whether every other source that could grant a membership was read since
+// the first sighting of what is missing.
+func (o *oracle) others(p place, missing key, since time.Time) {
+	for source := range o.could(o.w.store.Peek(target), p.group) {
+		users, groups := o.lists(source)
+		if users.Before(since) || groups.Before(since) {
+			o.w.fail("S3", "%s was removed because something was missing from %s since %s, and %s was not read completely since", o.name(p), missing.source, clock(since), source)
+		}
+	}
+}
+
+// could gives the sources that the rules in force name for a group.
+func (o *oracle) could(m *plan.Memory, group string) map[string]bool {
+	could := map[string]bool{}
+	for k, g := range o.grants {
+		if !o.inForce(k) || !g.now || o.leads(m, k) != group {
+			continue
+		}
+		for _, source := range o.w.order {
+			if catalogue[k.rule].covers(source) {
+				could[source] = true
+			}
+		}
+	}
+	return could
+}
+
+// lists gives when the lists of a source were last read completely.
+func (o *oracle) lists(source string) (users, groups time.Time) {
+	for _, r := range o.w.sources[source].Reads {
+		if r.Users {
+			users = r.AsOf
+		}
+		if r.Groups {
+			groups = r.AsOf
+		}
+	}
+	return users, groups
+}
+
+// fresh asks whether every source that could grant a membership was read not long ago.
+func (o *oracle) fresh(p place, m *plan.Memory, e *enginetest.Effect) {
+	for source := range o.could(m, p.group) {
+		users, groups := o.lists(source)
+		if e.At.Sub(users) > maxAge+time.Minute || e.At.Sub(groups) > maxAge+time.Minute {
+			o.w.fail("S3", "%s was removed, and %s was last read completely at %s", o.name(p), source, clock(users))
+		}
+	}
+}
+
+// judgeHolds asks of every removal that was held: why is it held no longer?
+func (o *oracle) judgeHolds() {
+	m := o.w.store.Peek(target)
+	now := map[string]bool{}
+	for _, h := range m.Holds {
+		for _, k := range h.Keys {
+			now[k] = true
+		}
+	}
+	for k, check := range o.held {
+		if until, let := o.let[k]; now[k] || let && o.w.clock.Now().Before(until) || check == run.Exact {
+			continue
+		}
+		p, removal := removalOf(k)
+		if !removal || !o.w.web.Has(p.group, p.account) || o.addOnly(m, p.group) {
+			continue
+		}
+		if n, known := m.Mirror.Number(p.account); !known || m.Owned[p.group] == nil || !m.Owned[p.group].Has(n) {
+			// Somebody took the member out and put it in again by hand meanwhile.
+			if _, hand := o.hand[p]; hand {
+				continue
+			}
+		}
+		oldest := o.w.clock.Now()
+		for _, name := range o.w.order {
+			oldest = earliest(oldest, o.lastWhole(name))
+		}
+		if o.lastGranted[p].Before(oldest) {
+			o.w.fail("S4", "the hold %s of the removal of %s disappeared", check, o.name(p))
+		}
+	}
+}
+
+// addOnly reports whether a rule in force lets nobody be taken out of a group.
+func (o *oracle) addOnly(m *plan.Memory, group string) bool {
+	return slices.ContainsFunc(o.w.rules, func(name string) bool {
+		rule := catalogue[name]
+		return rule.spec.Members == "add-only" && m.Links[rule.link("", "")].GroupID == group
+	})
+}
+
+func removalOf(k string) (place, bool) {
+	var p place
+	parts := splitKey(k)
+	if len(parts) != 3 || parts[0] != string(run.RemoveMember) {
+		return p, false
+	}
+	return place{parts[1], parts[2]}, true
+}
+
+func splitKey(k string) []string {
+	var parts []string
+	at := 0
+	for i := range len(k) {
+		if k[i] == '\x1f' {
+			parts = append(parts, k[at:i])
+			at = i + 1
+		}
+	}
+	return append(parts, k[at:])
+}

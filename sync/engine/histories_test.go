@@ -1,0 +1,315 @@
+package engine_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"groupsyncd/directory"
+	"groupsyncd/sync/plan"
+	"groupsyncd/sync/run"
+)
+
+// historySeed runs one history alone: go test -run TestHistories -history.seed 17.
+var historySeed = flag.Uint64("history.seed", 0, "run one history and print its steps")
+
+// TestHistories lets the engine live through many short histories of directories that
+// change, fail and lag, administrators who do things by hand, changed rules, crashes and
+// logins, and has every step judged by an oracle that knows the truth.
+func TestHistories(t *testing.T) {
+	t.Parallel()
+	if *historySeed != 0 {
+		report(t, *historySeed)
+		return
+	}
+	count := 3000
+	if s := os.Getenv("GROUPSYNCD_HISTORIES"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			t.Fatalf("GROUPSYNCD_HISTORIES=%s is not a number", s)
+		}
+		count = n
+	}
+	shards := runtime.GOMAXPROCS(0)
+	var failures atomic.Int32
+	for shard := range shards {
+		t.Run(fmt.Sprintf("shard %d", shard), func(t *testing.T) {
+			t.Parallel()
+			for seed := uint64(shard) + 1; seed <= uint64(count) && failures.Load() < 5; seed += uint64(shards) {
+				if failed := play(draw(seed)); failed != "" {
+					failures.Add(1)
+					report(t, seed)
+				}
+			}
+		})
+	}
+}
+
+// TestTraces runs every history that ever failed.
+func TestTraces(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/histories/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no traces: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if failed := play(parse(string(text))); failed != "" {
+				t.Error(failed)
+			}
+		})
+	}
+}
+
+// report makes a failing history as short as it can be and prints it.
+func report(t *testing.T, seed uint64) {
+	t.Helper()
+	steps := draw(seed)
+	failed := play(steps)
+	if failed == "" {
+		return
+	}
+	steps = minimise(steps, kindOf(failed))
+	shortest := play(steps)
+	t.Errorf("history %d fails: %s\nshortest: %s\n%s", seed, failed, shortest, narrate(steps))
+}
+
+// narrate tells a history: what happens, and what the engine does about it.
+func narrate(steps []step) string {
+	w := newWorld()
+	var b strings.Builder
+	defer func() { _ = recover() }() // A history may be one that ends in a panic.
+	tell := func() {
+		for ; w.told < len(w.web.Effects); w.told++ {
+			e := &w.web.Effects[w.told]
+			fmt.Fprintf(&b, "        # %s %s %s %s\n", clock(e.At), e.Op, e.Group+" "+e.Name, e.Account)
+		}
+	}
+	for i, s := range steps {
+		if i == 0 {
+			w.boot()
+		}
+		w.do(s)
+		b.WriteString("    " + s.String() + "\n")
+		tell()
+	}
+	w.calm()
+	tell()
+	return b.String()
+}
+
+func kindOf(failed string) string {
+	kind, _, _ := strings.Cut(failed, ":")
+	return kind
+}
+
+// minimise drops steps while the history still fails in the same way.
+func minimise(steps []step, kind string) []step {
+	for size := len(steps) / 2; size > 0; {
+		shorter := false
+		for at := 0; at < len(steps); {
+			end := min(at+size, len(steps))
+			try := slices.Concat(steps[:at], steps[end:])
+			if kindOf(play(try)) == kind {
+				steps, shorter = try, true
+			} else {
+				at = end
+			}
+		}
+		if !shorter || size > 1 {
+			size /= 2
+		}
+	}
+	return steps
+}
+
+// play lets a history happen, calms the world down, and says what was wrong.
+func play(steps []step) (failed string) {
+	w := newWorld()
+	defer func() {
+		if p := recover(); p != nil {
+			failed = fmt.Sprintf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	booted := false
+	for _, s := range steps {
+		if !booted && s.do != "sources" && s.do != "rules" {
+			w.boot()
+			booted = true
+		}
+		w.do(s)
+		if w.failed != "" {
+			return w.failed + " (at: " + s.String() + ")"
+		}
+	}
+	if !booted {
+		w.boot()
+	}
+	w.calm()
+	return w.failed
+}
+
+// calm lets the world come to rest, with everything approved, and judges what it came to.
+func (w *world) calm() {
+	w.web.Down = nil
+	w.store.Power.On()
+	w.boot()
+	clear(w.armed)
+	clear(w.writes)
+	for round := 0; round < 10 && w.failed == ""; round++ {
+		done := w.oracle.seen
+		w.do(step{"run", nil})
+		held := 0
+		for _, h := range w.engine.Holds() {
+			if h.Check == run.Collision {
+				continue
+			}
+			held++
+			if h.Check == run.TargetChanged {
+				if err := w.engine.AcceptTarget(context.Background(), target, "tester"); err != nil {
+					w.fail("error", "accept: %v", err)
+				}
+				continue
+			}
+			a, err := w.engine.Approve(context.Background(), h.Hash, "calm", "tester")
+			if err != nil {
+				w.fail("error", "approve: %v", err)
+				return
+			}
+			w.oracle.approved(a)
+		}
+		if round >= 4 && held == 0 && w.oracle.seen == done {
+			break
+		}
+		w.clock.Add(16 * time.Minute)
+	}
+	if w.failed == "" {
+		w.oracle.judgeRest()
+	}
+}
+
+// judgeRest asks at the end: is everybody in what the directories grant, and is nobody
+// left whom we put there and whom nobody grants?
+func (o *oracle) judgeRest() {
+	w, m := o.w, o.w.store.Peek(target)
+	// What a name that several claim keeps waiting is for a person to settle.
+	unsettled := slices.ContainsFunc(m.Holds, func(h run.Hold) bool { return h.Check == run.Collision })
+	for _, h := range m.Holds {
+		if !unsettled {
+			w.fail("L1", "%s of %q is still held although it was approved: %v", h.Check, h.Scope, h.Keys)
+			return
+		}
+	}
+	wanted := map[place]bool{}
+	for k, g := range o.grants {
+		if !o.inForce(k) {
+			continue
+		}
+		id := o.leads(m, k)
+		account := w.account[humanOf(k.person)]
+		if !g.now || account == "" {
+			continue
+		}
+		if m.People[directory.UserKey{Source: k.source, ID: k.person}].Account != account {
+			if !w.rough {
+				w.fail("L1", "%s of %s has no link to %s", k.person, k.source, account)
+			}
+			continue
+		}
+		if id == "" || w.web.Name(id) == "" {
+			if !o.rivals(k) {
+				w.fail("L1", "%s of %s is wanted through %s by %s, and no group was made", k.person, k.source, k.group, k.rule)
+			}
+			continue
+		}
+		wanted[place{id, account}] = true
+	}
+	for p := range wanted {
+		if !w.web.Has(p.group, p.account) && !o.contested(p.group) {
+			w.fail("L1", "%s is missing at the end", o.name(p))
+		}
+	}
+	for _, id := range w.web.Groups() {
+		for _, account := range w.web.Members(id) {
+			p := place{id, account}
+			if _, hand := o.hand[p]; hand || wanted[p] || o.addOnly(m, id) || o.blocked() || !o.linked(m, account) || o.contested(id) || w.recycled[w.human[account]] {
+				continue
+			}
+			w.fail("L1", "%s is left at the end, and nobody grants it", o.name(p))
+		}
+	}
+}
+
+// rivals reports whether another directory group leads to the same templated name, or
+// the name is taken in Open WebUI.
+func (o *oracle) rivals(k key) bool {
+	rule := catalogue[k.rule]
+	if rule.literal {
+		return false
+	}
+	name := rule.to(o.w.sources[k.source].Directory.Now().Groups[k.group].Name)
+	held := func(h run.Hold) bool { return h.Check == run.Collision && h.Scope == name }
+	if len(o.w.web.Named(name)) > 0 || slices.ContainsFunc(o.w.store.Peek(target).Holds, held) {
+		return true
+	}
+	for _, other := range o.w.rules {
+		for _, source := range o.w.order {
+			src, r := o.w.sources[source], catalogue[other]
+			for id, g := range src.Directory.Now().Groups {
+				if r.covers(source) && r.selects != nil && (id != k.group || source != k.source) && g.Visible(src.Narrow) && r.selects(g.Name) && r.to(g.Name) == name {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// contested reports whether several links lead to one group, of which only one can win.
+func (o *oracle) contested(group string) bool {
+	links := map[plan.LinkKey]bool{}
+	for l, v := range o.w.store.Peek(target).Links {
+		if v.GroupID == group {
+			links[l] = true
+		}
+	}
+	return len(links) > 1
+}
+
+// blocked reports whether some nested group is out of reach, which keeps its people.
+func (o *oracle) blocked() bool {
+	for _, source := range sourceNames {
+		for _, g := range o.w.sources[source].Directory.Now().Groups {
+			for child := range g.Children {
+				if o.w.sources[source].Directory.Now().Groups[child].Place != 0 {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func (o *oracle) linked(m *plan.Memory, account string) bool {
+	for _, l := range m.People {
+		if l.Account == account {
+			return true
+		}
+	}
+	return false
+}

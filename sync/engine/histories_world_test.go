@@ -1,0 +1,517 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"groupsyncd/directory"
+	"groupsyncd/internal/fault"
+	"groupsyncd/providers"
+	"groupsyncd/sync/engine"
+	"groupsyncd/sync/engine/enginetest"
+	"groupsyncd/sync/mapping"
+	"groupsyncd/sync/plan"
+	"groupsyncd/sync/replica"
+	"groupsyncd/sync/run"
+)
+
+// start is when every history begins.
+var start = time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
+
+const (
+	graceOver  = 15 * time.Minute
+	graceReads = 2
+	maxAge     = 12 * time.Hour
+	hrLag      = 5 * time.Minute
+	target     = "chat"
+)
+
+// A step is one thing that happens, in words that can be written down and read again.
+type step struct {
+	do   string
+	args []string
+}
+
+func (s step) String() string { return strings.Join(append([]string{s.do}, s.args...), " ") }
+
+func (s step) arg(i int) string {
+	if i < len(s.args) {
+		return s.args[i]
+	}
+	return ""
+}
+
+func (s step) number(i int) int {
+	n, err := strconv.Atoi(s.arg(i))
+	if err != nil {
+		return 1
+	}
+	return n
+}
+
+func (s step) rest(i int) step {
+	if i >= len(s.args) {
+		return step{do: "nothing"}
+	}
+	return step{do: s.args[i], args: s.args[i+1:]}
+}
+
+// parse reads steps, one a line; # begins a remark.
+func parse(text string) []step {
+	var steps []step
+	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(line, "#")
+		if words := strings.Fields(line); len(words) > 0 {
+			steps = append(steps, step{words[0], words[1:]})
+		}
+	}
+	return steps
+}
+
+// world is everything that a history plays with.
+type world struct {
+	clock   *enginetest.Clock
+	store   *enginetest.Store
+	web     *enginetest.OpenWebUI
+	dirs    map[string]*enginetest.Directory
+	sources map[string]*enginetest.Source
+	order   []string // configured sources
+	rules   []string // rules in force, by their names in the catalogue
+	engine  *engine.Engine
+	runs    int
+
+	armed    map[int][]step // by the number of the gap in the next full run
+	writes   map[int]enginetest.Fault
+	written  int
+	account  map[string]string // human to their living account
+	human    map[string]string // account to human
+	incarnat map[string]int
+	recycled map[string]bool // humans whose mail address somebody else has
+	rough    bool            // identities were changed: what should be linked is not checked
+
+	oracle *oracle
+	failed string
+	last   *run.Report // of the last run
+	err    error
+	told   int // effects that were told
+	depth  int // runs that are under way
+}
+
+var sourceNames = []string{"corp", "hr", "eu"}
+
+func newWorld() *world {
+	w := &world{clock: enginetest.NewClock(start), dirs: map[string]*enginetest.Directory{}, sources: map[string]*enginetest.Source{},
+		armed: map[int][]step{}, writes: map[int]enginetest.Fault{}, account: map[string]string{}, human: map[string]string{},
+		incarnat: map[string]int{}, recycled: map[string]bool{}}
+	w.store = enginetest.NewStore(w.clock.Now)
+	w.store.Keep = 3
+	w.web = enginetest.NewOpenWebUI(w.clock, w.store.Power)
+	w.web.Fault = func(run.Op, string, []string) enginetest.Fault {
+		w.written++
+		return w.writes[w.written]
+	}
+	for _, name := range sourceNames {
+		w.dirs[name] = enginetest.NewDirectory(w.clock)
+		w.sources[name] = enginetest.NewSource(w.dirs[name], w.clock)
+	}
+	w.oracle = newOracle(w)
+	return w
+}
+
+// setup is the configuration in force.
+func (w *world) setup() engine.Setup {
+	s := engine.Setup{Limits: plan.Limits{MaxPeople: plan.LimitBoth(500, 40), MaxPeople24h: plan.LimitBoth(1000, 60),
+		MaxGroupLoss: plan.LimitPercent(50), MaxNewGroups: plan.LimitOff(), MaxSourceShrink: plan.LimitPercent(30), ApprovalTTL: 24 * time.Hour}}
+	for _, name := range w.order {
+		src := w.sources[name]
+		lag := time.Duration(0)
+		if name == "hr" {
+			lag = hrLag
+		}
+		s.Sources = append(s.Sources, engine.Source{ID: name, Name: name, Provider: src, Lag: lag, MaxAge: maxAge,
+			Grace: replica.Grace{Reads: graceReads, Over: graceOver}, Scope: "narrow=" + strconv.FormatBool(src.Narrow)})
+	}
+	for _, name := range w.rules {
+		r, err := mapping.Compile(catalogue[name].spec)
+		if err != nil {
+			panic(err)
+		}
+		s.Rules = append(s.Rules, r)
+	}
+	s.Targets = []engine.TargetSetup{{Name: target, Open: w.web.Open, Match: []string{"sign_in", "email"}}}
+	return s
+}
+
+func (w *world) fail(kind, format string, args ...any) {
+	if w.failed == "" {
+		w.failed = kind + ": " + fmt.Sprintf(format, args...)
+	}
+}
+
+// boot starts the process: a new engine over what is kept.
+func (w *world) boot() {
+	w.store.Power.On()
+	e, err := engine.New(engine.Options{Logger: slog.New(slog.DiscardHandler), Now: w.clock.Now, Ledger: w.store, Journal: w.store, Runs: w.store,
+		NewID: func() string { w.runs++; return fmt.Sprintf("run-%04d", w.runs) }, Setup: w.setup()})
+	if err != nil {
+		w.fail("boot", "%v", err)
+		return
+	}
+	w.engine = e
+}
+
+func (w *world) reload() {
+	if w.engine == nil {
+		return
+	}
+	if err := w.engine.Replace(w.setup()); err != nil {
+		w.fail("reload", "%v", err)
+	}
+}
+
+// gaps is a context that the engine asks, outside all of its locks, between any two of
+// its batches: what was armed for a gap happens there.
+type gaps struct {
+	context.Context
+	w   *world
+	n   int
+	end bool
+}
+
+func (g *gaps) Err() error {
+	g.n++
+	steps := g.w.armed[g.n]
+	delete(g.w.armed, g.n)
+	for _, s := range steps {
+		if s.do == "stop" {
+			g.end = true
+			continue
+		}
+		g.w.do(s)
+	}
+	if g.end {
+		return context.Canceled
+	}
+	return nil
+}
+
+func (w *world) sync(req run.Request) {
+	w.depth++
+	defer func() { w.depth-- }()
+	w.oracle.before()
+	// What a first read shows counts as old, so it is as old as it may be.
+	if !w.oracle.everWhole("hr") {
+		w.sources["hr"].Next.Behind = hrLag
+	}
+	var ctx context.Context = &gaps{Context: context.Background(), w: w}
+	if req.User != "" {
+		ctx = context.Background()
+	}
+	report, err := w.engine.Run(ctx, req)
+	if req.User == "" {
+		clear(w.armed)
+		clear(w.writes)
+	}
+	w.last, w.err = report, err
+	dead := w.store.Power.Off()
+	if err != nil && !dead && fault.KindOf(err) != fault.NotFound {
+		w.fail("error", "%s", err)
+	}
+	if dead {
+		report = nil
+	}
+	w.oracle.after(req, report, dead)
+	if dead && w.depth == 1 {
+		w.boot()
+	}
+}
+
+// do lets one step happen.
+func (w *world) do(s step) {
+	w.clock.Add(time.Second)
+	if w.directoryStep(s) || w.webStep(s) {
+		w.oracle.look()
+		return
+	}
+	switch s.do {
+	case "sources":
+		w.configure(func() { w.order = s.args })
+	case "rules":
+		w.configure(func() { w.rules = s.args })
+	case "wait":
+		d, err := time.ParseDuration(s.arg(0))
+		if err == nil {
+			w.clock.Add(d)
+		}
+	case "fault":
+		if src := w.sources[s.arg(0)]; src != nil {
+			src.Next = w.fault(s)
+		}
+	case "lookupfault":
+		if src := w.sources[s.arg(0)]; src != nil {
+			src.Nobody = s.arg(1) == "nobody"
+			src.NextLookUp = w.fault(s)
+		}
+	case "write":
+		w.writes[w.written+s.number(0)] = map[string]enginetest.Fault{"before": enginetest.FailsBefore, "after": enginetest.FailsAfter, "ignored": enginetest.Ignored}[s.arg(1)]
+	case "down":
+		w.web.Down = fault.Errorf(fault.Unavailable, "call", "open webui", "it is down")
+	case "up":
+		w.web.Down = nil
+	case "crash":
+		w.store.Power.CutAfter(s.number(0))
+	case "restart":
+		w.boot()
+	case "inside":
+		w.armed[s.number(0)] = append(w.armed[s.number(0)], s.rest(1))
+	case "during":
+		w.during(s)
+	case "run":
+		w.sync(run.Request{Trigger: run.Schedule, Mode: run.Apply, Source: w.only(s.arg(0))})
+	case "plan":
+		w.sync(run.Request{Trigger: run.Manual, Mode: run.Plan})
+	case "person":
+		w.sync(run.Request{Trigger: run.Webhook, Mode: run.Apply, User: w.mailOf(s.arg(0))})
+	case "approve":
+		w.approve(s.number(0), false)
+	case "approve-earlier":
+		w.approve(s.number(0), true)
+	}
+}
+
+// configure puts a changed configuration in force.
+func (w *world) configure(change func()) {
+	w.oracle.configured()
+	change()
+	w.reload()
+	w.oracle.look()
+}
+
+func (w *world) only(source string) string {
+	for _, name := range w.order {
+		if name == source {
+			return source
+		}
+	}
+	return ""
+}
+
+func (w *world) during(s step) {
+	if src := w.sources[s.arg(0)]; src != nil && len(w.order) == 1 {
+		src.During = func() { w.do(s.rest(1)) }
+	}
+}
+
+func (w *world) fault(s step) enginetest.ReadFault {
+	f := enginetest.Whole()
+	switch s.arg(1) {
+	case "fails":
+		f.Fails = true
+	case "panics":
+		f.Panics = true
+	case "cut":
+		f.Cut = s.args[2:]
+	case "users":
+		f.CutUsers = s.number(2)
+	case "groups":
+		f.CutGroups = s.number(2)
+	case "behind":
+		if s.arg(0) == "hr" {
+			f.Behind = time.Duration(min(s.number(2), 5)) * time.Minute
+		}
+	}
+	return f
+}
+
+func (w *world) mailOf(human string) string {
+	for _, name := range w.order {
+		if u, ok := w.dirs[name].Now().Users[personID(name, human)]; ok {
+			return u.Email
+		}
+	}
+	return human + "@x.org"
+}
+
+func (w *world) approve(n int, earlier bool) {
+	holds := w.engine.Holds()
+	if len(holds) == 0 {
+		return
+	}
+	h := holds[n%len(holds)]
+	hash := h.Hash
+	if earlier && len(h.Earlier) > 0 {
+		hash = h.Earlier[0].Hash
+	}
+	a, err := w.engine.Approve(context.Background(), hash, "because", "tester")
+	if err != nil {
+		switch {
+		case !w.store.Power.Off():
+			w.fail("error", "approve: %v", err)
+		case w.depth == 0:
+			w.boot()
+		}
+		return
+	}
+	w.oracle.approved(a)
+}
+
+func personID(source, human string) string { return source[:1] + "-" + human }
+
+func humanOf(person string) string {
+	_, h, _ := strings.Cut(person, "-")
+	return h
+}
+
+// directoryStep changes a directory; false: the step is about something else.
+func (w *world) directoryStep(s step) bool {
+	d := w.dirs[s.arg(0)]
+	if d == nil {
+		return false
+	}
+	id, g := personID(s.arg(0), s.arg(1)), s.arg(1)
+	user, known := d.Now().Users[id]
+	group, exists := d.Now().Groups[g]
+	switch s.do {
+	case "user":
+		if !known {
+			d.SetUser(directory.User{ID: id, Username: s.arg(1), Email: s.arg(1) + "@x.org", Attributes: map[string][]string{"department": {"A"}}})
+		}
+	case "deluser":
+		d.RemoveUser(id)
+		w.rough = true
+	case "disable", "enable":
+		if known && (s.do == "disable" || s.arg(0) != "hr") {
+			user.Disabled = s.do == "disable"
+			d.SetUser(user)
+		}
+	case "dept":
+		if known {
+			user.Attributes = map[string][]string{"department": {s.arg(2)}}
+			d.SetUser(user)
+		}
+	case "mail":
+		if known {
+			user.Email = s.arg(1) + ".new@x.org"
+			d.SetUser(user)
+			w.rough = true
+		}
+	case "recycle":
+		w.recycle(s, d, user, known)
+	case "group":
+		if !exists {
+			d.SetGroup(enginetest.TrueGroup{ID: g, Name: g})
+		}
+	case "delgroup":
+		d.RemoveGroup(g)
+	case "rename":
+		if exists {
+			group.Name = s.arg(2)
+			d.SetGroup(group)
+		}
+	case "wide":
+		d.Edit(g, func(t *enginetest.TrueGroup) { t.Wide = true })
+	case "place":
+		d.Edit(g, func(t *enginetest.TrueGroup) {
+			t.Place = map[string]enginetest.Place{"filtered": enginetest.Filtered, "away": enginetest.Away}[s.arg(2)]
+		})
+	case "nest":
+		d.Edit(g, func(t *enginetest.TrueGroup) { t.Children[s.arg(2)] = true })
+	case "unnest":
+		d.Edit(g, func(t *enginetest.TrueGroup) { delete(t.Children, s.arg(2)) })
+	case "join":
+		d.Edit(s.arg(2), func(t *enginetest.TrueGroup) { t.Members[id] = true })
+	case "leave":
+		d.Edit(s.arg(2), func(t *enginetest.TrueGroup) { delete(t.Members, id) })
+	case "narrow":
+		w.configure(func() { w.sources[s.arg(0)].Narrow = s.arg(1) == "on" })
+	default:
+		return false
+	}
+	return true
+}
+
+// recycle gives the mail address of somebody whom the source has shown to somebody new.
+func (w *world) recycle(s step, d *enginetest.Directory, user directory.User, known bool) {
+	heir := s.arg(2)
+	if !w.oracle.everShown(s.arg(0), personID(s.arg(0), s.arg(1))) || w.recycled[s.arg(1)] || heir == "" {
+		return
+	}
+	for _, name := range sourceNames {
+		if _, exists := w.dirs[name].Now().Users[personID(name, heir)]; exists {
+			return
+		}
+	}
+	if known {
+		user.Email = s.arg(1) + ".new@x.org"
+		d.SetUser(user)
+	}
+	d.SetUser(directory.User{ID: personID(s.arg(0), heir), Username: heir, Email: s.arg(1) + "@x.org", Attributes: map[string][]string{"department": {"A"}}})
+	w.recycled[s.arg(1)], w.recycled[heir], w.rough = true, true, true
+}
+
+// webStep is the hand of an administrator in Open WebUI, and people who sign up.
+func (w *world) webStep(s step) bool {
+	a := w.account[s.arg(0)]
+	gid := ""
+	if ids := w.web.Named(s.arg(1)); len(ids) > 0 {
+		gid = ids[0]
+	}
+	switch s.do {
+	case "signup":
+		if a == "" && !w.recycled[s.arg(0)] {
+			w.signUp(s.arg(0))
+		}
+	case "delacct", "remake":
+		if a != "" {
+			w.web.DeleteAccount(a)
+			delete(w.account, s.arg(0))
+			w.oracle.forgetAccount(a)
+			if s.do == "remake" && !w.recycled[s.arg(0)] {
+				w.signUp(s.arg(0))
+			}
+			w.rough = true
+		}
+	case "acctmail":
+		if a != "" {
+			w.web.SetEmail(a, s.arg(0)+".other@x.org")
+			w.rough = true
+		}
+	case "put":
+		if w.web.Put(gid, a) {
+			w.oracle.byHand(gid, a, true)
+		}
+	case "take":
+		if w.web.Take(gid, a) {
+			w.oracle.byHand(gid, a, false)
+		}
+	case "mkgroup":
+		if len(w.web.Named(s.arg(0))) == 0 {
+			w.web.Make(s.arg(0))
+		}
+	case "delgrp":
+		if ids := w.web.Named(s.arg(0)); len(ids) > 0 {
+			w.web.Delete(ids[0])
+			w.oracle.forgetGroup(ids[0])
+		}
+	case "regroup":
+		if ids := w.web.Named(s.arg(0)); len(ids) > 0 && len(w.web.Named(s.arg(1))) == 0 {
+			w.web.Rename(ids[0], s.arg(1))
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+func (w *world) signUp(human string) {
+	w.incarnat[human]++
+	id := fmt.Sprintf("a%d.%s", w.incarnat[human], human)
+	w.account[human], w.human[id] = id, human
+	w.web.SignUp(id, human+"@x.org", nil)
+}
+
+var _ providers.LookUp = (*enginetest.Source)(nil)
