@@ -6,6 +6,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"sync"
@@ -62,6 +63,9 @@ func Load(file string) (*config.Config, error) {
 func loadOptions() config.Options {
 	return config.Options{Registry: all.Registry(), CheckSchedule: func(spec string) error {
 		_, err := schedule.Parse(spec, time.UTC)
+		if hint := fault.HintOf(err); hint != "" {
+			return fmt.Errorf("%w: %s", err, hint)
+		}
 		return err
 	}}
 }

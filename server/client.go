@@ -118,7 +118,7 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 	resp, err := c.http.Do(req)
 	if err != nil {
 		if ctx.Err() != nil {
-			return out, fault.New(fault.Canceled, "wait for the daemon", c.path, ctx.Err(), "the run goes on in the daemon; see it with: groupsyncd history")
+			return out, fault.New(fault.Canceled, "wait for the daemon", c.path, ctx.Err(), "the daemon ends the run after the call under way; see it with: groupsyncd history")
 		}
 		return out, fault.New(fault.Damaged, "talk to the daemon", c.path, err, "see the daemon's log")
 	}

@@ -109,6 +109,7 @@ func (c *control) run(w http.ResponseWriter, r *http.Request) {
 		if err := decode(r, &req); err != nil {
 			return nil, err
 		}
+		req.By = c.caller(r.Context()) // The kernel knows better than the client.
 		return c.b.Run(r.Context(), req.Request, req.Config)
 	})
 }

@@ -46,11 +46,13 @@ func Listen(ctx context.Context, dir string) (net.Listener, error) {
 type callerKey struct{}
 
 // NewServer makes the HTTP server of the control socket. Runs take as long as they
-// take, so only the head of a request is bounded in time.
-func NewServer(h http.Handler) *http.Server {
+// take, so only the head of a request is bounded in time; when ctx ends, so does what
+// is being asked for.
+func NewServer(ctx context.Context, h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, callerKey{}, callerOf(c))
 		},

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"go.yaml.in/yaml/v4"
+
 	"groupsyncd/config"
 	"groupsyncd/providers/all"
 	"groupsyncd/sync/run"
@@ -28,8 +30,7 @@ func (c *command) configCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = c.Out.Write(b)
-			return written(err)
+			return c.document(b, "yaml")
 		},
 	}, &cobra.Command{
 		Use:   "init",
@@ -48,11 +49,24 @@ func (c *command) configCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = c.Out.Write(b)
-			return written(err)
+			return c.document(b, "json")
 		},
 	})
 	return cmd
+}
+
+// document prints a text that is YAML or JSON by itself, in the other form when that is
+// asked for.
+func (c *command) document(text []byte, form string) error {
+	if c.output == "table" || c.output == form {
+		_, err := c.Out.Write(text)
+		return written(err)
+	}
+	var v any
+	if err := yaml.Unmarshal(text, &v); err != nil { // JSON is YAML too.
+		return written(err)
+	}
+	return c.print(v, nil)
 }
 
 // validation is what config validate prints for scripts.

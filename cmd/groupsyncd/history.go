@@ -35,6 +35,9 @@ func (c *command) historyCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				if runs == nil {
+					runs = []run.Report{}
+				}
 				return c.print(map[string]any{"runs": runs}, func() { c.historyTable(runs) })
 			})
 		},

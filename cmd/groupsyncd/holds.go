@@ -104,8 +104,12 @@ func (c *command) targetCommand() *cobra.Command {
 				if err := b.AcceptTarget(c.ctx, args[0], whoami()); err != nil {
 					return err
 				}
-				c.line("accepted: the next run takes %s as it is", args[0])
-				return nil
+				return c.print(map[string]any{"accepted": args[0]}, func() {
+					c.line("accepted: the next run takes %s as it is", args[0])
+					if _, daemon := b.(*server.Client); !daemon {
+						c.line("carry it out with: groupsyncd sync")
+					}
+				})
 			})
 		},
 	})

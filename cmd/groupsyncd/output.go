@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"go.yaml.in/yaml/v4"
 
@@ -66,10 +67,26 @@ func written(err error) error {
 	return fault.New(fault.Unavailable, "write the output", "", err, "")
 }
 
+// harmless takes the characters that terminals obey out of a text: names come from
+// directories, and from whoever may write there.
+func harmless(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+}
+
 // line writes one line of a table or message for people.
 func (c *command) line(format string, args ...any) {
-	fmt.Fprintf(c.Out, format+"\n", args...) //nolint:errcheck // a closed pipe ends the output, not the command
+	fmt.Fprintln(c.Out, harmless(fmt.Sprintf(format, args...))) //nolint:errcheck // a closed pipe ends the output, not the command
 }
+
+// cell writes a value so that it cannot leave its place in a table.
+func cell(text string) string { return strings.Join(strings.FieldsFunc(harmless(text), breaks), " ") }
+
+func breaks(r rune) bool { return r == '\n' || r == '\t' }
 
 // table writes rows in aligned columns.
 func (c *command) table(head []string, rows [][]string) {
@@ -79,6 +96,9 @@ func (c *command) table(head []string, rows [][]string) {
 	w := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, strings.Join(head, "\t")) //nolint:errcheck // as in line
 	for _, r := range rows {
+		for i := range r {
+			r[i] = cell(r[i])
+		}
 		fmt.Fprintln(w, strings.Join(r, "\t")) //nolint:errcheck // as in line
 	}
 	w.Flush() //nolint:errcheck,gosec // as in line

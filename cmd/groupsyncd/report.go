@@ -69,7 +69,9 @@ func (c *command) targetTable(r *run.Report, t *run.TargetReport, full bool) {
 		c.line("  … and %d more; see all with: %s", len(t.Changes)-limit, all)
 	}
 	c.problems(t.Problems, full)
-	c.line("  %s", summaryLine(&t.Summary))
+	if t.Error == "" || t.Summary != (run.Summary{}) {
+		c.line("  %s", summaryLine(&t.Summary))
+	}
 	for _, h := range t.Holds {
 		text := plural(h.Changes, "change")
 		if h.Changes == 0 {

@@ -56,10 +56,11 @@ func mainAt(ctx context.Context, hup <-chan struct{}, args []string, streams Str
 	root.SetArgs(args)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return c.code
 	}
+	err = misused(cmd, err)
 	c.complain(err)
 	return exitCode(ctx, err)
 }
@@ -105,6 +106,24 @@ pending (plan --check), 130 interrupted.`,
 	return root
 }
 
+// misused gives cobra's own complaints about commands and arguments, which have no
+// kind, theirs, and a hint.
+func misused(cmd *cobra.Command, err error) error {
+	text := err.Error()
+	unknown := strings.HasPrefix(text, "unknown command")
+	if fault.KindOf(err) != 0 || !unknown && !strings.Contains(text, "arg(s)") && !strings.Contains(text, "required flag") {
+		return err
+	}
+	hint := "see: " + cmd.CommandPath() + " --help"
+	if parts := strings.Split(text, `"`); unknown && len(parts) > 1 {
+		cmd.SuggestionsMinimumDistance = 2
+		if near := cmd.SuggestionsFor(parts[1]); len(near) > 0 {
+			hint = "did you mean " + near[0] + "? Otherwise " + hint
+		}
+	}
+	return fault.New(fault.Invalid, "", "", err, hint)
+}
+
 // usage is a mistake in the command line.
 func usage(format string, args ...any) error {
 	return fault.New(fault.Invalid, "", "", fmt.Errorf(format, args...), "")
@@ -123,21 +142,19 @@ func exitCode(ctx context.Context, err error) int {
 	case fault.Canceled:
 		return run.ExitInterrupted
 	}
-	// Cobra's own complaints about unknown commands and arguments have no kind.
-	if strings.HasPrefix(err.Error(), "unknown command") || strings.Contains(err.Error(), "arg(s)") || strings.Contains(err.Error(), "required flag") {
-		return run.ExitUsage
-	}
 	return run.ExitFailure
 }
 
-// complain writes an error for people: the message, then what to do about it.
+// complain writes an error for people: the message, then what to do about it. Problems
+// of a configuration bring their hints along, and begin with their places.
 func (c *command) complain(err error) {
-	fmt.Fprintf(c.Err, "groupsyncd: %s\n", err) //nolint:errcheck // nowhere else to complain
-	if _, all := errors.AsType[config.Problems](err); all {
+	if problems, all := asProblems(err); all {
+		fmt.Fprintln(c.Err, harmless(problems.Error())) //nolint:errcheck // nowhere else to complain
 		return
 	}
+	fmt.Fprintf(c.Err, "groupsyncd: %s\n", harmless(err.Error())) //nolint:errcheck // nowhere else to complain
 	if hint := fault.HintOf(err); hint != "" {
-		fmt.Fprintf(c.Err, "hint: %s\n", hint) //nolint:errcheck // nowhere else to complain
+		fmt.Fprintf(c.Err, "hint: %s\n", harmless(hint)) //nolint:errcheck // nowhere else to complain
 	}
 }
 

@@ -209,7 +209,7 @@ func eventuallyCommand(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // jsonCommand compares a value in the last output: json PATH VALUE, with steps of the
-// path between dots and the numbers of lists among them. # is the length of a list.
+// path between dots and the numbers of lists among them. len is the length of a list.
 func jsonCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: json PATH VALUE")
@@ -252,7 +252,7 @@ func lookInto(ts *testscript.TestScript, path string) any {
 			}
 			v = next
 		case []any:
-			if step == "#" {
+			if step == "len" {
 				return len(x)
 			}
 			i, err := strconv.Atoi(step)

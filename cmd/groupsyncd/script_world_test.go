@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -165,6 +166,8 @@ func readLDIF(text string) ([]ldaptest.Entry, error) {
 // chatStage is the Open WebUI of a script.
 type chatStage struct {
 	server *openwebuitest.Server
+	// slow counts the calls that came since writes were made slow.
+	slow atomic.Int32
 }
 
 func (c *chatStage) account(mail string) (string, error) {
@@ -223,7 +226,10 @@ func chatCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	choose(ts, neg, "chat", map[string]subcommand{
 		"start": {0, "[VERSION]", func(args []string) error {
-			s.chat = &chatStage{openwebuitest.New(openwebuitest.Options{Key: chatKey, Version: strings.Join(args, "")})}
+			if s.chat != nil {
+				s.chat.server.Close()
+			}
+			s.chat = &chatStage{server: openwebuitest.New(openwebuitest.Options{Key: chatKey, Version: strings.Join(args, "")})}
 			for _, p := range staff() {
 				if p.account {
 					s.chat.server.AddAccount(openwebuitest.Account{Email: p.uid + "@example.org", Name: p.name})
@@ -282,8 +288,8 @@ func chatCommand(ts *testscript.TestScript, neg bool, args []string) {
 		"reset":      {0, "", func([]string) error { s.chat.server.ResetLog(); return nil }},
 		"writes":     {1, "NUMBER", func(args []string) error { _, n := s.chat.server.Count(); return demand(n, args[0]) }},
 		"requests":   {1, "NUMBER", func(args []string) error { r, w := s.chat.server.Count(); return demand(r+w, args[0]) }},
-		"written": {1, "NUMBER", func(args []string) error {
-			return wait("the writes", func() (bool, error) { _, n := s.chat.server.Count(); return demand(n, args[0]) == nil, nil })
+		"called": {0, "", func([]string) error {
+			return wait("a slow call", func() (bool, error) { return s.chat.slow.Load() > 0, nil })
 		}},
 	}, args)
 }
@@ -313,7 +319,8 @@ func (c *chatStage) fault(args []string) error {
 		if err != nil {
 			return err
 		}
-		f.Path, f.Latency = "/api/v1/groups/id/*/users/add", d
+		c.slow.Store(0)
+		f.Path, f.Latency, f.Do = "/api/v1/groups/id/*/users/add", d, func() { c.slow.Add(1) }
 	case "fail-writes":
 		f.Path, f.Status, f.Detail = "/api/v1/groups/id/*/users/add", 400, "no"
 	default:

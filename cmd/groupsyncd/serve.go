@@ -2,11 +2,12 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"groupsyncd/app"
+	"groupsyncd/internal/fault"
 	"groupsyncd/server"
-	"groupsyncd/sync/run"
 
 	"github.com/spf13/cobra"
 )
@@ -55,14 +56,12 @@ func (c *command) reloadCommand() *cobra.Command {
 				return err
 			}
 			if daemon == nil {
-				c.code = run.ExitFailure
-				return usage("no daemon is running with the state %s", cfg.State)
+				return fault.New(fault.Unavailable, "reload", "", fmt.Errorf("no daemon is running with the state %s", cfg.State), "start one with: groupsyncd serve")
 			}
 			if err := daemon.Reload(c.ctx); err != nil {
 				return err
 			}
-			c.line("reloaded")
-			return nil
+			return c.print(map[string]any{"reloaded": true}, func() { c.line("reloaded") })
 		},
 	}
 }
