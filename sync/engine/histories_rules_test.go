@@ -14,6 +14,7 @@ import (
 // own, as the oracle does.
 type entry struct {
 	spec    mapping.Spec
+	rule    *mapping.Rule
 	from    []string
 	selects func(name string) bool // nil: everyone
 	to      func(name string) string
@@ -100,6 +101,12 @@ var catalogue = func() map[string]*entry {
 		"r5a": {spec: with(spec("r5", hr, "eng*"), func(s *mapping.Spec) { s.Create = "used" }), from: hr, selects: prefix("eng"), to: same},
 		"r6a": {spec: with(spec("r6", []string{"eu"}, "*"), func(s *mapping.Spec) { s.To, s.Adopt = "eu_{{ .Name }}", []string{"never"} }), from: []string{"eu"}, selects: prefix(""), to: func(n string) string { return "eu_" + n }},
 		"r7a": {spec: with(spec("r7", corp, "sales*"), func(s *mapping.Spec) { s.To = "Sales" }), from: corp, selects: prefix("sales"), to: fixed("Sales"), literal: true},
+	}
+	for _, e := range all {
+		var err error
+		if e.rule, err = mapping.Compile(e.spec); err != nil {
+			panic(err)
+		}
 	}
 	return all
 }()

@@ -13,7 +13,6 @@ import (
 	"groupsyncd/providers"
 	"groupsyncd/sync/engine"
 	"groupsyncd/sync/engine/enginetest"
-	"groupsyncd/sync/mapping"
 	"groupsyncd/sync/plan"
 	"groupsyncd/sync/replica"
 	"groupsyncd/sync/run"
@@ -136,11 +135,7 @@ func (w *world) setup() engine.Setup {
 			Grace: replica.Grace{Reads: graceReads, Over: graceOver}, Scope: "narrow=" + strconv.FormatBool(src.Narrow)})
 	}
 	for _, name := range w.rules {
-		r, err := mapping.Compile(catalogue[name].spec)
-		if err != nil {
-			panic(err)
-		}
-		s.Rules = append(s.Rules, r)
+		s.Rules = append(s.Rules, catalogue[name].rule)
 	}
 	s.Targets = []engine.TargetSetup{{Name: target, Open: w.web.Open, Match: []string{"sign_in", "email"}}}
 	return s
@@ -234,7 +229,9 @@ func (w *world) sync(req run.Request) {
 func (w *world) do(s step) {
 	w.clock.Add(time.Second)
 	if w.directoryStep(s) || w.webStep(s) {
-		w.oracle.look()
+		if w.runs > 0 { // Nobody has seen anything before that.
+			w.oracle.look()
+		}
 		return
 	}
 	switch s.do {
@@ -243,6 +240,7 @@ func (w *world) do(s step) {
 	case "rules":
 		w.configure(func() { w.rules = s.args })
 	case "wait":
+		w.oracle.look()
 		d, err := time.ParseDuration(s.arg(0))
 		if err == nil {
 			w.clock.Add(d)
