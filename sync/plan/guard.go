@@ -255,14 +255,14 @@ func (g *guard) groups() {
 		if o := g.in.Memory.Owned[id]; o != nil {
 			have = o.Count() - g.approved[id]
 		}
-		new, had := g.unheld(byGroup[id]), have+len(before[id])
-		lost := new + len(before[id])
+		losing, had := g.unheld(byGroup[id]), have+len(before[id])
+		lost := losing + len(before[id])
 		name := g.p.Changes[byGroup[id][0]].Group.Name
-		if had >= minGroup && new > 0 && g.limits.MaxGroupLoss.Exceeded(lost, had) {
+		if had >= minGroup && losing > 0 && g.limits.MaxGroupLoss.Exceeded(lost, had) {
 			g.holdAll(byGroup[id], run.MaxGroupLoss, id,
 				fmt.Sprintf("%d of %d members of %s (%d %%) > %s within 24 hours", lost, had, name, lost*100/had, g.limits.MaxGroupLoss))
 		}
-		if had >= minEmptied && new > 0 && len(byGroup[id]) == have {
+		if had >= minEmptied && losing > 0 && len(byGroup[id]) == have {
 			g.holdAll(byGroup[id], run.Emptied, id, fmt.Sprintf("all %d members of %s", had, name))
 			for _, i := range byGroup[id] {
 				emptied(&g.p.Changes[i])

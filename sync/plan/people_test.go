@@ -78,7 +78,7 @@ func TestPeopleFindTheirAccounts(t *testing.T) {
 				c.setup(w)
 			}
 			var ids []string
-			for _, u := range strings.Fields(c.users) {
+			for u := range strings.FieldsSeq(c.users) {
 				id, _, _ := strings.Cut(strings.TrimPrefix(u, "-"), "=")
 				ids = append(ids, id)
 			}

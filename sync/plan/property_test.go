@@ -174,7 +174,7 @@ func TestPlansKeepTheirPromises(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		anyWorld(r, t, func(w *world, in *plan.Input, p *plan.Plan, g *plan.Guarded) {
 			for i := range p.Changes {
-				promise(r, w, in, &p.Changes[i])
+				promise(r, in, &p.Changes[i])
 			}
 			limits(r, w, in, p)
 			standing(r, in, p, g)
@@ -184,7 +184,7 @@ func TestPlansKeepTheirPromises(t *testing.T) {
 }
 
 // promise: every change has an outcome, and what is taken away was ours, with a proof.
-func promise(t *rapid.T, w *world, in *plan.Input, c *plan.Change) {
+func promise(t *rapid.T, in *plan.Input, c *plan.Change) {
 	switch c.Outcome {
 	case run.Planned, run.Held, run.Skipped:
 	default:
@@ -212,13 +212,13 @@ func promise(t *rapid.T, w *world, in *plan.Input, c *plan.Change) {
 		t.Fatalf("%v was not held", c.Change)
 	}
 	if !c.Proof.Exact {
-		shown(t, w, in, c)
+		shown(t, in, c)
 	}
 }
 
 // shown: no fresh replica shows the membership through a grant that a rule in force still
 // leads to this group, and every source that could grant it is fresh.
-func shown(t *rapid.T, w *world, in *plan.Input, c *plan.Change) {
+func shown(t *rapid.T, in *plan.Input, c *plan.Change) {
 	if c.Want < 0 {
 		return
 	}
@@ -350,9 +350,7 @@ func written(t *rapid.T, p *plan.Plan, g *plan.Guarded) string {
 
 func shuffled[K comparable, V any](m map[K]V) map[K]V {
 	out := make(map[K]V, 2*len(m))
-	for k, v := range m {
-		out[k] = v
-	}
+	maps.Copy(out, m)
 	return out
 }
 

@@ -105,7 +105,7 @@ func TestValuesOfAnAdoptedGroup(t *testing.T) {
 	t.Run("a new wish replaces the old one without drift", func(t *testing.T) {
 		t.Parallel()
 		w := start(t, describe("ours"))
-		w.rules[0].Description = ptr("newer")
+		w.rules[0].Description = new("newer")
 		p := w.run()
 		expect(t, p, "update_group sales")
 		if p.Summary.Drift != 0 {
@@ -115,7 +115,7 @@ func TestValuesOfAnAdoptedGroup(t *testing.T) {
 	t.Run("a one-person run touches no values", func(t *testing.T) {
 		t.Parallel()
 		w := start(t)
-		w.rules[0].Description = ptr("ours")
+		w.rules[0].Description = new("ours")
 		w.only = &plan.Only{Account: 0}
 		expect(t, w.run())
 	})
@@ -129,8 +129,6 @@ func TestValuesOfAnAdoptedGroup(t *testing.T) {
 		}
 	})
 }
-
-func ptr(s string) *string { return &s }
 
 func TestTallyCountsWhatBecameOfChanges(t *testing.T) {
 	t.Parallel()

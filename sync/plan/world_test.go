@@ -106,7 +106,7 @@ func snapshot(minute int, lines ...string) *directory.Snapshot {
 			s.GroupsListed = false
 		case "users", "users?":
 			s.UsersListed = name == "users"
-			for _, f := range strings.Fields(rest) {
+			for f := range strings.FieldsSeq(rest) {
 				id, mail, named := strings.Cut(strings.TrimPrefix(f, "-"), "=")
 				if !named {
 					mail = id + "@example.org"
@@ -121,7 +121,7 @@ func snapshot(minute int, lines ...string) *directory.Snapshot {
 				shown = id
 			}
 			g := directory.Group{ID: id, Name: shown, MembersKnown: !strings.HasSuffix(name, "?")}
-			for _, u := range strings.Fields(rest) {
+			for u := range strings.FieldsSeq(rest) {
 				n, ok := number[u]
 				if !ok {
 					panic("the read does not show " + u)

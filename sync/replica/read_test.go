@@ -34,7 +34,7 @@ func read(minutes int, lines ...string) *directory.Snapshot {
 		switch name {
 		case "users", "users?":
 			b.s.UsersListed = name == "users"
-			for _, u := range strings.Fields(rest) {
+			for u := range strings.FieldsSeq(rest) {
 				id := strings.TrimPrefix(u, "-")
 				b.users[id] = uint32(len(b.s.Users))
 				b.s.Users = append(b.s.Users, directory.User{ID: id, Email: id + "@example.org", StatusKnown: true, Disabled: id != u})
