@@ -55,9 +55,6 @@ func (d *decoder) checkSafety(s *Safety) {
 }
 
 func (d *decoder) checkSource(s *Source, p path) {
-	if s.FullEvery <= 0 {
-		d.reportAt(p.child("full_every"), "must be longer than nothing", "")
-	}
 	if s.MaxAge <= 0 {
 		d.reportAt(p.child("max_age"), "must be longer than nothing", "")
 	}

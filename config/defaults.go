@@ -39,7 +39,7 @@ func defaults() *Config {
 }
 
 func defaultSource(name string) *Source {
-	return &Source{Name: name, Schedule: "every 15m", FullEvery: day, MaxAge: 2 * day}
+	return &Source{Name: name, Schedule: "every 15m", MaxAge: 2 * day}
 }
 
 // defaultLag is known only once the source's own keys are.

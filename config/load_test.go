@@ -83,7 +83,6 @@ func TestSmallestFileGetsEveryDefault(t *testing.T) {
 		{"time_zone", c.TimeZone, "UTC"},
 		{"log", c.Log, config.Log{Level: "info", Format: "auto"}},
 		{"schedule", s.Schedule, "every 15m"},
-		{"full_every", s.FullEvery.Std(), 24 * 60 * minute},
 		{"max_age", s.MaxAge.Std(), 48 * 60 * minute},
 		{"lag", s.Lag.Std(), 0 * minute},
 		{"a default of the source's own", s.Config.(*dirConfig).Page, uint16(500)},

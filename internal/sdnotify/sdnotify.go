@@ -8,7 +8,6 @@ package sdnotify
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 )
@@ -28,19 +27,6 @@ func Reloading() error {
 // Status gives the line that `systemctl status` shows.
 func Status(text string) error {
 	return send("tell systemd our status", "STATUS="+strings.Join(strings.Fields(text), " "))
-}
-
-// Alive is the sign of life that WatchdogInterval asks for.
-func Alive() error { return send("tell systemd that we live", daemon.SdNotifyWatchdog) }
-
-// WatchdogInterval gives how often Alive has to be called, which is twice in the time
-// after which systemd kills us; zero when it does not watch.
-func WatchdogInterval() (time.Duration, error) {
-	limit, err := daemon.SdWatchdogEnabled(false)
-	if err != nil {
-		return 0, fmt.Errorf("read the watchdog time of systemd: %w", err)
-	}
-	return limit / 2, nil
 }
 
 func send(op, message string) error {

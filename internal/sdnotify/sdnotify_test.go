@@ -2,7 +2,6 @@ package sdnotify
 
 import (
 	"net"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -33,7 +32,6 @@ func calls() map[string]func() error {
 		`READY=1`:                           Ready,
 		`STOPPING=1`:                        Stopping,
 		`RELOADING=1\nMONOTONIC_USEC=\d+`:   Reloading,
-		`WATCHDOG=1`:                        Alive,
 		`STATUS=last run at 12:00, 2 held`:  func() error { return Status("last run at 12:00,\n 2 held\n") },
 		`STATUS=a READY=1 that is no order`: func() error { return Status("a\nREADY=1\nthat is no order") },
 	}
@@ -91,28 +89,6 @@ func TestADeadSocketIsAnError(t *testing.T) {
 	for want, call := range calls() {
 		if err := call(); err == nil {
 			t.Errorf("%s: no error", want)
-		}
-	}
-}
-
-func TestWatchdogInterval(t *testing.T) {
-	for _, c := range []struct {
-		usec, pid string
-		want      time.Duration
-		fails     bool
-	}{
-		{"", "", 0, false},
-		{"30000000", "", 15 * time.Second, false},
-		{"30000000", strconv.Itoa(os.Getpid()), 15 * time.Second, false},
-		{"30000000", strconv.Itoa(os.Getpid() + 1), 0, false},
-		{"soon", "", 0, true},
-		{"0", "", 0, true},
-	} {
-		t.Setenv("WATCHDOG_USEC", c.usec)
-		t.Setenv("WATCHDOG_PID", c.pid)
-		got, err := WatchdogInterval()
-		if got != c.want || (err != nil) != c.fails {
-			t.Errorf("%q for process %q: %s, %v", c.usec, c.pid, got, err)
 		}
 	}
 }

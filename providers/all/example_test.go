@@ -95,7 +95,7 @@ func TestExampleNamesEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := walker{t: t, said: []string{"schedule", "full_every", "max_age", "lag", "sign_in", "email_domains"}}
+	w := walker{t: t, said: []string{"schedule", "max_age", "lag", "sign_in", "email_domains"}}
 	var root map[string]any
 	var document any
 	if err := json.Unmarshal(raw, &root); err != nil {

@@ -30,11 +30,11 @@ const (
 
 // Config is the configuration of a file source.
 type Config struct {
-	Path scalar.Path `yaml:"path" doc:"the file with people and groups; replace it by renaming a new one over it"`
+	Path scalar.Path `yaml:"path" doc:"The file with people and groups; replace it by renaming a new one over it."`
 	// Format is one of the constants; empty: by the ending of the name.
-	Format string `yaml:"format,omitempty" words:"yaml json csv ldif" doc:"how the file is written; default: by the ending of its name"`
+	Format string `yaml:"format,omitempty" words:"yaml json csv ldif" doc:"How the file is written. Default: by the ending of its name."`
 	// Nested counts the members of member groups.
-	Nested bool `yaml:"nested" doc:"members of member groups count, cycles are fine"`
+	Nested bool `yaml:"nested" doc:"Members of member groups count; cycles are fine."`
 }
 
 // Type describes the source to the registry.
