@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"groupsyncd/config"
 	"groupsyncd/server"
@@ -12,8 +13,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// forever is longer than any run.
+const forever = 365 * 24 * time.Hour
+
 func (c *command) syncCommand() *cobra.Command {
-	var req run.Request
+	var (
+		req  run.Request
+		wait bool
+	)
 	cmd := &cobra.Command{
 		Use:   "sync",
 		Short: "Read the directories and bring Open WebUI in line, once",
@@ -26,10 +33,14 @@ completely, 6 the target could not be reached or refused us, 7 state, 130 interr
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			req.Trigger, req.Mode = run.Manual, run.Apply
+			if wait {
+				c.lockTimeout = forever
+			}
 			return c.with(func(b server.Backend, _ *config.Config) error { return c.reconcile(b, req, nil, false, false) })
 		},
 	}
 	scope(cmd, &req)
+	cmd.Flags().BoolVar(&wait, "wait", false, "when another command holds the state, wait until it is done instead of giving up after 10 seconds")
 	return cmd
 }
 
