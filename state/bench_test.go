@@ -89,7 +89,7 @@ func bigMemory(users, groups, members int) (*plan.Memory, plan.Dirty) {
 		mirror[i] = &plan.MirrorGroup{Group: plan.Group{ID: id, Name: name, Permissions: []byte(`{"chat": {"file_upload": true}}`),
 			Mark:        &plan.Mark{Instance: m.Instance, Rule: link.Rule, Source: link.Group.Source, Group: link.Group.ID, Serial: 1},
 			MemberCount: len(list), UpdatedAt: 1_770_000_000, MembersRead: true, ReadAt: now}, Numbers: list}
-		m.Links[link] = plan.GroupLink{GroupID: id, Since: now, Created: true, SeenSince: now, DirName: name}
+		m.Links[link] = plan.GroupLink{GroupID: id, Since: now, Created: true}
 		m.Owned[id] = &plan.OwnedGroup{GroupID: id, Feeds: []plan.OwnedFeed{{Key: plan.FeedKey{Rule: link.Rule, Group: link.Group}, Accounts: list}}}
 		d.MirrorGroups = append(d.MirrorGroups, id)
 		d.Links = append(d.Links, link)

@@ -106,7 +106,7 @@ func drawMaps(t *rapid.T, m *plan.Memory, accounts []plan.Account, at *rapid.Gen
 	for range rapid.IntRange(0, 5).Draw(t, "links") {
 		m.Links[anyLinkKey().Draw(t, "key")] = plan.GroupLink{GroupID: anyID().Draw(t, "id"), Since: at.Draw(t, "since"), Created: rapid.Bool().Draw(t, "created"),
 			Applied: rapid.MapOfN(anyText(), anyRaw(), 0, 2).Draw(t, "applied"), Before: rapid.MapOfN(anyText(), anyRaw(), 0, 2).Draw(t, "before"),
-			RecreatedAt: at.Draw(t, "recreated"), SeenSince: at.Draw(t, "seen"), DirName: anyText().Draw(t, "name")}
+			RecreatedAt: at.Draw(t, "recreated")}
 	}
 	for _, id := range rapid.SliceOfN(rapid.StringN(1, 5, 20), 0, 3).Draw(t, "scopes") {
 		m.Scopes[id] = plan.AcceptedSource{Scope: anyText().Draw(t, "scope"), Users: rapid.Int().Draw(t, "users"), Groups: rapid.Int().Draw(t, "groups")}

@@ -191,7 +191,7 @@ func (w *work) create(ctx context.Context, c *plan.Change, dirty *plan.Dirty) (s
 	mem, now := w.state.mem, w.e.now()
 	g.Members, g.MembersRead = nil, true
 	dirty.Merge(mem.ObserveGroup(&g))
-	link := plan.GroupLink{GroupID: g.ID, Since: now, SeenSince: now, Created: true}
+	link := plan.GroupLink{GroupID: g.ID, Since: now, Created: true}
 	for _, l := range c.Links {
 		old, again := mem.Links[l]
 		if !again || mem.Mirror.Group(old.GroupID) != nil {
@@ -307,7 +307,22 @@ func (w *work) members(ctx context.Context, op run.Op, id string, changes []*pla
 		w.useApproval(c.Key, dirty)
 	}
 	dirty.MirrorGroups = append(dirty.MirrorGroups, id)
+	w.exactFromNowOn(op, changes, dirty)
 	return nil
+}
+
+// exactFromNowOn notes that a person let the first exact removal of a group through:
+// later ones are limited as any other.
+func (w *work) exactFromNowOn(op run.Op, changes []*plan.Change, dirty *plan.Dirty) {
+	mem := w.state.mem
+	for _, c := range changes {
+		link, linked := mem.Links[c.Link]
+		if op == run.RemoveMember && c.Proof.Exact && c.Approved && linked && !link.Exact {
+			link.Exact = true
+			mem.Links[c.Link] = link
+			dirty.Links = append(dirty.Links, c.Link)
+		}
+	}
 }
 
 // lose records that somebody lost a membership.

@@ -27,7 +27,7 @@ func (w *work) book(p *plan.Plan, g *plan.Guarded, only *plan.Only) error {
 	w.bookPeople(p, &dirty)
 	for _, l := range p.Links {
 		link := mem.Links[l.Link]
-		link.GroupID, link.Since, link.SeenSince = l.GroupID, now, now
+		link.GroupID, link.Since = l.GroupID, now
 		mem.Links[l.Link] = link
 		dirty.Links = append(dirty.Links, l.Link)
 	}

@@ -324,6 +324,10 @@ func (c *computer) adopt(w int, names map[string][]string, byName map[string][]i
 	switch {
 	case len(found) == 1:
 		c.take(w, found[0])
+		if c.in.Only == nil {
+			c.problem(run.KindNaming, fmt.Sprintf("the existing group %q is taken over by rule %q", c.in.Memory.Mirror.Group(found[0]).Name, want.Rule()),
+				"who was put there by hand stays; to leave such groups alone give the rule `adopt: never`")
+		}
 	case len(found) > 1:
 		c.group[w].blocked = true
 		c.problem(run.KindConflict, fmt.Sprintf("%d groups in Open WebUI are named %q; none of them is taken over", len(found), want.Name),

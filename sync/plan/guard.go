@@ -229,7 +229,7 @@ func (g *guard) configuration() {
 			g.hold(i, run.SourceRemoved, c.Proof.Sources[0], "source "+c.Proof.Sources[0]+" is no longer configured")
 		case c.Proof.Word == "unruled":
 			g.hold(i, run.Unruled, c.Proof.Rule, "rule "+c.Proof.Rule+" was changed or taken out")
-		case c.Proof.Exact:
+		case c.Proof.Exact && !g.in.Memory.Links[c.Link].Exact:
 			g.hold(i, run.Exact, c.Group.ID, "members whom nobody gave the group "+c.Group.Name+" through groupsyncd")
 		}
 	}

@@ -147,7 +147,6 @@ type NewLink struct {
 type FoundLink struct {
 	Link    LinkKey
 	GroupID string
-	DirName string
 }
 
 // Regrant replaces the grants of one owned membership.

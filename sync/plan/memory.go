@@ -57,10 +57,9 @@ type GroupLink struct {
 	Before  map[string]json.RawMessage `json:"before,omitempty"`
 	// RecreatedAt is when the group was last made again after somebody deleted it.
 	RecreatedAt time.Time `json:"recreated_at,omitzero"`
-	// SeenSince is since when the group was seen without interruption.
-	SeenSince time.Time `json:"seen_since,omitzero"`
-	// DirName is the name of the directory group when it was last selected, for people.
-	DirName string `json:"dir_name,omitempty"`
+	// Exact says that somebody has approved that the group takes nobody whom the
+	// directory does not name.
+	Exact bool `json:"exact,omitempty"`
 }
 
 // OwnedGroup is who is a member of one Open WebUI group because of us.
