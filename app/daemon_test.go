@@ -373,7 +373,7 @@ func TestASecondProgramFindsTheStateTaken(t *testing.T) {
 	}
 }
 
-func TestStoppingEndsWhatIsAskedForThroughTheSocket(t *testing.T) {
+func TestStoppingEndsRunsOfTheSocket(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
 	a := w.open()

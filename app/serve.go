@@ -55,7 +55,7 @@ func (a *App) Serve(ctx context.Context, hup <-chan struct{}) (err error) {
 	if err != nil {
 		return fault.New(fault.Damaged, "open the control socket", "", err, "")
 	}
-	web := server.NewServer(ctx, server.Control(a, a.log, server.Caller))
+	web := server.NewServer(ctx, server.Control(a, a.log, server.Caller), a.log)
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(listener) }()
 	life.Add("control socket", func(ctx context.Context) error {

@@ -127,7 +127,7 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 	if resp.StatusCode != http.StatusOK {
 		var f failure
 		if err := dec.Decode(&f); err != nil || f.Message == "" {
-			return out, fault.Errorf(fault.Damaged, "talk to the daemon", c.path, "it answered %s", resp.Status)
+			return out, fault.New(fault.Damaged, "talk to the daemon", c.path, errors.New("it answered "+resp.Status), "use the same version of groupsyncd as the daemon")
 		}
 		return out, fault.New(f.Kind, f.Op, f.Where, errors.New(f.Message), f.Hint)
 	}

@@ -166,7 +166,8 @@ func reply[T any](c *control, w http.ResponseWriter, call func() (T, error)) {
 	// A list of problems in a configuration is shown whole.
 	if problems, ok := errors.AsType[config.Problems](err); ok {
 		body.Message = problems.Error()
-	} else if e, ok := errors.AsType[*fault.Error](err); ok {
+	} else if e, ok := errors.AsType[*fault.Error](err); ok && e.Error() == err.Error() {
+		// What others have wrapped around it would be lost with its parts.
 		body.Op, body.Where = e.Op, e.Where
 		if e.Err != nil {
 			body.Message = e.Err.Error()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -48,8 +49,9 @@ type callerKey struct{}
 // NewServer makes the HTTP server of the control socket. Runs take as long as they
 // take, so only the head of a request is bounded in time; when ctx ends, so does what
 // is being asked for.
-func NewServer(ctx context.Context, h http.Handler) *http.Server {
+func NewServer(ctx context.Context, h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelError),
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
