@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -171,6 +172,8 @@ func (a *App) noteStart(source string) error {
 // quiet carries out a run whose report nobody waits for.
 func (a *App) quiet(ctx context.Context, req run.Request) {
 	report, err := a.engine.Run(ctx, req)
+	// Minutes of idling follow a read that may have needed much more than what is kept.
+	debug.FreeOSMemory()
 	switch {
 	case err != nil && ctx.Err() == nil:
 		a.log.LogAttrs(ctx, slog.LevelError, "run failed", slog.String("err", err.Error()), slog.String("hint", fault.HintOf(err)))
