@@ -14,6 +14,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"groupsyncd/internal/fault"
 )
 
 // maxSize bounds what is read of a secret file; credentials are far smaller.
@@ -87,7 +89,7 @@ func (r Ref) path() (string, error) {
 	if r.scheme == "credential" {
 		dir := os.Getenv("CREDENTIALS_DIRECTORY")
 		if dir == "" {
-			return "", fmt.Errorf("%s: CREDENTIALS_DIRECTORY is not set: the service must be started by systemd with LoadCredential=%s:…", r, r.name)
+			return "", refuse(fmt.Sprintf("let systemd start the service, with LoadCredential=%s:FILE", r.name), "%s: CREDENTIALS_DIRECTORY is not set", r)
 		}
 		return filepath.Join(dir, r.name), nil
 	}
@@ -98,15 +100,16 @@ func (r Ref) path() (string, error) {
 }
 
 // Read gives the secret as it is now. One trailing newline is trimmed; an empty
-// secret and a file that everybody may read are errors.
+// secret and a file that everybody may read are errors. Errors have the kind
+// fault.Invalid and say what to do.
 func (r Ref) Read() (Value, error) {
 	if r.IsZero() {
-		return Value{}, errors.New("no secret is configured")
+		return Value{}, refuse("name the place of the secret in the configuration", "no secret is configured")
 	}
 	if r.scheme == "env" {
 		s, ok := os.LookupEnv(r.name)
 		if !ok || s == "" {
-			return Value{}, fmt.Errorf("%s: the environment variable is not set", r)
+			return Value{}, refuse("set it where groupsyncd is started", "%s: the environment variable is not set", r)
 		}
 		return New(s), nil
 	}
@@ -118,30 +121,37 @@ func (r Ref) Read() (Value, error) {
 }
 
 func readFile(path string) (Value, error) {
+	const mine = "the user that runs groupsyncd must be able to read the file, and nobody else"
 	info, err := os.Stat(path)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return Value{}, fmt.Errorf("secret file %s does not exist", path)
+			return Value{}, refuse("write the secret into that file, and chmod 600 it", "secret file %s does not exist", path)
 		}
-		return Value{}, fmt.Errorf("read secret file: %w", err)
+		return Value{}, refuse(mine, "read secret file: %w", err)
 	}
 	switch {
 	case !info.Mode().IsRegular():
-		return Value{}, fmt.Errorf("secret file %s is not a regular file", path)
+		return Value{}, refuse("name the file with the secret", "secret file %s is not a regular file", path)
 	case info.Mode().Perm()&0o007 != 0:
-		return Value{}, fmt.Errorf("secret file %s can be used by everybody (mode %04o): chmod 600 it", path, info.Mode().Perm())
+		return Value{}, refuse("replace the secret too if others may have read it",
+			"secret file %s can be used by everybody (mode %04o): chmod 600 it", path, info.Mode().Perm())
 	case info.Size() > maxSize:
-		return Value{}, fmt.Errorf("secret file %s is larger than 1 MiB", path)
+		return Value{}, refuse("name the file with the secret", "secret file %s is larger than 1 MiB", path)
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return Value{}, fmt.Errorf("read secret file: %w", err)
+		return Value{}, refuse(mine, "read secret file: %w", err)
 	}
 	s := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
 	if s == "" {
-		return Value{}, fmt.Errorf("secret file %s is empty", path)
+		return Value{}, refuse("write the secret into that file", "secret file %s is empty", path)
 	}
 	return New(s), nil
+}
+
+// refuse makes an error that says what to do.
+func refuse(hint, format string, args ...any) error {
+	return fault.New(fault.Invalid, "", "", fmt.Errorf(format, args...), hint)
 }
 
 // New wraps a secret that did not come from a reference.
