@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"unicode"
@@ -52,9 +53,13 @@ func (c *command) printYAML(v any) error {
 	return written(err)
 }
 
-// blockStyle takes the braces and quotes of JSON off a tree.
+// blockStyle takes the braces and quotes of JSON off a tree. The words that older readers
+// of YAML take for true and false keep their quotes: a group may be called NO.
 func blockStyle(n *yaml.Node) {
 	n.Style = 0
+	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str" && slices.Contains([]string{"y", "yes", "on", "n", "no", "off"}, strings.ToLower(n.Value)) {
+		n.Style = yaml.DoubleQuotedStyle
+	}
 	for _, child := range n.Content {
 		blockStyle(child)
 	}
