@@ -90,7 +90,14 @@ func (d *drawer) something() {
 	switch n := d.IntN(100); {
 	case n < 30:
 		d.add("%s", d.change())
-	case n < 42:
+	case n < 33:
+		// Somebody or some group is gone while another source is out for long.
+		out := d.source()
+		d.add("%s", d.of("deluser "+d.source()+" "+d.human(), "delgroup "+d.source()+" "+d.group(), d.change()))
+		for range 2 + d.IntN(2) {
+			d.add("fault %s fails\nrun\nwait 16m", out)
+		}
+	case n < 44:
 		d.add("%s", d.hand())
 	case n < 52:
 		d.add("wait %s", d.of("30s", "1m", "3m", "6m", "8m", "16m", "16m", "40m", "5h", "13h", "25h"))
@@ -114,20 +121,24 @@ func (d *drawer) something() {
 		d.add("%s", d.rules())
 	case n < 91:
 		d.add("%s", d.sources())
-	case n < 93:
+	case n < 92:
 		d.add("narrow %s %s", d.source(), d.of("on", "off"))
-	case n < 95:
+	case n < 93:
 		d.add("restart")
-	case n < 97:
+	case n < 95:
 		d.add("crash %d", d.IntN(14))
 		d.add("%s", d.of("run", "run", "person "+d.human()))
-	case n < 98:
+	case n < 96:
 		d.add("down\nrun\nup")
-	case n < 99:
+	case n < 97:
 		d.add("plan")
 	default:
-		d.add("during %s person %s", d.source(), d.human())
-		d.add("run")
+		s, h := d.source(), d.human()
+		if d.IntN(2) == 0 {
+			d.add("during %s %s %s %s %s", s, d.of("join", "leave"), s, h, d.group())
+		}
+		d.add("during %s person %s", s, h)
+		d.add("run %s", s)
 	}
 }
 

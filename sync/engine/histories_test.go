@@ -215,7 +215,8 @@ func (o *oracle) judgeRest() {
 			return
 		}
 	}
-	wanted := map[place]bool{}
+	// What somebody who claims the account in vain would keep is left alone.
+	wanted, claimed := map[place]bool{}, map[place]bool{}
 	for k, g := range o.grants {
 		if !o.inForce(k) {
 			continue
@@ -225,6 +226,7 @@ func (o *oracle) judgeRest() {
 		if !g.now || account == "" {
 			continue
 		}
+		claimed[place{id, account}] = true
 		if m.People[directory.UserKey{Source: k.source, ID: k.person}].Account != account {
 			if !w.rough {
 				w.fail("L1", "%s of %s has no link to %s", k.person, k.source, account)
@@ -247,7 +249,7 @@ func (o *oracle) judgeRest() {
 	for _, id := range w.web.Groups() {
 		for _, account := range w.web.Members(id) {
 			p := place{id, account}
-			if _, hand := o.hand[p]; hand || wanted[p] || o.addOnly(m, id) || o.blocked() || !o.linked(m, account) || o.contested(id) || w.recycled[w.human[account]] {
+			if _, hand := o.hand[p]; hand || wanted[p] || claimed[p] || w.unverified || o.addOnly(m, id) || o.blocked() || !o.linked(m, account) || o.contested(id) || w.recycled[w.human[account]] {
 				continue
 			}
 			w.fail("L1", "%s is left at the end, and nobody grants it", o.name(p))

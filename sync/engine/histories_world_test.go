@@ -83,7 +83,8 @@ type world struct {
 	engine  *engine.Engine
 	runs    int
 
-	armed    map[int][]step // by the number of the gap in the next full run
+	armed    map[int][]step    // by the number of the gap in the next full run
+	during   map[string][]step // by the source whose next read they happen in
 	writes   map[int]enginetest.Fault
 	written  int
 	account  map[string]string // human to their living account
@@ -98,19 +99,22 @@ type world struct {
 	err    error
 	told   int // effects that were told
 	depth  int // runs that are under way
+	// unverified: a process died before it could see that the server had lied to it.
+	lied, unverified bool
 }
 
 var sourceNames = []string{"corp", "hr", "eu"}
 
 func newWorld() *world {
 	w := &world{clock: enginetest.NewClock(start), dirs: map[string]*enginetest.Directory{}, sources: map[string]*enginetest.Source{},
-		armed: map[int][]step{}, writes: map[int]enginetest.Fault{}, account: map[string]string{}, human: map[string]string{},
+		armed: map[int][]step{}, during: map[string][]step{}, writes: map[int]enginetest.Fault{}, account: map[string]string{}, human: map[string]string{},
 		incarnat: map[string]int{}, recycled: map[string]bool{}}
 	w.store = enginetest.NewStore(w.clock.Now)
 	w.store.Keep = 3
 	w.web = enginetest.NewOpenWebUI(w.clock, w.store.Power)
 	w.web.Fault = func(run.Op, string, []string) enginetest.Fault {
 		w.written++
+		w.lied = w.lied || w.writes[w.written] == enginetest.Ignored
 		return w.writes[w.written]
 	}
 	for _, name := range sourceNames {
@@ -206,13 +210,17 @@ func (w *world) sync(req run.Request) {
 	if req.User != "" {
 		ctx = context.Background()
 	}
+	w.middle(req)
 	report, err := w.engine.Run(ctx, req)
 	if req.User == "" {
 		clear(w.armed)
+		clear(w.during)
 		clear(w.writes)
 	}
 	w.last, w.err = report, err
 	dead := w.store.Power.Off()
+	w.unverified = w.unverified || w.lied && dead
+	w.lied = false
 	if err != nil && !dead && fault.KindOf(err) != fault.NotFound {
 		w.fail("error", "%s", err)
 	}
@@ -267,7 +275,7 @@ func (w *world) do(s step) {
 	case "inside":
 		w.armed[s.number(0)] = append(w.armed[s.number(0)], s.rest(1))
 	case "during":
-		w.during(s)
+		w.during[s.arg(0)] = append(w.during[s.arg(0)], s.rest(1))
 	case "run":
 		w.sync(run.Request{Trigger: run.Schedule, Mode: run.Apply, Source: w.only(s.arg(0))})
 	case "plan":
@@ -298,9 +306,18 @@ func (w *world) only(source string) string {
 	return ""
 }
 
-func (w *world) during(s step) {
-	if src := w.sources[s.arg(0)]; src != nil && len(w.order) == 1 {
-		src.During = func() { w.do(s.rest(1)) }
+// middle lets what was kept for it happen while the only source of a run is being read.
+func (w *world) middle(req run.Request) {
+	only := req.Source
+	if only == "" && len(w.order) == 1 {
+		only = w.order[0]
+	}
+	if steps := w.during[only]; len(steps) > 0 && req.User == "" && w.depth == 1 {
+		w.sources[only].During = func() {
+			for _, s := range steps {
+				w.do(s)
+			}
+		}
 	}
 }
 
