@@ -17,7 +17,7 @@ func Compute(in *Input) *Plan {
 	own, desired := *in, *in.Desired
 	own.Desired, desired.Wants = &desired, slices.Clone(in.Desired.Wants)
 	in = &own
-	c := &computer{in: in, people: matchPeople(in), homeless: map[FeedKey]bool{}, plan: &Plan{
+	c := &computer{in: in, people: matchPeople(in), homeless: map[FeedKey]bool{}, claimed: map[string][]int{}, plan: &Plan{
 		Target: in.Memory.Target, Clocks: map[string][]Clock{}, Unknown: map[string]bool{},
 		Waiting: map[string]int{}, SourceLosses: map[string]bool{}, Accepts: true,
 	}}
@@ -40,8 +40,10 @@ type computer struct {
 	group []resolved
 	// taken says which want an Open WebUI group belongs to.
 	taken map[string]int
-	// homeless are the feeds of wants that have no group.
+	// homeless are the feeds of wants that have no group; claimed gives such wants by the
+	// group that they had, and that another want holds now.
 	homeless map[FeedKey]bool
+	claimed  map[string][]int
 	// stale says, per source, why nothing may be decided on its lists; empty: fresh.
 	stale []string
 	// skipped and guarded are marks by account number: accounts that are none of this

@@ -35,10 +35,14 @@ func (c *computer) resolve() {
 	c.linked()
 	c.open(c.linkless())
 	for w := range wants {
-		if c.group[w].id == "" {
-			for f := range wants[w].Feeds {
-				c.homeless[wants[w].Feeds[f].Key] = true
-			}
+		if c.group[w].id != "" {
+			continue
+		}
+		for f := range wants[w].Feeds {
+			c.homeless[wants[w].Feeds[f].Key] = true
+		}
+		if id, _, _ := c.stored(&wants[w]); id != "" {
+			c.claimed[id] = append(c.claimed[id], w)
 		}
 	}
 }

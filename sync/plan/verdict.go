@@ -65,6 +65,7 @@ func (c *computer) verdict(a uint32, id string, w *Want, owned *OwnedGroup) verd
 	j.acceptedRules()
 	j.everySource()
 	j.conflicts()
+	j.claims()
 	return j.conclude()
 }
 
@@ -351,6 +352,21 @@ func (j *judge) conflicts() {
 		for f := range j.want.Feeds {
 			if feed := &j.want.Feeds[f]; feed.Source == p.source && j.c.shows(feed, p.user) != replica.NotShown && j.c.shows(feed, p.user) != replica.Absent {
 				j.doubtful(j.c.in.Sources[p.source].ID, "somebody else claims the account and has this membership", time.Time{})
+			}
+		}
+	}
+}
+
+// claims keeps what somebody has through a want that lost this group to another want and
+// has no group of its own yet.
+func (j *judge) claims() {
+	for _, w := range j.c.claimed[j.id] {
+		for f := range j.c.in.Desired.Wants[w].Feeds {
+			feed := &j.c.in.Desired.Wants[w].Feeds[f]
+			for _, p := range j.c.people.of(j.account) {
+				if p.source == feed.Source && j.c.shows(feed, p.user) == replica.Shown {
+					j.doubtful(j.c.in.Sources[p.source].ID, "another rule gives it, and waits for a group of its own", time.Time{})
+				}
 			}
 		}
 	}
