@@ -5,15 +5,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"groupsyncd/config"
 	"groupsyncd/internal/fault"
+	"groupsyncd/server"
+	"groupsyncd/state"
+	"groupsyncd/sync/engine"
 	"groupsyncd/sync/run"
 )
 
@@ -187,5 +192,67 @@ func TestProgressIsForTerminalsOnly(t *testing.T) {
 	defer f.Close() //nolint:errcheck // nothing was written
 	if terminal(f) {
 		t.Error("a file is taken for a terminal")
+	}
+}
+
+func TestProgressIsOneLineThatGoesAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		show, done := liveLine(&out, time.Second)
+		show("corp", "users", 1, 0)
+		show("corp", "users", 2, 0) // Too soon.
+		time.Sleep(2 * time.Second)
+		show("chat\x1b[2J", "calls", 3, 9)
+		done()
+		if want := "\r\x1b[Kcorp: 1 users\r\x1b[Kchat\uFFFD[2J: 3 of 9 calls\r\x1b[K"; out.String() != want {
+			t.Errorf("got %q, want %q", out.String(), want)
+		}
+		out.Reset()
+		_, done = liveLine(&out, time.Second)
+		if done(); out.Len() != 0 {
+			t.Errorf("a line that was never shown is cleared: %q", out.String())
+		}
+	})
+}
+
+// started is a daemon that has its socket at last.
+type started struct{ server.Backend }
+
+func (started) Status(context.Context) (*engine.Status, error) {
+	return &engine.Status{Daemon: &engine.DaemonStatus{PID: 4711}}, nil
+}
+
+// TestACommandFindsADaemonThatIsJustStarting lets somebody hold the state who opens the
+// control socket only a little later.
+func TestACommandFindsADaemonThatIsJustStarting(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	db, err := state.Open(t.Context(), state.Options{Dir: filepath.Join(dir, "state")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close() //nolint:errcheck // nothing was written
+	text := strings.NewReplacer("LDAP_URL", "ldap://127.0.0.1:1", "CHAT_URL", "http://127.0.0.1:1").Replace(standard)
+	file := filepath.Join(dir, "groupsyncd.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	code := make(chan int, 1)
+	go func() {
+		code <- mainAt(t.Context(), nil, []string{"status", "--config", file}, Streams{Out: &out, Err: &errs}, world{now: time.Now, lockTimeout: patience})
+	}()
+	time.Sleep(50 * time.Millisecond) // Later or sooner, the command must find it.
+	l, err := server.Listen(t.Context(), filepath.Join(dir, "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	web := server.NewServer(t.Context(), server.Control(started{}, log, server.Caller), log)
+	go func() { _ = web.Serve(l) }() // Always http.ErrServerClosed.
+	defer web.Close()                //nolint:errcheck // the test is over
+	if got := <-code; got != 0 || !strings.Contains(out.String(), "running as pid 4711") {
+		t.Errorf("exit code %d\n%s%s", got, &out, &errs)
 	}
 }

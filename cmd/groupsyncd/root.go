@@ -9,6 +9,7 @@ import (
 	"os/user"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"groupsyncd/app"
@@ -198,21 +199,57 @@ func (c *command) with(work func(server.Backend, *config.Config) error) error {
 	if err != nil {
 		return err
 	}
-	daemon, err := server.Dial(c.ctx, string(cfg.State))
-	if err != nil {
-		return err
-	}
-	if daemon != nil {
-		return work(daemon, cfg)
-	}
 	progress, done := c.progress()
 	defer done()
-	a, err := app.New(c.ctx, app.Options{File: file, Config: cfg, Logger: c.logger(cfg, false), LockTimeout: c.lockTimeout,
+	daemon, a, err := c.open(cfg, app.Options{File: file, Config: cfg, Logger: c.logger(cfg, false), LockTimeout: c.lockTimeout,
 		Progress: progress, Now: c.now})
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case daemon != nil:
+		return work(daemon, cfg)
 	}
 	return errors.Join(work(a, cfg), a.Close())
+}
+
+// redial is how often a daemon is looked for while another process holds the state.
+const redial = 200 * time.Millisecond
+
+// open finds the daemon, or opens the state. Whoever holds the state may be a daemon
+// that is just starting, so one is looked for again while we wait.
+func (c *command) open(cfg *config.Config, o app.Options) (*server.Client, *app.App, error) {
+	daemon, err := server.Dial(c.ctx, string(cfg.State))
+	if daemon != nil || err != nil {
+		return daemon, nil, err
+	}
+	ctx, opened := context.WithCancel(c.ctx)
+	var look sync.WaitGroup
+	look.Go(func() {
+		tick := time.NewTicker(redial)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if found, err := server.Dial(ctx, string(cfg.State)); found != nil && err == nil {
+				daemon = found
+				opened()
+				return
+			}
+		}
+	})
+	a, err := app.New(ctx, o)
+	opened()
+	look.Wait()
+	if err == nil {
+		return nil, a, nil // The lock is ours, so what was found has gone.
+	}
+	if daemon != nil && fault.KindOf(err) == fault.Canceled {
+		return daemon, nil, nil
+	}
+	return nil, nil, err
 }
 
 // whoami names the user at the keyboard.

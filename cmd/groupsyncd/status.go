@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -64,8 +66,8 @@ func (c *command) statusTable(s *engine.Status) {
 	}
 	c.table([]string{"TARGET", "VERSION", "SEEN", "ACCOUNTS", "GROUPS MANAGED", "MEMBERSHIPS", "HELD"}, rows)
 	for _, t := range s.Targets {
-		for name, n := range t.Waiting {
-			c.line("  %s: %s of ours wait for source %s", t.Name, plural(n, "membership"), name)
+		for _, name := range slices.Sorted(maps.Keys(t.Waiting)) {
+			c.line("  %s: %s of ours wait for source %s", t.Name, plural(t.Waiting[name], "membership"), name)
 		}
 	}
 	if len(s.Holds) > 0 {

@@ -24,7 +24,11 @@ func (c *command) progress() (show func(where, what string, done, total int), do
 	if !terminal(c.Err) || c.quiet || c.verbose {
 		return nil, func() {}
 	}
-	const every = 100 * time.Millisecond
+	return liveLine(c.Err, 100*time.Millisecond)
+}
+
+// liveLine writes how far a run is into one line, anew at most once in each interval.
+func liveLine(out io.Writer, every time.Duration) (show func(where, what string, done, total int), done func()) {
 	var (
 		mu    sync.Mutex
 		last  time.Time
@@ -41,13 +45,13 @@ func (c *command) progress() (show func(where, what string, done, total int), do
 		if total > 0 {
 			text = fmt.Sprintf("%s: %d of %d %s", where, done, total, what)
 		}
-		fmt.Fprintf(c.Err, "\r\x1b[K%s", text) //nolint:errcheck // a lost line of progress is no failure
+		fmt.Fprintf(out, "\r\x1b[K%s", harmless(text)) //nolint:errcheck // a lost line of progress is no failure
 	}
 	return show, func() {
 		mu.Lock()
 		defer mu.Unlock()
 		if shown {
-			fmt.Fprint(c.Err, "\r\x1b[K") //nolint:errcheck // as above
+			fmt.Fprint(out, "\r\x1b[K") //nolint:errcheck // as above
 		}
 	}
 }
