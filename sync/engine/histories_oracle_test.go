@@ -382,15 +382,21 @@ func (o *oracle) judgeAdd(e *enginetest.Effect) {
 	}
 	m := o.w.store.Peek(target)
 	human := o.w.human[e.Account]
-	for k := range o.grants {
-		if humanOf(k.person) != human {
-			continue
+	// A name that is newer than what is known of the members counts for all of them.
+	feeds := map[directory.GroupKey]bool{}
+	for l, link := range m.Links {
+		if link.GroupID == e.Group {
+			feeds[l.Group] = true
 		}
-		// A membership that a lagging server may still hide counts under a new name too.
-		for l, link := range m.Links {
-			if link.GroupID == e.Group && (l == catalogue[k.rule].link(k.source, k.group) || l.Group.Source == k.source && l.Group.ID == k.group) {
-				return
-			}
+	}
+	for k := range o.grants {
+		if o.leads(m, k) == e.Group {
+			feeds[directory.GroupKey{Source: k.source, ID: k.group}] = true
+		}
+	}
+	for k := range o.grants {
+		if humanOf(k.person) == human && feeds[directory.GroupKey{Source: k.source, ID: k.group}] {
+			return
 		}
 	}
 	o.w.fail("S5", "%s was added, and no directory has ever named that person", o.name(p))
@@ -404,6 +410,9 @@ func (o *oracle) judgeRemoval(e *enginetest.Effect) {
 	human := o.w.human[e.Account]
 	if at, hand := o.hand[p]; hand && o.lastGranted[p].Before(at) && (!let || o.held[plan.RemovalKey(p.group, p.account)] != run.Exact) {
 		o.w.fail("S2", "%s was removed: an administrator added it, and no directory has named it since", o.name(p))
+	}
+	if check, held := o.held[plan.RemovalKey(p.group, p.account)]; held && !let {
+		o.w.fail("S4", "%s was removed while %s held it", o.name(p), check)
 	}
 	if k, unruled := o.unruled[p]; unruled && !let {
 		o.w.fail("unruled", "%s was removed without approval: only the configuration changed (%v)", o.name(p), k)

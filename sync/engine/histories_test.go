@@ -207,14 +207,6 @@ func (w *world) calm() {
 // left whom we put there and whom nobody grants?
 func (o *oracle) judgeRest() {
 	w, m := o.w, o.w.store.Peek(target)
-	// What a name that several claim keeps waiting is for a person to settle.
-	unsettled := slices.ContainsFunc(m.Holds, func(h run.Hold) bool { return h.Check == run.Collision })
-	for _, h := range m.Holds {
-		if !unsettled {
-			w.fail("L1", "%s of %q is still held although it was approved: %v", h.Check, h.Scope, h.Keys)
-			return
-		}
-	}
 	// What somebody who claims the account in vain would keep is left alone.
 	wanted, claimed := map[place]bool{}, map[place]bool{}
 	for k, g := range o.grants {
@@ -241,6 +233,7 @@ func (o *oracle) judgeRest() {
 		}
 		wanted[place{id, account}] = true
 	}
+	o.judgeHeld(m, claimed)
 	for p := range wanted {
 		if !w.web.Has(p.group, p.account) && !o.contested(p.group) {
 			w.fail("L1", "%s is missing at the end", o.name(p))
@@ -253,6 +246,24 @@ func (o *oracle) judgeRest() {
 				continue
 			}
 			w.fail("L1", "%s is left at the end, and nobody grants it", o.name(p))
+		}
+	}
+}
+
+// judgeHeld asks of every hold why it is still there although it was approved.
+func (o *oracle) judgeHeld(m *plan.Memory, claimed map[place]bool) {
+	// What a name that several claim keeps waiting is for a person to settle, and so is
+	// an account that several claim.
+	if slices.ContainsFunc(m.Holds, func(h run.Hold) bool { return h.Check == run.Collision }) {
+		return
+	}
+	for _, h := range m.Holds {
+		waits := func(k string) bool {
+			p, removal := removalOf(k)
+			return removal && (claimed[p] || o.w.recycled[o.w.human[p.account]])
+		}
+		if !slices.ContainsFunc(h.Keys, waits) {
+			o.w.fail("L1", "%s of %q is still held although it was approved: %v", h.Check, h.Scope, h.Keys)
 		}
 	}
 }

@@ -106,7 +106,7 @@ func (g *guard) mark() {
 		case approved[c.Key]:
 			c.Approved = true
 			c.Hold = nil
-			if c.Loss() {
+			if c.Loss() && !c.Proof.Exact { // an exact removal is of nobody whom we put there
 				g.approved[c.Group.ID]++
 			}
 		case c.Loss() && len(held[c.Key]) > 0:
