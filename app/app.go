@@ -60,6 +60,9 @@ func Load(file string) (*config.Config, error) {
 	return config.LoadFile(file, loadOptions())
 }
 
+// Schema gives the JSON Schema of the configuration, with every kind of source.
+func Schema() ([]byte, error) { return config.Schema(all.Registry()) }
+
 func loadOptions() config.Options {
 	return config.Options{Registry: all.Registry(), CheckSchedule: func(spec string) error {
 		_, err := schedule.Parse(spec, time.UTC)

@@ -58,7 +58,7 @@ func newTown(t *testing.T) *town {
 	t.Helper()
 	w := &town{T: t, dir: t.TempDir(), log: &lockedBuffer{}}
 	w.chat = openwebuitest.NewTest(t, openwebuitest.Options{Key: apiKey, Now: w.now})
-	for _, name := range strings.Split(strings.Trim(members, "[]"), ", ") {
+	for name := range strings.SplitSeq(strings.Trim(members, "[]"), ", ") {
 		w.chat.AddAccount(openwebuitest.Account{Email: name + "@example.org"})
 	}
 	w.write("key", apiKey)

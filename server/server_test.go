@@ -303,14 +303,14 @@ func TestARunEndsWithWhoAskedAndWithTheDaemon(t *testing.T) {
 			<-b.begun
 			if who == "the daemon stops" {
 				stop()
-				<-b.ended
+				_ = <-b.ended
 				if a := <-got; a.err != nil || a.report.Exit != run.ExitInterrupted {
 					t.Errorf("got %+v", a)
 				}
 				return
 			}
 			leave()
-			<-b.ended
+			_ = <-b.ended
 			if a := <-got; fault.KindOf(a.err) != fault.Canceled || !strings.Contains(fault.HintOf(a.err), "groupsyncd history") {
 				t.Errorf("got %+v", a)
 			}

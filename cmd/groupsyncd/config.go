@@ -3,8 +3,8 @@ package main
 import (
 	"go.yaml.in/yaml/v4"
 
+	"groupsyncd/app"
 	"groupsyncd/config"
-	"groupsyncd/providers/all"
 	"groupsyncd/sync/run"
 
 	"github.com/spf13/cobra"
@@ -45,7 +45,7 @@ func (c *command) configCommand() *cobra.Command {
 		Short: "Print the JSON Schema of the configuration, for editors",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			b, err := config.Schema(all.Registry())
+			b, err := app.Schema()
 			if err != nil {
 				return err
 			}

@@ -89,7 +89,8 @@ func (c *command) newDemo() (d *demo, err error) {
 			return d, fmt.Errorf("write a secret: %w", err)
 		}
 	}
-	return d, d.configure("(objectClass=inetOrgPerson)")
+	err = d.configure("(objectClass=inetOrgPerson)")
+	return d, err
 }
 
 func (d *demo) close() error {

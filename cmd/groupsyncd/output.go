@@ -85,7 +85,7 @@ func harmless(text string) string {
 
 // line writes one line of a table or message for people.
 func (c *command) line(format string, args ...any) {
-	fmt.Fprintln(c.Out, harmless(fmt.Sprintf(format, args...))) //nolint:errcheck // a closed pipe ends the output, not the command
+	fmt.Fprintln(c.Out, harmless(fmt.Sprintf(format, args...)))
 }
 
 // cell writes a value so that it cannot leave its place in a table.
@@ -99,12 +99,12 @@ func (c *command) table(head []string, rows [][]string) {
 		return
 	}
 	w := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, strings.Join(head, "\t")) //nolint:errcheck // as in line
+	fmt.Fprintln(w, strings.Join(head, "\t"))
 	for _, r := range rows {
 		for i := range r {
 			r[i] = cell(r[i])
 		}
-		fmt.Fprintln(w, strings.Join(r, "\t")) //nolint:errcheck // as in line
+		fmt.Fprintln(w, strings.Join(r, "\t"))
 	}
 	w.Flush() //nolint:errcheck,gosec // as in line
 }

@@ -150,12 +150,12 @@ func exitCode(ctx context.Context, err error) int {
 // of a configuration bring their hints along, and begin with their places.
 func (c *command) complain(err error) {
 	if problems, all := asProblems(err); all {
-		fmt.Fprintln(c.Err, harmless(problems.Error())) //nolint:errcheck // nowhere else to complain
+		fmt.Fprintln(c.Err, harmless(problems.Error()))
 		return
 	}
-	fmt.Fprintf(c.Err, "groupsyncd: %s\n", harmless(err.Error())) //nolint:errcheck // nowhere else to complain
+	fmt.Fprintf(c.Err, "groupsyncd: %s\n", harmless(err.Error()))
 	if hint := fault.HintOf(err); hint != "" {
-		fmt.Fprintf(c.Err, "hint: %s\n", harmless(hint)) //nolint:errcheck // nowhere else to complain
+		fmt.Fprintf(c.Err, "hint: %s\n", harmless(hint))
 	}
 }
 
@@ -257,5 +257,5 @@ func whoami() string {
 	if u, err := user.Current(); err == nil {
 		return u.Username
 	}
-	return server.UserName(uint32(os.Getuid())) //nolint:gosec // user ids are not negative here
+	return server.UserName(uint32(os.Getuid()))
 }

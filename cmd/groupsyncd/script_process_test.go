@@ -73,7 +73,7 @@ func lookPath(path, name string) (string, error) {
 
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill() // It may have ended by itself.
-	<-p.end
+	_ = <-p.end
 	p.end <- nil
 }
 

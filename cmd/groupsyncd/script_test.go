@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -101,7 +100,6 @@ type stage struct {
 	chat *chatStage
 	held *state.DB
 
-	mu       sync.Mutex
 	children map[string]*process
 	systemd  *systemd
 }

@@ -45,13 +45,13 @@ func liveLine(out io.Writer, every time.Duration) (show func(where, what string,
 		if total > 0 {
 			text = fmt.Sprintf("%s: %d of %d %s", where, done, total, what)
 		}
-		fmt.Fprintf(out, "\r\x1b[K%s", harmless(text)) //nolint:errcheck // a lost line of progress is no failure
+		fmt.Fprintf(out, "\r\x1b[K%s", harmless(text))
 	}
 	return show, func() {
 		mu.Lock()
 		defer mu.Unlock()
 		if shown {
-			fmt.Fprint(out, "\r\x1b[K") //nolint:errcheck // as above
+			fmt.Fprint(out, "\r\x1b[K")
 		}
 	}
 }

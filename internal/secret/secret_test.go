@@ -92,7 +92,7 @@ func mustParse(t *testing.T, text string) Ref {
 func TestFilesAreReadAsTheyAreNow(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"x": "x", "x\n": "x", "x\r\n": "x", "x\n\n": "x\n", " x ": " x ", "two\nlines\n": "two\nlines", "\nx": "\nx", "\n\n": "\n",
+		"x": "x", "x\n": "x", "x\r\n": "x", "x\n\n": "x\n", "\u0020x\u0020": " x ", "two\nlines\n": "two\nlines", "\nx": "\nx", "\n\n": "\n",
 	} {
 		v, err := mustParse(t, "file:key").In(file(t, text, 0o600)).Read()
 		if err != nil || v.Reveal() != want {

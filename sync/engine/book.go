@@ -74,7 +74,7 @@ func (w *work) book(p *plan.Plan, g *plan.Guarded, only *plan.Only) error {
 	if len(w.batches) == 0 {
 		return nil
 	}
-	return w.e.journal.Begin(w.t.Name, w.report.Run, p.Hash, intents(w.report.Run, p, w.batches, mem, now))
+	return w.e.journal.Begin(w.t.Name, w.report.Run, p.Hash, intents(w.report.Run, p, w.batches, now))
 }
 
 func (w *work) bookPeople(p *plan.Plan, dirty *plan.Dirty) {
@@ -165,7 +165,7 @@ func batches(p *plan.Plan) []batch {
 }
 
 // intents writes down every call before the first is made.
-func intents(runID string, p *plan.Plan, batches []batch, mem *plan.Memory, now time.Time) []plan.Intent {
+func intents(runID string, p *plan.Plan, batches []batch, now time.Time) []plan.Intent {
 	out := make([]plan.Intent, 0, len(batches))
 	for _, b := range batches {
 		first := &p.Changes[b.changes[0]]

@@ -137,7 +137,10 @@ func New(o Options) (*Engine, error) {
 	if e.reread == 0 {
 		e.reread = 24 * time.Hour
 	}
-	return e, e.Replace(o.Setup)
+	if err := e.Replace(o.Setup); err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 // Replace puts a new setup in force for the runs that begin from now on. Nothing

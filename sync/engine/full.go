@@ -79,17 +79,16 @@ func (e *Engine) end(ctx context.Context, r *run.Report, log *slog.Logger) (*run
 
 // work is what one run does to one target.
 type work struct {
-	e       *Engine
-	setup   *Setup
-	t       *TargetSetup
-	state   *target
-	api     Target
-	req     run.Request
-	report  *run.Report
-	log     *slog.Logger
-	mode    run.Mode
-	read    map[string]bool
-	sources []plan.Source
+	e      *Engine
+	setup  *Setup
+	t      *TargetSetup
+	state  *target
+	api    Target
+	req    run.Request
+	report *run.Report
+	log    *slog.Logger
+	mode   run.Mode
+	read   map[string]bool
 
 	confirmAt time.Time
 	planSeq   uint64

@@ -88,11 +88,13 @@ func (q *queue) turn(ctx context.Context, req run.Request, work func(context.Con
 
 // Quiet calls f while no run is going on.
 func (e *Engine) Quiet(ctx context.Context, f func() error) error {
-	for _, l := range []*lane{&e.queue.full, &e.queue.person} {
-		if err := l.enter(ctx); err != nil {
-			return err
-		}
-		defer l.leave()
+	if err := e.queue.full.enter(ctx); err != nil {
+		return err
 	}
+	defer e.queue.full.leave()
+	if err := e.queue.person.enter(ctx); err != nil {
+		return err
+	}
+	defer e.queue.person.leave()
 	return f()
 }

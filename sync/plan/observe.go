@@ -116,15 +116,15 @@ func (m *Memory) Observe(o *Observation) Dirty {
 }
 
 // account adds or renews a row; a look without subjects keeps those known before.
-func (r *Mirror) account(a *Account) (n uint32, changed bool) {
-	n, ok := r.byID[a.ID]
+func (m *Mirror) account(a *Account) (n uint32, changed bool) {
+	n, ok := m.byID[a.ID]
 	if !ok {
-		n = uint32(len(r.accounts))
-		r.byID[a.ID] = n
-		r.accounts = append(r.accounts, *a)
+		n = uint32(len(m.accounts))
+		m.byID[a.ID] = n
+		m.accounts = append(m.accounts, *a)
 		return n, true
 	}
-	row := &r.accounts[n]
+	row := &m.accounts[n]
 	next := *a
 	if next.Subjects == nil {
 		next.Subjects = row.Subjects
