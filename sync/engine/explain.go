@@ -160,6 +160,8 @@ type explainer struct {
 	account uint32
 	found   bool
 	shown   map[string]bool
+	// given is the run that gave each membership, by group; read when first needed.
+	given map[string]string
 }
 
 // want explains one wanted group, when it has anything to do with the person.
@@ -267,7 +269,10 @@ func (x *explainer) state(g *GroupWhy, id string, link plan.LinkKey) {
 		g.State = "unknown"
 	}
 	if observed && owned {
-		g.Run = x.e.since(id, a.ID)
+		if x.given == nil {
+			x.given = x.e.given(a.ID)
+		}
+		g.Run = x.given[id]
 	}
 }
 
@@ -285,14 +290,16 @@ func (x *explainer) rest() []GroupWhy {
 	return out
 }
 
-// searched bounds how many past runs are looked through for one membership.
+// searched bounds how many past runs are looked through for one person.
 const searched = 200
 
-// since finds the run that gave a membership; empty when the history does not say.
-func (e *Engine) since(group, account string) string {
+// given finds, by group, the newest run that gave an account its membership, as far as
+// the history still says.
+func (e *Engine) given(account string) map[string]string {
+	found := map[string]string{}
 	past, err := e.runs.Runs(searched)
 	if err != nil {
-		return ""
+		return found
 	}
 	for _, head := range past {
 		added := 0
@@ -309,11 +316,11 @@ func (e *Engine) since(group, account string) string {
 		for i := range r.Targets {
 			for _, c := range r.Targets[i].Changes {
 				given := (c.Op == run.AddMember || c.Op == run.AdoptMember) && c.Outcome == run.Applied
-				if given && c.Group.ID == group && c.User.ID == account {
-					return r.Run
+				if given && c.User.ID == account && found[c.Group.ID] == "" {
+					found[c.Group.ID] = r.Run
 				}
 			}
 		}
 	}
-	return ""
+	return found
 }
