@@ -61,6 +61,18 @@ func (w *world) members(name string) []string {
 	return people
 }
 
+// ours reports whether the ledger has a membership as ours.
+func (w *world) ours(group, human string) bool {
+	m := w.store.Kept(target)
+	n, known := m.Mirror.Number(w.account[human])
+	for _, id := range w.web.Named(group) {
+		if o := m.Owned[id]; o != nil && known && o.Has(n) {
+			return true
+		}
+	}
+	return false
+}
+
 func (w *world) wants(t *testing.T, group string, people ...string) {
 	t.Helper()
 	if diff := cmp.Diff(append([]string{}, people...), w.members(group)); diff != "" {
@@ -305,6 +317,10 @@ func TestIdsThatTheServerDropsAreFoundByVerifying(t *testing.T) {
 			w.play(t, "run")
 			if w.last.Exit != run.ExitPartly || outcomes(w.report(t))[run.Failed] != 1 || outcomes(w.report(t))[run.Applied] != 1 {
 				t.Errorf("exit %d, outcomes %v", w.last.Exit, outcomes(w.report(t)))
+			}
+			// What the server did not do is not in the ledger either.
+			if added, kept := w.ours("ops", "h1"), w.ours("eng", "h0"); added != (op != run.AddMember) || kept != (op == run.RemoveMember) {
+				t.Errorf("ledger: h1 in ops %t, h0 in eng %t", added, kept)
 			}
 			w.web.Fault = nil
 			w.play(t, "run")

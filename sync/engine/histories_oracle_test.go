@@ -228,9 +228,9 @@ func earliest(a, b time.Time) time.Time {
 // lastWhole is the time of the directory that a source's last whole read showed.
 func (o *oracle) lastWhole(source string) time.Time {
 	reads := o.w.sources[source].Reads
-	for i := len(reads) - 1; i >= 0; i-- {
-		if reads[i].Whole && !reads[i].Lost {
-			return reads[i].Data
+	for _, r := range slices.Backward(reads) {
+		if r.Whole && !r.Lost {
+			return r.Data
 		}
 	}
 	return time.Time{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -298,10 +299,8 @@ func (w *world) configure(change func()) {
 }
 
 func (w *world) only(source string) string {
-	for _, name := range w.order {
-		if name == source {
-			return source
-		}
+	if slices.Contains(w.order, source) {
+		return source
 	}
 	return ""
 }
