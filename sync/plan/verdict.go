@@ -364,7 +364,10 @@ func (j *judge) claims() {
 		for f := range j.c.in.Desired.Wants[w].Feeds {
 			feed := &j.c.in.Desired.Wants[w].Feeds[f]
 			for _, p := range j.c.people.of(j.account) {
-				if p.source == feed.Source && j.c.shows(feed, p.user) == replica.Shown {
+				if p.source != feed.Source {
+					continue
+				}
+				if v := j.c.shows(feed, p.user); v == replica.Shown || v == replica.Unknown {
 					j.doubtful(j.c.in.Sources[p.source].ID, "another rule gives it, and waits for a group of its own", time.Time{})
 				}
 			}
