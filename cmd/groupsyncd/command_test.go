@@ -163,6 +163,20 @@ func TestLongTablesAreCutAndSayHowToSeeAll(t *testing.T) {
 	}
 }
 
+func TestAPlanThatIsNotKeptIsSeenWholeByPlanningAgain(t *testing.T) {
+	t.Parallel()
+	r := &run.Report{Run: "01RUN", Mode: run.Plan, Targets: []run.TargetReport{{Name: "chat"}}}
+	for range shownLines + 1 {
+		r.Targets[0].Changes = append(r.Targets[0].Changes, run.Change{Op: run.CreateGroup, Group: &run.GroupRef{Name: "Sales"}, Outcome: run.Planned})
+	}
+	c, out, _ := printer()
+	c.unkept, c.config = true, "new.yaml"
+	c.reportTable(r, false)
+	if !strings.Contains(out.String(), "see all with: groupsyncd plan --config new.yaml --full") {
+		t.Errorf("got:\n%s", out)
+	}
+}
+
 func TestTextsStayTextsInYAML(t *testing.T) {
 	t.Parallel()
 	c, out, _ := printer()

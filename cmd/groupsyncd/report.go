@@ -66,6 +66,9 @@ func (c *command) targetTable(r *run.Report, t *run.TargetReport, full bool) {
 	c.table([]string{"  CHANGE", "GROUP", "WHO OR WHAT", "OUTCOME", "WHY"}, rows)
 	if len(t.Changes) > limit {
 		all := "groupsyncd history " + r.Run + " --full"
+		if c.unkept {
+			all = "groupsyncd plan --config " + c.config + " --full"
+		}
 		c.line("  … and %d more; see all with: %s", len(t.Changes)-limit, all)
 	}
 	c.problems(t.Problems, full)

@@ -41,6 +41,8 @@ type command struct {
 	output  string
 	quiet   bool
 	verbose bool
+	// unkept says that the report is not in the history: a plan with another file.
+	unkept bool
 	// code is how a command that printed its result ends.
 	code int
 }

@@ -102,6 +102,7 @@ func newConfig(file string) (*server.NewConfig, error) {
 // reconcile runs a request and prints its report.
 func (c *command) reconcile(b server.Backend, req run.Request, file *server.NewConfig, check, full bool) error {
 	req.By = whoami()
+	c.unkept = file != nil
 	report, err := b.Run(c.ctx, req, file)
 	if err != nil {
 		return err
