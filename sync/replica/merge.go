@@ -239,7 +239,7 @@ func (m *merger) members(i int, row *Group, shown []uint32, first bool) []uint32
 // have their own grace), because the reference is too fresh for a lagging server, or
 // because they came in through a nested group that does not resolve.
 func (m *merger) stays(i int, row *Group, user uint32, since time.Time) bool {
-	if m.new.users[user].GroupsAt.After(m.asOf) || !m.listed[user] {
+	if !m.listed[user] || m.new.users[user].GroupsAt.After(m.asOf) && !m.wasMissing(i, m.new.users[user].GroupsAt) {
 		return true
 	}
 	// A group that has dropped out of the list keeps everybody: what rules gave
@@ -252,6 +252,17 @@ func (m *merger) stays(i int, row *Group, user uint32, since time.Time) bool {
 	}
 	_, found := slices.BinarySearch(m.blocked[i], user)
 	return found
+}
+
+// wasMissing reports whether a group of the snapshot was missing when a look-up was made,
+// which therefore said nothing about it.
+func (m *merger) wasMissing(i int, lookUp time.Time) bool {
+	n := m.groupAt[i]
+	if int(n) >= len(m.old.groups) {
+		return false
+	}
+	missing := m.old.groups[n].Missing
+	return missing.Is() && missing.First.Before(lookUp)
 }
 
 // tooFresh reports whether a reference first seen at that time, zero for an old one, may
