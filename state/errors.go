@@ -65,8 +65,14 @@ func full(path string, err error) error {
 func outOfRoom(err error) bool {
 	var path *fs.PathError
 	return errors.As(err, &path) && path.Op == "write" &&
-		(errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG))
+		noSpace(err)
 }
 
 // tooBig reports whether the largest allowed size was reached.
 func tooBig(err error) bool { return errors.Is(err, berrors.ErrMaxSizeReached) }
+
+// noSpace reports whether a write failed because the disk, a quota or a limit on the
+// size of files is used up.
+func noSpace(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+}

@@ -60,7 +60,7 @@ func ensureFile(ctx context.Context, path string, opts Options) error {
 		return fault.New(fault.NotFound, "open state", path, errors.New("there is no state yet"), "")
 	}
 	if err := create(ctx, path, opts); err != nil {
-		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		if noSpace(err) {
 			return full(path, err)
 		}
 		return fault.New(fault.Damaged, "create state", path, err, "")
