@@ -24,6 +24,8 @@ type grant struct {
 	// again: it was granted before, and nobody read that it was not in between. What a
 	// lagging server answers about it can then not be told from its end.
 	again bool
+	// used: a rule in force granted it.
+	used bool
 	// byFilter: it ended because the filter was changed, not the directory.
 	byFilter bool
 }
@@ -55,13 +57,16 @@ type oracle struct {
 	counts  map[string]int // owned members by group before the run
 	whole   map[string]bool
 	shown   map[directory.UserKey]bool
+	// exact are groups from which somebody agreed to take who is not ours: only the first
+	// such removal is held.
+	exact   map[string]bool
 	counted map[string]int // reads of a source that were taken in
 }
 
 func newOracle(w *world) *oracle {
 	return &oracle{w: w, grants: map[key]*grant{}, hand: map[place]time.Time{}, put: map[place]time.Time{}, lastGranted: map[place]time.Time{},
 		unruled: map[place]key{}, let: map[string]time.Time{}, held: map[string]run.Check{}, counts: map[string]int{},
-		whole: map[string]bool{}, shown: map[directory.UserKey]bool{}, counted: map[string]int{}}
+		exact: map[string]bool{}, whole: map[string]bool{}, shown: map[directory.UserKey]bool{}, counted: map[string]int{}}
 }
 
 func (o *oracle) everWhole(source string) bool { return o.whole[source] }
@@ -156,6 +161,7 @@ func (o *oracle) note() {
 		// It is granted, or nobody can know yet that it is not.
 		p := place{id, account}
 		delete(o.unruled, p)
+		g.used = g.used || g.now
 		o.lastGranted[p] = now
 	}
 	for p, k := range o.unruled {
@@ -261,6 +267,9 @@ func (o *oracle) approved(a *run.Approval) {
 	}
 	for _, k := range a.Keys {
 		o.let[k] = a.Until
+		if p, removal := removalOf(k); removal && a.Check == run.Exact {
+			o.exact[p.group] = true
+		}
 	}
 }
 

@@ -102,6 +102,9 @@ func (g *guard) mark() {
 			continue
 		}
 		c.Outcome = run.Planned
+		if c.Op == run.ReleaseMember { // somebody else took them out; they are not left to be lost
+			g.approved[c.Group.ID]++
+		}
 		switch {
 		case approved[c.Key]:
 			c.Approved = true
