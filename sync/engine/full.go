@@ -264,7 +264,7 @@ func (w *work) changed(ctx context.Context, tr *run.TargetReport, why string) er
 // input gathers what plan reads.
 func (w *work) input(only *plan.Only) *plan.Input {
 	e, s := w.e, w.setup
-	in := &plan.Input{Now: e.now(), Memory: w.state.mem, Rules: map[string]bool{}, Match: w.t.Match,
+	in := &plan.Input{Now: e.now(), Memory: w.state.mem, Rules: map[string]bool{}, Could: map[string][]int{}, Match: w.t.Match,
 		Ignore: w.t.Ignore, Protect: w.t.Protect, Only: only}
 	var sources []mapping.Source
 	e.mu.Lock()
@@ -279,6 +279,11 @@ func (w *work) input(only *plan.Only) *plan.Input {
 	in.Desired = mapping.Apply(w.t.Name, s.Rules, sources)
 	for _, r := range s.Rules {
 		in.Rules[r.Key()] = true
+		for i := range s.Sources {
+			if len(r.From) == 0 || slices.Contains(r.From, s.Sources[i].ID) {
+				in.Could[r.Key()] = append(in.Could[r.Key()], i)
+			}
+		}
 	}
 	if old := acceptedRules(w.state.mem, s.Rules); len(old) > 0 {
 		in.Accepted = mapping.Apply(w.t.Name, old, sources)

@@ -24,7 +24,7 @@ type grant struct {
 	// again: it was granted before, and nobody read that it was not in between. What a
 	// lagging server answers about it can then not be told from its end.
 	again bool
-	// used: a rule in force granted it.
+	// used: a rule in force granted it while its source was fresh.
 	used bool
 	// byFilter: it ended because the filter was changed, not the directory.
 	byFilter bool
@@ -161,7 +161,8 @@ func (o *oracle) note() {
 		// It is granted, or nobody can know yet that it is not.
 		p := place{id, account}
 		delete(o.unruled, p)
-		g.used = g.used || g.now
+		users, groups := o.lists(k.source)
+		g.used = g.used || g.now && now.Sub(users) <= maxAge && now.Sub(groups) <= maxAge
 		o.lastGranted[p] = now
 	}
 	for p, k := range o.unruled {

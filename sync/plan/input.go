@@ -18,6 +18,8 @@ type Input struct {
 	Accepted *Desired
 	// Rules are the keys of the rules in force.
 	Rules map[string]bool
+	// Could are the positions of the sources that each of these rules reads, by its key.
+	Could map[string][]int
 	// Match says in which order a person finds an account: sign_in, email.
 	Match []string
 	// Ignore and Protect are mail addresses of accounts.

@@ -338,6 +338,12 @@ func (j *judge) could() []int {
 		if s, ok := j.c.sourceAt[key.Group.Source]; ok && !slices.Contains(at, s) {
 			at = append(at, s)
 		}
+		// Another source of its rule may be one that was not read yet.
+		for _, s := range j.c.in.Could[key.Rule] {
+			if !slices.Contains(at, s) {
+				at = append(at, s)
+			}
+		}
 	}
 	return at
 }
