@@ -282,18 +282,6 @@ func TestAPanicIsLoggedAndTheDaemonGoesOn(t *testing.T) {
 	}
 }
 
-// soon receives, or fails where nothing comes.
-func soon[T any](t *testing.T, from <-chan T) T {
-	t.Helper()
-	select {
-	case v := <-from:
-		return v
-	case <-time.After(20 * time.Second):
-		t.Fatal("nothing came")
-		panic("unreachable")
-	}
-}
-
 func TestARunEndsWithWhoAskedAndWithTheDaemon(t *testing.T) {
 	t.Parallel()
 	for _, who := range []string{"the client leaves", "the daemon stops"} {
