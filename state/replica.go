@@ -127,17 +127,7 @@ func (db *DB) SaveReplica(r *replica.Replica) error {
 		if err != nil {
 			return err
 		}
-		for _, c := range changes {
-			if c.value == nil {
-				err = x.delete(c.key)
-			} else {
-				err = x.set(c.key, c.value)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+		return x.change(changes)
 	})
 }
 
