@@ -13,6 +13,7 @@ import (
 
 	"groupsyncd/config"
 	"groupsyncd/internal/fault"
+	"groupsyncd/internal/logging"
 	"groupsyncd/internal/sdnotify"
 	"groupsyncd/server"
 	"groupsyncd/state"
@@ -86,7 +87,7 @@ func (a *App) Serve(ctx context.Context, hup <-chan struct{}) (err error) {
 	a.ready(ctx)
 	a.loop(ctx, d, hup)
 	if err := sdnotify.Stopping(); err != nil {
-		a.log.LogAttrs(ctx, slog.LevelWarn, "systemd not told", slog.String("err", err.Error()))
+		a.log.LogAttrs(ctx, slog.LevelWarn, "systemd not told", slog.String(logging.KeyErr, err.Error()))
 	}
 	a.log.LogAttrs(ctx, slog.LevelInfo, "stopping")
 	return nil
@@ -94,7 +95,7 @@ func (a *App) Serve(ctx context.Context, hup <-chan struct{}) (err error) {
 
 func (a *App) ready(ctx context.Context) {
 	if err := sdnotify.Ready(); err != nil {
-		a.log.LogAttrs(ctx, slog.LevelWarn, "systemd not told", slog.String("err", err.Error()))
+		a.log.LogAttrs(ctx, slog.LevelWarn, "systemd not told", slog.String(logging.KeyErr, err.Error()))
 	}
 	a.log.LogAttrs(ctx, slog.LevelInfo, "ready", slog.Int("sources", len(a.parts.setup.Sources)), slog.Int("targets", len(a.parts.setup.Targets)),
 		slog.Int("rules", len(a.parts.setup.Rules)))
@@ -108,7 +109,7 @@ func (a *App) loop(ctx context.Context, d *daemon, hup <-chan struct{}) {
 			return
 		case <-hup:
 			if err := a.reload(ctx, d); err != nil {
-				a.log.LogAttrs(ctx, slog.LevelError, "configuration not loaded; the old one stays in force", slog.String("err", err.Error()))
+				a.log.LogAttrs(ctx, slog.LevelError, "configuration not loaded; the old one stays in force", slog.String(logging.KeyErr, err.Error()))
 			}
 		case answer := <-d.reload:
 			answer <- a.reload(ctx, d)
@@ -151,7 +152,7 @@ func (a *App) entries(cfg *config.Config) ([]schedule.Entry, error) {
 // scheduled is one scheduled run of a source.
 func (a *App) scheduled(ctx context.Context, source string, _ time.Time) {
 	if err := a.noteStart(source); err != nil {
-		a.log.LogAttrs(ctx, slog.LevelError, "start of a scheduled run not kept", slog.String("source", source), slog.String("err", err.Error()))
+		a.log.LogAttrs(ctx, slog.LevelError, "start of a scheduled run not kept", slog.String(logging.KeySource, source), slog.String(logging.KeyErr, err.Error()))
 	}
 	a.quiet(ctx, run.Request{Trigger: run.Schedule, Mode: run.Apply, Source: source})
 }
@@ -176,11 +177,11 @@ func (a *App) quiet(ctx context.Context, req run.Request) {
 	debug.FreeOSMemory()
 	switch {
 	case err != nil && ctx.Err() == nil:
-		a.log.LogAttrs(ctx, slog.LevelError, "run failed", slog.String("err", err.Error()), slog.String("hint", fault.HintOf(err)))
+		a.log.LogAttrs(ctx, slog.LevelError, "run failed", slog.String(logging.KeyErr, err.Error()), slog.String(logging.KeyHint, fault.HintOf(err)))
 	case err == nil:
 		text := fmt.Sprintf("last run %s ended with %d", report.Started.Format(time.TimeOnly), report.Exit)
 		if err := sdnotify.Status(text); err != nil {
-			a.log.LogAttrs(ctx, slog.LevelWarn, "systemd not told", slog.String("err", err.Error()))
+			a.log.LogAttrs(ctx, slog.LevelWarn, "systemd not told", slog.String(logging.KeyErr, err.Error()))
 		}
 	}
 }
@@ -229,11 +230,11 @@ func (a *App) Reload(ctx context.Context) error {
 // reload does everything that can fail before anything changes.
 func (a *App) reload(ctx context.Context, d *daemon) error {
 	if err := sdnotify.Reloading(); err != nil {
-		a.log.LogAttrs(ctx, slog.LevelWarn, "systemd not told", slog.String("err", err.Error()))
+		a.log.LogAttrs(ctx, slog.LevelWarn, "systemd not told", slog.String(logging.KeyErr, err.Error()))
 	}
 	err := a.exchange(ctx, d)
 	if e := sdnotify.Ready(); e != nil {
-		a.log.LogAttrs(ctx, slog.LevelWarn, "systemd not told", slog.String("err", e.Error()))
+		a.log.LogAttrs(ctx, slog.LevelWarn, "systemd not told", slog.String(logging.KeyErr, e.Error()))
 	}
 	return err
 }
@@ -269,7 +270,7 @@ func (a *App) exchange(ctx context.Context, d *daemon) error {
 	// Runs that began before still use the old sources; they are closed behind them.
 	d.closing.Go(func() {
 		if err := a.engine.Quiet(context.WithoutCancel(ctx), old.close); err != nil {
-			a.log.LogAttrs(ctx, slog.LevelWarn, "old sources not closed", slog.String("err", err.Error()))
+			a.log.LogAttrs(ctx, slog.LevelWarn, "old sources not closed", slog.String(logging.KeyErr, err.Error()))
 		}
 	})
 	a.log.LogAttrs(ctx, slog.LevelInfo, "configuration loaded", slog.String("file", a.file))

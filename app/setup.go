@@ -11,6 +11,7 @@ import (
 
 	"groupsyncd/config"
 	"groupsyncd/internal/fault"
+	"groupsyncd/internal/logging"
 	"groupsyncd/providers"
 	"groupsyncd/state"
 	"groupsyncd/sync/engine"
@@ -42,7 +43,7 @@ func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logg
 	s.Limits = plan.Limits{MaxPeople: cfg.Safety.MaxPeople, MaxPeople24h: cfg.Safety.MaxPeople24h, MaxGroupLoss: cfg.Safety.MaxGroupLoss,
 		MaxNewGroups: cfg.Safety.MaxNewGroups, MaxSourceShrink: cfg.Safety.MaxSourceShrink, ApprovalTTL: cfg.Safety.ApprovalTTL.Std()}
 	for _, src := range cfg.Sources {
-		opened, err := src.Config.Open(providers.Options{Name: src.Name, Logger: log.With(slog.String("source", src.Name)), Now: now})
+		opened, err := src.Config.Open(providers.Options{Name: src.Name, Logger: log.With(slog.String(logging.KeySource, src.Name)), Now: now})
 		if err != nil {
 			return p, fmt.Errorf("source %s: %w", src.Name, err)
 		}
@@ -50,7 +51,7 @@ func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logg
 	}
 	for _, t := range cfg.Targets {
 		client, err := openwebui.New(openwebui.Options{Name: t.Name, URL: t.URL, APIKey: t.APIKey.Read, CAFile: string(t.CAFile),
-			NeedSubjects: slices.Contains(t.Match, "sign_in") && signIn(cfg), Logger: log.With(slog.String("target", t.Name)), Now: now})
+			NeedSubjects: slices.Contains(t.Match, "sign_in") && signIn(cfg), Logger: log.With(slog.String(logging.KeyTarget, t.Name)), Now: now})
 		if err != nil {
 			return p, err
 		}

@@ -16,6 +16,7 @@ import (
 
 	"groupsyncd/config"
 	"groupsyncd/internal/fault"
+	"groupsyncd/internal/logging"
 	"groupsyncd/sync/engine"
 	"groupsyncd/sync/run"
 )
@@ -157,7 +158,7 @@ func reply[T any](c *control, w http.ResponseWriter, call func() (T, error)) {
 	if err == nil {
 		err = json.NewEncoder(w).Encode(v)
 		if err != nil {
-			c.log.LogAttrs(context.Background(), slog.LevelWarn, "answer not sent", slog.String("err", err.Error()))
+			c.log.LogAttrs(context.Background(), slog.LevelWarn, "answer not sent", slog.String(logging.KeyErr, err.Error()))
 		}
 		return
 	}
@@ -174,6 +175,6 @@ func reply[T any](c *control, w http.ResponseWriter, call func() (T, error)) {
 		}
 	}
 	if err := json.NewEncoder(w).Encode(body); err != nil {
-		c.log.LogAttrs(context.Background(), slog.LevelWarn, "answer not sent", slog.String("err", err.Error()))
+		c.log.LogAttrs(context.Background(), slog.LevelWarn, "answer not sent", slog.String(logging.KeyErr, err.Error()))
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"groupsyncd/app"
 	"groupsyncd/internal/fault"
+	"groupsyncd/internal/logging"
 	"groupsyncd/server"
 
 	"github.com/spf13/cobra"
@@ -28,7 +29,7 @@ signal ends at once.`,
 			}
 			log := c.logger(cfg, true)
 			for _, w := range cfg.Warnings() {
-				log.Warn("configuration", slog.String("problem", w.Error()), slog.String("hint", w.Hint))
+				log.Warn("configuration", slog.String("problem", w.Error()), slog.String(logging.KeyHint, w.Hint))
 			}
 			log.Info("starting", slog.String("version", version().Version), slog.String("config", file), slog.String("state", string(cfg.State)))
 			a, err := app.New(c.ctx, app.Options{File: file, Config: cfg, Logger: log, LockTimeout: c.lockTimeout, Now: c.now})

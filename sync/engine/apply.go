@@ -351,25 +351,25 @@ func (w *work) useApproval(key string, dirty *plan.Dirty) {
 // outcome marks changes and writes one line of log for each.
 func (w *work) outcome(ctx context.Context, changes []*plan.Change, id string, err error) {
 	for _, c := range changes {
-		attrs := []slog.Attr{slog.String("op", string(c.Op)), slog.String("group", c.Group.Name)}
+		attrs := []slog.Attr{slog.String(logging.KeyOp, string(c.Op)), slog.String(logging.KeyGroup, c.Group.Name)}
 		if c.User != nil {
-			attrs = append(attrs, slog.String("user", c.User.ID))
+			attrs = append(attrs, slog.String(logging.KeyUser, c.User.ID))
 		}
 		if c.Rule != "" {
-			attrs = append(attrs, slog.String("rule", c.Rule))
+			attrs = append(attrs, slog.String(logging.KeyRule, c.Rule))
 		}
 		if err != nil {
 			c.Outcome, c.Error = run.Failed, err.Error()
 			if hint := fault.HintOf(err); hint != "" {
 				c.Error = fmt.Sprintf("%s (%s)", c.Error, hint)
 			}
-			w.log.LogAttrs(ctx, slog.LevelError, "change failed", append(attrs, slog.String("err", err.Error()))...)
+			w.log.LogAttrs(ctx, slog.LevelError, "change failed", append(attrs, slog.String(logging.KeyErr, err.Error()))...)
 			continue
 		}
 		c.Outcome = run.Applied
 		if id != "" && c.Group.ID == "" {
 			c.Group.ID = id
 		}
-		w.log.LogAttrs(ctx, logging.Change, "change", attrs...)
+		logging.Changed(ctx, w.log, "change", attrs...)
 	}
 }

@@ -35,8 +35,8 @@ func (e *Engine) Approve(ctx context.Context, hash, reason, by string) (*run.App
 		state.mu.Unlock()
 		if a != nil || err != nil {
 			if err == nil {
-				e.log.LogAttrs(ctx, logging.Change, "hold approved", slog.String("target", a.Target), slog.String("check", string(a.Check)),
-					slog.String("hash", a.Hash), slog.Int("changes", len(a.Keys)), slog.String("by", by), slog.String("reason", reason))
+				logging.Changed(ctx, e.log, "hold approved", slog.String(logging.KeyTarget, a.Target), slog.String("check", string(a.Check)),
+					slog.String("hash", a.Hash), slog.Int("changes", len(a.Keys)), slog.String("by", by), slog.String(logging.KeyReason, reason))
 			}
 			return a, err
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"groupsyncd/directory"
+	"groupsyncd/internal/logging"
 	"groupsyncd/sync/plan"
 	"groupsyncd/sync/run"
 )
@@ -152,7 +153,7 @@ func batches(p *plan.Plan) []batch {
 			continue
 		}
 		member := c.Op == run.AddMember || c.Op == run.RemoveMember
-		if n := len(out); member && n > 0 && out[n-1].op == c.Op && len(out[n-1].changes) < MaxBatch {
+		if n := len(out); member && n > 0 && out[n-1].op == c.Op && len(out[n-1].changes) < plan.MaxBatch {
 			first := &p.Changes[out[n-1].changes[0]]
 			if first.Group.ID == c.Group.ID && first.Link == c.Link {
 				out[n-1].changes = append(out[n-1].changes, i)
@@ -208,7 +209,7 @@ func (w *work) tellHolds(holds []run.Hold) {
 	for _, h := range holds {
 		if !known[h.Hash] {
 			w.log.LogAttrs(context.Background(), slog.LevelWarn, "changes held", slog.String("check", string(h.Check)),
-				slog.String("detail", h.Detail), slog.Int("changes", len(h.Keys)), slog.String("hint", h.Approve))
+				slog.String("detail", h.Detail), slog.Int("changes", len(h.Keys)), slog.String(logging.KeyHint, h.Approve))
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"groupsyncd/internal/fault"
+	"groupsyncd/internal/logging"
 	"groupsyncd/sync/mapping"
 	"groupsyncd/sync/plan"
 	"groupsyncd/sync/run"
@@ -17,8 +18,8 @@ import (
 func (e *Engine) runFull(ctx context.Context, req run.Request) (*run.Report, error) {
 	setup := e.current()
 	report := e.begin(&setup, req)
-	log := e.log.With(slog.String("run", report.Run))
-	log.LogAttrs(ctx, slog.LevelInfo, "run begins", slog.String("trigger", string(req.Trigger)), slog.String("mode", string(report.Mode)))
+	log := e.log.With(slog.String(logging.KeyRun, report.Run))
+	log.LogAttrs(ctx, slog.LevelInfo, "run begins", slog.String(logging.KeyTrigger, string(req.Trigger)), slog.String("mode", string(report.Mode)))
 	read, err := e.pull(ctx, &setup, req)
 	if err != nil {
 		return nil, err
@@ -97,7 +98,7 @@ type work struct {
 
 func (e *Engine) work(s *Setup, t *TargetSetup, req run.Request, report *run.Report, log *slog.Logger, read map[string]bool) *work {
 	return &work{e: e, setup: s, t: t, state: e.target(t.Name), api: t.Open(), req: req, report: report,
-		log: log.With(slog.String("target", t.Name)), mode: mode(s, t, req), read: read}
+		log: log.With(slog.String(logging.KeyTarget, t.Name)), mode: mode(s, t, req), read: read}
 }
 
 // run does a full run's part for the target. The error is about our own state; what the
@@ -187,7 +188,7 @@ func (w *work) targetError(tr *run.TargetReport, err error) error {
 		return err
 	}
 	tr.Error, tr.Hint = err.Error(), fault.HintOf(err)
-	w.log.LogAttrs(context.Background(), slog.LevelError, "target failed", slog.String("err", tr.Error), slog.String("hint", tr.Hint))
+	w.log.LogAttrs(context.Background(), slog.LevelError, "target failed", slog.String(logging.KeyErr, tr.Error), slog.String(logging.KeyHint, tr.Hint))
 	return nil
 }
 
@@ -215,7 +216,7 @@ func (w *work) observe(ctx context.Context, tr *run.TargetReport) (stop bool, er
 	if o.ReadAll {
 		problems, err := w.api.BuiltInSync(ctx)
 		if err != nil {
-			w.log.LogAttrs(ctx, slog.LevelWarn, "settings of the target not read", slog.String("err", err.Error()))
+			w.log.LogAttrs(ctx, slog.LevelWarn, "settings of the target not read", slog.String(logging.KeyErr, err.Error()))
 		} else {
 			mem.Mirror.Competing = problems
 		}
@@ -257,25 +258,19 @@ func (w *work) changed(ctx context.Context, tr *run.TargetReport, why string) er
 	tr.Problems = append(tr.Problems, run.Problem{Kind: run.KindConflict,
 		Message: "this does not look like the Open WebUI that groupsyncd knows: " + why + "; nothing is written",
 		Hint:    "if it is the right one: " + hold.Approve})
-	w.log.LogAttrs(ctx, slog.LevelWarn, "target held", slog.String("check", string(hold.Check)), slog.String("err", why), slog.String("hint", hold.Approve))
+	w.log.LogAttrs(ctx, slog.LevelWarn, "target held", slog.String("check", string(hold.Check)), slog.String(logging.KeyErr, why), slog.String(logging.KeyHint, hold.Approve))
 	return w.e.ledger.SaveMemory(mem, plan.Dirty{Holds: true})
 }
 
 // input gathers what plan reads.
 func (w *work) input(only *plan.Only) *plan.Input {
-	e, s := w.e, w.setup
-	in := &plan.Input{Now: e.now(), Memory: w.state.mem, Rules: map[string]bool{}, Could: map[string][]int{}, Match: w.t.Match,
-		Ignore: w.t.Ignore, Protect: w.t.Protect, Only: only}
-	var sources []mapping.Source
-	e.mu.Lock()
-	for i := range s.Sources {
-		src := &s.Sources[i]
-		r := e.replicas[src.ID]
-		in.Sources = append(in.Sources, plan.Source{ID: src.ID, Name: src.Name, Replica: r, Grace: src.Grace, MaxAge: src.MaxAge,
-			Provider: src.SignIn, Subject: src.Subject, Domains: src.Domains, Scope: src.Scope, Read: w.read[src.ID]})
-		sources = append(sources, mapping.Source{ID: src.ID, Name: src.Name, Replica: r})
+	s, in := w.setup, w.people()
+	in.Only, in.Rules, in.Could = only, map[string]bool{}, map[string][]int{}
+	sources := make([]mapping.Source, 0, len(in.Sources))
+	for i := range in.Sources {
+		src := &in.Sources[i]
+		sources = append(sources, mapping.Source{ID: src.ID, Name: src.Name, Replica: src.Replica})
 	}
-	e.mu.Unlock()
 	in.Desired = mapping.Apply(w.t.Name, s.Rules, sources)
 	for _, r := range s.Rules {
 		in.Rules[r.Key()] = true
@@ -287,6 +282,20 @@ func (w *work) input(only *plan.Only) *plan.Input {
 	}
 	if old := acceptedRules(w.state.mem, s.Rules); len(old) > 0 {
 		in.Accepted = mapping.Apply(w.t.Name, old, sources)
+	}
+	return in
+}
+
+// people gathers the part of the input that says who is which account; it needs no rules.
+func (w *work) people() *plan.Input {
+	e, s := w.e, w.setup
+	in := &plan.Input{Now: e.now(), Memory: w.state.mem, Match: w.t.Match, Ignore: w.t.Ignore, Protect: w.t.Protect}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i := range s.Sources {
+		src := &s.Sources[i]
+		in.Sources = append(in.Sources, plan.Source{ID: src.ID, Name: src.Name, Replica: e.replicas[src.ID], Grace: src.Grace, MaxAge: src.MaxAge,
+			Provider: src.SignIn, Subject: src.Subject, Domains: src.Domains, Scope: src.Scope, Read: w.read[src.ID]})
 	}
 	return in
 }

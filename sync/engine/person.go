@@ -8,6 +8,7 @@ import (
 
 	"groupsyncd/directory"
 	"groupsyncd/internal/fault"
+	"groupsyncd/internal/logging"
 	"groupsyncd/providers"
 	"groupsyncd/sync/plan"
 	"groupsyncd/sync/replica"
@@ -19,7 +20,7 @@ import (
 func (e *Engine) runPerson(ctx context.Context, req run.Request) (*run.Report, error) {
 	setup := e.current()
 	report := e.begin(&setup, req)
-	log := e.log.With(slog.String("run", report.Run))
+	log := e.log.With(slog.String(logging.KeyRun, report.Run))
 	known := false
 	for i := range setup.Sources {
 		src := &setup.Sources[i]
@@ -83,8 +84,8 @@ func (e *Engine) lookUp(ctx context.Context, src *Source, who string) (run.Sourc
 	_, stored := e.merge(src, snapshot)
 	report := sourceReport(src.Name, snapshot, err)
 	if err != nil {
-		e.log.LogAttrs(ctx, slog.LevelError, "person not looked up", slog.String("source", src.Name),
-			slog.String("err", report.Reason), slog.String("hint", report.Hint))
+		e.log.LogAttrs(ctx, slog.LevelError, "person not looked up", slog.String(logging.KeySource, src.Name),
+			slog.String(logging.KeyErr, report.Reason), slog.String(logging.KeyHint, report.Hint))
 	}
 	return report, stored
 }
@@ -152,7 +153,7 @@ func (w *work) findAccount(ctx context.Context, tr *run.TargetReport) (*plan.Onl
 
 // accountOf finds the account of the person whom the request names, through any source.
 func (w *work) accountOf() (uint32, bool) {
-	in := w.input(nil)
+	in := w.people()
 	for s := range in.Sources {
 		if n, found := findPerson(in.Sources[s].Replica, w.req.User); found {
 			if account, ok := plan.AccountOf(in, s, n); ok {

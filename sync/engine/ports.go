@@ -63,7 +63,7 @@ type Target interface {
 	CreateGroup(ctx context.Context, spec plan.GroupSpec) (plan.Group, error)
 	// UpdateGroup changes what the spec names and keeps everything else.
 	UpdateGroup(ctx context.Context, current plan.Group, spec plan.GroupSpec) (plan.Group, error)
-	// AddMembers and RemoveMembers take at most MaxBatch account ids. Ids that the
+	// AddMembers and RemoveMembers take at most plan.MaxBatch account ids. Ids that the
 	// server does not know are dropped by it without a word: read again to verify.
 	AddMembers(ctx context.Context, group string, accounts []string) error
 	RemoveMembers(ctx context.Context, group string, accounts []string) error
@@ -75,7 +75,3 @@ type Target interface {
 	// Spent gives the number of requests so far, and how many of them were writes.
 	Spent() (requests, writes int)
 }
-
-// MaxBatch is the most members that go into one call: a larger call holds the
-// server's only write lock for too long.
-const MaxBatch = 1000

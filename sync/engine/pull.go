@@ -11,6 +11,7 @@ import (
 
 	"groupsyncd/directory"
 	"groupsyncd/internal/fault"
+	"groupsyncd/internal/logging"
 	"groupsyncd/providers"
 	"groupsyncd/sync/replica"
 	"groupsyncd/sync/run"
@@ -75,9 +76,9 @@ func (e *Engine) pullOne(ctx context.Context, src *Source) (run.SourceReport, re
 	}
 	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	log := e.log.With(slog.String("source", src.Name))
+	log := e.log.With(slog.String(logging.KeySource, src.Name))
 	snapshot, err := safePull(bounded, src.Provider, func(what string, done int) {
-		log.LogAttrs(ctx, slog.LevelDebug, "reading", slog.String("what", what), slog.Int("count", done))
+		log.LogAttrs(ctx, slog.LevelDebug, "reading", slog.String("what", what), slog.Int(logging.KeyCount, done))
 		e.progress(src.Name, what, done, 0)
 	})
 	learned, stored := e.merge(src, snapshot)
@@ -86,7 +87,7 @@ func (e *Engine) pullOne(ctx context.Context, src *Source) (run.SourceReport, re
 	switch {
 	case err != nil:
 		log.LogAttrs(ctx, slog.LevelError, "source not read completely", slog.String("coverage", report.Coverage),
-			slog.String("err", report.Reason), slog.String("hint", report.Hint))
+			slog.String(logging.KeyErr, report.Reason), slog.String(logging.KeyHint, report.Hint))
 	default:
 		log.LogAttrs(ctx, slog.LevelInfo, "source read", slog.Int("users", report.Users), slog.Int("groups", report.Groups),
 			slog.Int("memberships", report.Memberships), slog.Int64("ms", e.now().Sub(started).Milliseconds()))

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"groupsyncd/internal/fault"
+	"groupsyncd/internal/logging"
 	"groupsyncd/sync/plan"
 	"groupsyncd/sync/run"
 )
@@ -60,8 +61,8 @@ func (w *work) settle(ctx context.Context, open []plan.Intent) error {
 				w.settleMembers(&in, id, g.Members, &dirty)
 			}
 		}
-		w.log.LogAttrs(ctx, slog.LevelWarn, "call of an interrupted run settled", slog.String("op", in.Op),
-			slog.String("group", in.Name), slog.String("interrupted", in.Run))
+		w.log.LogAttrs(ctx, slog.LevelWarn, "call of an interrupted run settled", slog.String(logging.KeyOp, in.Op),
+			slog.String(logging.KeyGroup, in.Name), slog.String("interrupted", in.Run))
 		if err := w.e.journal.Done(mem, in.Run, []int{in.Seq}, dirty); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"groupsyncd/internal/fault"
+	"groupsyncd/internal/logging"
 	"groupsyncd/sync/plan"
 	"groupsyncd/sync/run"
 )
@@ -40,7 +41,7 @@ func (w *work) verifyGroup(ctx context.Context, id string, changes []*plan.Chang
 		for _, c := range changes {
 			c.Outcome, c.Error = run.Failed, "could not be verified: "+err.Error()
 		}
-		w.log.LogAttrs(ctx, slog.LevelError, "group not verified", slog.String("group", id), slog.String("err", err.Error()))
+		w.log.LogAttrs(ctx, slog.LevelError, "group not verified", slog.String(logging.KeyGroup, id), slog.String(logging.KeyErr, err.Error()))
 		if fault.KindOf(err) == fault.NotFound {
 			return w.e.ledger.SaveMemory(mem, mem.ForgetGroup(id))
 		}
@@ -62,8 +63,8 @@ func (w *work) verifyGroup(ctx context.Context, id string, changes []*plan.Chang
 		default:
 			continue
 		}
-		w.log.LogAttrs(ctx, slog.LevelError, "change did not happen", slog.String("op", string(c.Op)),
-			slog.String("group", g.Name), slog.String("user", c.User.ID))
+		w.log.LogAttrs(ctx, slog.LevelError, "change did not happen", slog.String(logging.KeyOp, string(c.Op)),
+			slog.String(logging.KeyGroup, g.Name), slog.String(logging.KeyUser, c.User.ID))
 	}
 	return w.e.ledger.SaveMemory(mem, dirty)
 }

@@ -23,3 +23,7 @@ type AccountView struct {
 	Account
 	Groups []string
 }
+
+// MaxBatch is the most members that go into one call: a larger call holds the server's
+// only write lock for too long.
+const MaxBatch = 1000

@@ -33,7 +33,7 @@ type judge struct {
 	owned   *OwnedGroup
 	v       verdict
 	// found are absences by rank; the first rank that occurs gives the word.
-	found [6]*Proof
+	found [rankGone + 1]*Proof
 	// since is the first sighting of whatever needs a grace; other sources must have
 	// been read after it.
 	since time.Time

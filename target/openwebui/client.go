@@ -21,10 +21,6 @@ import (
 	"groupsyncd/internal/secret"
 )
 
-// MaxBatch is the most members that AddMembers and RemoveMembers take: a larger call
-// holds the server's only write lock for too long.
-const MaxBatch = 1000
-
 // Options are what a Client is made of.
 type Options struct {
 	// Name is the key of the target in the configuration.

@@ -325,8 +325,8 @@ func (s *Session) changeMembers(ctx context.Context, op, group, action string, a
 	switch {
 	case len(accounts) == 0:
 		return nil
-	case len(accounts) > MaxBatch:
-		return fault.Errorf(fault.Invalid, op, "target "+s.c.name, "%d accounts in one call; the most is %d", len(accounts), MaxBatch)
+	case len(accounts) > plan.MaxBatch:
+		return fault.Errorf(fault.Invalid, op, "target "+s.c.name, "%d accounts in one call; the most is %d", len(accounts), plan.MaxBatch)
 	}
 	var after groupWire
 	_, err := s.do(ctx, httpx.Request{

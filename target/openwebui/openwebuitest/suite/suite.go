@@ -196,7 +196,7 @@ func (w *World) members(t *testing.T) {
 	if err := s.AddMembers(ctx, g.ID, nil); err != nil {
 		t.Error(err)
 	}
-	if err := s.AddMembers(ctx, g.ID, make([]string, openwebui.MaxBatch+1)); fault.KindOf(err) != fault.Invalid {
+	if err := s.AddMembers(ctx, g.ID, make([]string, plan.MaxBatch+1)); fault.KindOf(err) != fault.Invalid {
 		t.Errorf("too large a batch: %v", err)
 	}
 }
