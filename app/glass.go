@@ -36,7 +36,7 @@ func (g glass) SaveMemory(*plan.Memory, plan.Dirty) error { return nil }
 func (g glass) SaveRun(*run.Report) error { return nil }
 
 // Begin keeps nothing.
-func (g glass) Begin(string, string, string, []plan.Intent) error { return nil }
+func (g glass) Begin(*plan.Memory, string, string, []plan.Intent, plan.Dirty) error { return nil }
 
 // Done keeps nothing.
 func (g glass) Done(*plan.Memory, string, []int, plan.Dirty) error { return nil }

@@ -158,7 +158,7 @@ func writeForEver() error {
 		m.Serial++
 		n := int(m.Serial)
 		run := fmt.Sprintf("run-%09d", n)
-		if err := db.Begin("chat", run, "", []plan.Intent{{Run: run, Op: "add_members"}}); err != nil {
+		if err := db.Begin(plan.NewMemory("chat", "", time.Time{}), run, "", []plan.Intent{{Run: run, Op: "add_members"}}, plan.Dirty{}); err != nil {
 			return err
 		}
 		m.Mirror = plan.RestoreMirror(*m.Mirror, append(m.Mirror.Accounts(), plan.Account{ID: strconv.Itoa(n)}), nil)

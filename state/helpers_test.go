@@ -28,7 +28,7 @@ type (
 		SaveMemory(*plan.Memory, plan.Dirty) error
 	}
 	journal interface {
-		Begin(target, run, planHash string, intents []plan.Intent) error
+		Begin(m *plan.Memory, run, planHash string, intents []plan.Intent, dirty plan.Dirty) error
 		Done(m *plan.Memory, run string, seqs []int, dirty plan.Dirty) error
 		Open(target string) ([]plan.Intent, error)
 	}

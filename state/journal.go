@@ -14,12 +14,14 @@ import (
 // maxSeq keeps the numbers of intents below the key of the plan.
 const maxSeq = 1 << 30
 
-// Begin stores the intents of a plan before its first write. It refuses with
+// Begin stores the named parts of the memory and the intents of a plan, in one transaction
+// before the first write of that plan. It refuses with
 // fault.Conflict while calls of an earlier process are open for that target: what became
 // of those has to be found out first. Runs of this process may be under way together,
 // because one of a single person goes in between the calls of a full one; a run that
 // began already is refused.
-func (db *DB) Begin(target, run, planHash string, intents []plan.Intent) error {
+func (db *DB) Begin(m *plan.Memory, run, planHash string, intents []plan.Intent, dirty plan.Dirty) error {
+	target := m.Target
 	if target == "" || run == "" {
 		return fault.Errorf(fault.Invalid, "begin journal", target, "target or run has no name")
 	}
@@ -27,9 +29,18 @@ func (db *DB) Begin(target, run, planHash string, intents []plan.Intent) error {
 	if err != nil {
 		return fault.New(fault.Invalid, "begin journal", target, err, "")
 	}
+	w, err := encodeMemory(m, dirty)
+	if err != nil {
+		return err
+	}
 	return db.update("begin journal", func(tx *bbolt.Tx) error {
 		if other := db.inTheWay(tx, target, run); other != "" {
 			return fault.Errorf(fault.Conflict, "begin journal", target, "calls of run %s are still open", other)
+		}
+		if !w.empty() {
+			if err := w.apply(tx); err != nil {
+				return err
+			}
 		}
 		if len(intents) == 0 {
 			return nil

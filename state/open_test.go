@@ -275,7 +275,7 @@ func TestFailedCommitStopsWriting(t *testing.T) {
 		"source":  func() error { return db.SaveSource(SourceIdentity{ID: "01B"}) },
 		"replica": func() error { return db.SaveReplica(bigReplica(1, 1, 1, noon())) },
 		"memory":  func() error { return db.SaveMemory(smallMemory(), plan.Dirty{Head: true}) },
-		"journal": func() error { return db.Begin("chat", "01A", "", nil) },
+		"journal": func() error { return db.Begin(plan.NewMemory("chat", "", time.Time{}), "01A", "", nil, plan.Dirty{}) },
 		"run":     func() error { return db.SaveRun(&run.Report{Run: "01A"}) },
 	} {
 		if err := write(); !errors.Is(err, ErrStopped) || !errors.Is(err, syscall.EIO) || fault.KindOf(err) != fault.Damaged {

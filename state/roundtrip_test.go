@@ -184,7 +184,7 @@ func TestIntentsAreOpenUntilDone(t *testing.T) {
 		n++
 		target := fmt.Sprintf("target-%d", n)
 		intents := anyIntents("01RUN").Draw(rt, "intents")
-		ok(rt, db.Begin(target, "01RUN", "sha256:x", intents))
+		ok(rt, db.Begin(plan.NewMemory(target, "", time.Time{}), "01RUN", "sha256:x", intents, plan.Dirty{}))
 		got, err := db.Open(target)
 		ok(rt, err)
 		same(rt, "open intents", got, intents)
@@ -207,7 +207,7 @@ func TestIntentsAreOpenUntilDone(t *testing.T) {
 			rest = append(rest, in.Seq)
 		}
 		ok(rt, db.Done(m, "01RUN", rest, plan.Dirty{}))
-		ok(rt, db.Begin(target, "02RUN", "sha256:y", nil))
+		ok(rt, db.Begin(plan.NewMemory(target, "", time.Time{}), "02RUN", "sha256:y", nil, plan.Dirty{}))
 	})
 	ok(t, db.Check(t.Context()))
 }
@@ -216,12 +216,12 @@ func TestBeginRefusesWhileCallsOfACrashAreOpen(t *testing.T) {
 	t.Parallel()
 	db := newDB(t)
 	one := func(run string) []plan.Intent { return []plan.Intent{{Run: run, Op: "add_members"}} }
-	ok(t, db.Begin("chat", "01A", "", one("01A")))
-	wantKind(t, db.Begin("chat", "01A", "", one("01A")), fault.Conflict)
-	wantKind(t, db.Begin("third", "01B", "", one("01A")), fault.Invalid)
+	ok(t, db.Begin(plan.NewMemory("chat", "", time.Time{}), "01A", "", one("01A"), plan.Dirty{}))
+	wantKind(t, db.Begin(plan.NewMemory("chat", "", time.Time{}), "01A", "", one("01A"), plan.Dirty{}), fault.Conflict)
+	wantKind(t, db.Begin(plan.NewMemory("third", "", time.Time{}), "01B", "", one("01A"), plan.Dirty{}), fault.Invalid)
 
 	// A run of one person goes in between, and is over before the full one.
-	ok(t, db.Begin("chat", "01B", "", one("01B")))
+	ok(t, db.Begin(plan.NewMemory("chat", "", time.Time{}), "01B", "", one("01B"), plan.Dirty{}))
 	ok(t, db.Done(smallMemory(), "01B", []int{0}, plan.Dirty{}))
 	open, err := db.Open("chat")
 	ok(t, err)
@@ -229,10 +229,10 @@ func TestBeginRefusesWhileCallsOfACrashAreOpen(t *testing.T) {
 
 	// After a restart nobody will close the calls of the run before.
 	db = again(t, db)
-	wantKind(t, db.Begin("chat", "01C", "", one("01C")), fault.Conflict)
-	ok(t, db.Begin("other", "01C", "", one("01C")))
+	wantKind(t, db.Begin(plan.NewMemory("chat", "", time.Time{}), "01C", "", one("01C"), plan.Dirty{}), fault.Conflict)
+	ok(t, db.Begin(plan.NewMemory("other", "", time.Time{}), "01C", "", one("01C"), plan.Dirty{}))
 	ok(t, db.Done(smallMemory(), "01A", []int{0}, plan.Dirty{}))
-	ok(t, db.Begin("chat", "01C", "", one("01C")))
+	ok(t, db.Begin(plan.NewMemory("chat", "", time.Time{}), "01C", "", one("01C"), plan.Dirty{}))
 }
 
 func TestReportsComeBackByTheBeginningOfTheirID(t *testing.T) {

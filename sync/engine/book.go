@@ -67,15 +67,13 @@ func (w *work) book(p *plan.Plan, g *plan.Guarded, only *plan.Only) error {
 		mem.Serial++
 		dirty.Head = true
 	}
-	if !dirty.Empty() {
-		if err := w.e.ledger.SaveMemory(mem, dirty); err != nil {
-			return err
-		}
+	if len(w.batches) > 0 {
+		return w.e.journal.Begin(mem, w.report.Run, p.Hash, intents(w.report.Run, p, w.batches, now), dirty)
 	}
-	if len(w.batches) == 0 {
+	if dirty.Empty() {
 		return nil
 	}
-	return w.e.journal.Begin(w.t.Name, w.report.Run, p.Hash, intents(w.report.Run, p, w.batches, now))
+	return w.e.ledger.SaveMemory(mem, dirty)
 }
 
 func (w *work) bookPeople(p *plan.Plan, dirty *plan.Dirty) {

@@ -31,8 +31,9 @@ type Ledger interface {
 // Journal keeps what a run is about to do and what became of it, so that a crash
 // leaves no doubt about what is ours.
 type Journal interface {
-	// Begin stores the intents of a plan before its first write.
-	Begin(target, run, planHash string, intents []plan.Intent) error
+	// Begin stores the changed parts of the memory together with the intents of a plan,
+	// before its first write.
+	Begin(m *plan.Memory, run, planHash string, intents []plan.Intent, dirty plan.Dirty) error
 	// Done closes intents, by their Seq, and stores the changed parts of the memory
 	// in the same transaction.
 	Done(m *plan.Memory, run string, seqs []int, dirty plan.Dirty) error

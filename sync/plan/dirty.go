@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"groupsyncd/directory"
+	"groupsyncd/sync/run"
 )
 
 // Dirty names the parts of a Memory that changed, so that only those are written.
@@ -16,15 +17,18 @@ type Dirty struct {
 	MirrorGroups []string
 	People       []directory.UserKey
 	Links        []LinkKey
-	// Owned are ids of Open WebUI groups.
-	Owned []string
+	// Owned and Lost are ids of Open WebUI groups.
+	Owned, Lost []string
 
 	Losses, Holds, Approvals, Accepted, Scopes, Tombstones bool
+
+	// Events are what the audit says about these changes; they are stored with them.
+	Events []run.Event
 }
 
 // Empty reports whether nothing changed.
 func (d *Dirty) Empty() bool {
-	return !d.Head && len(d.Accounts)+len(d.MirrorGroups)+len(d.People)+len(d.Links)+len(d.Owned) == 0 &&
+	return !d.Head && len(d.Accounts)+len(d.MirrorGroups)+len(d.People)+len(d.Links)+len(d.Owned)+len(d.Lost)+len(d.Events) == 0 &&
 		!d.Losses && !d.Holds && !d.Approvals && !d.Accepted && !d.Scopes && !d.Tombstones
 }
 

@@ -35,6 +35,10 @@ type Memory struct {
 	Scopes map[string]AcceptedSource
 	// Tombstones remember removals, forgets and ended links for 90 days.
 	Tombstones []Tombstone
+	// Lost are the members, by the id of their group and sorted, whom groups with our mark
+	// had when we found that our state had been lost or restored, and about whom nothing is
+	// known or decided yet.
+	Lost map[string][]uint32
 }
 
 // PersonLink is the account of a directory user. It is never guessed again while
@@ -122,6 +126,6 @@ func NewMemory(target, instance string, began time.Time) *Memory {
 	return &Memory{
 		Target: target, Instance: instance, Began: began, Mirror: NewMirror(),
 		People: map[directory.UserKey]PersonLink{}, Links: map[LinkKey]GroupLink{},
-		Owned: map[string]*OwnedGroup{}, Scopes: map[string]AcceptedSource{},
+		Owned: map[string]*OwnedGroup{}, Scopes: map[string]AcceptedSource{}, Lost: map[string][]uint32{},
 	}
 }

@@ -241,6 +241,8 @@ func (d *Dirty) Merge(o Dirty) {
 	d.People = append(d.People, o.People...)
 	d.Links = append(d.Links, o.Links...)
 	d.Owned = append(d.Owned, o.Owned...)
+	d.Lost = append(d.Lost, o.Lost...)
+	d.Events = append(d.Events, o.Events...)
 	d.Losses = d.Losses || o.Losses
 	d.Holds = d.Holds || o.Holds
 	d.Approvals = d.Approvals || o.Approvals

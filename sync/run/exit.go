@@ -43,6 +43,9 @@ func (r *Report) ExitCode() int {
 		if t.Error != "" {
 			codes = append(codes, ExitTarget)
 		}
+		if t.Stale {
+			codes = append(codes, ExitStale)
+		}
 		if t.Summary.Failed > 0 {
 			codes = append(codes, ExitPartly)
 		}

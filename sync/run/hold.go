@@ -16,6 +16,8 @@ type Hold struct {
 	Since   time.Time `json:"since"`
 	Changes []Change  `json:"changes"`
 	Approve string    `json:"approve"`
+	// Release is the command that keeps what is listed, where that is a choice.
+	Release string `json:"release,omitempty"`
 
 	// Keys identify the held changes across runs, sorted, one per change.
 	Keys []string `json:"keys"`

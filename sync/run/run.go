@@ -75,6 +75,7 @@ const (
 	Exact           Check = "exact"
 	TargetChanged   Check = "target_changed"
 	Protected       Check = "protected"
+	Reverted        Check = "reverted"
 	Collision       Check = "collision"
 	Recreated       Check = "recreated"
 	StateLost       Check = "state_lost"
@@ -83,7 +84,7 @@ const (
 // Checks lists every check in the order in which they are shown.
 func Checks() []Check {
 	return []Check{MaxPeople, MaxPeople24h, MaxGroupLoss, MaxNewGroups, MaxSourceShrink, Emptied, Unruled,
-		SourceRemoved, SourceChanged, Exact, TargetChanged, Protected, Collision, Recreated, StateLost}
+		SourceRemoved, SourceChanged, Exact, TargetChanged, Protected, Reverted, Collision, Recreated, StateLost}
 }
 
 // ProblemKind names what a problem is about.
@@ -205,6 +206,8 @@ type TargetReport struct {
 	Holds []HoldNote `json:"holds,omitempty"`
 	Error string     `json:"error,omitempty"`
 	Hint  string     `json:"hint,omitempty"`
+	// Stale says that a written plan was not carried out because it is no longer the plan.
+	Stale bool `json:"stale,omitempty"`
 }
 
 // Report is what a run prints and what history keeps.
@@ -218,7 +221,12 @@ type Report struct {
 	DurationMS int64          `json:"duration_ms"`
 	Sources    []SourceReport `json:"sources"`
 	Targets    []TargetReport `json:"targets"`
-	Exit       int            `json:"exit"`
+	// Reverts is the run that this one undoes.
+	Reverts string `json:"reverts,omitempty"`
+	By      string `json:"by,omitempty"`
+	// Notices are what this run had to tell people.
+	Notices []Notice `json:"notices,omitempty"`
+	Exit    int      `json:"exit"`
 }
 
 // Schema is the version of the report.
@@ -234,6 +242,10 @@ type Request struct {
 	Target string `json:"target,omitempty"`
 	// User makes it a run of one person, by mail, user name or id in a source.
 	User string `json:"user,omitempty"`
-	// Changes asks for every change in the report, unchanged counts aside.
+	// Revert is the id of a run whose changes are undone instead of planning from the
+	// directories; Reason says why.
+	Revert string `json:"revert,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	// By is who asks, for the audit.
 	By string `json:"by,omitempty"`
 }

@@ -117,6 +117,9 @@ func (s *Store) save(m *plan.Memory, d plan.Dirty) error {
 	if d.Tombstones {
 		kept.Tombstones = slices.Clone(m.Tombstones)
 	}
+	for _, id := range d.Lost {
+		put(kept.Lost, m.Lost, id, slices.Clone)
+	}
 	return nil
 }
 
@@ -220,6 +223,8 @@ func (s *Store) Unsaved(target string) string {
 		return "scopes"
 	case !slices.Equal(live.Tombstones, kept.Tombstones):
 		return "tombstones"
+	case !maps.EqualFunc(live.Lost, kept.Lost, slices.Equal):
+		return "members in doubt"
 	}
 	return ""
 }
@@ -242,8 +247,8 @@ func sameOwned(a, b *plan.OwnedGroup) bool {
 	return slices.EqualFunc(a.Feeds, b.Feeds, feed) && slices.Equal(a.Clocks, b.Clocks)
 }
 
-// Begin keeps the intents of a run.
-func (s *Store) Begin(target, _, _ string, intents []plan.Intent) error {
+// Begin keeps what is named of the memory and the intents of a run, in one step.
+func (s *Store) Begin(m *plan.Memory, _, _ string, intents []plan.Intent, dirty plan.Dirty) error {
 	if err := s.Power.step(); err != nil {
 		return err
 	}
@@ -251,9 +256,9 @@ func (s *Store) Begin(target, _, _ string, intents []plan.Intent) error {
 	defer s.mu.Unlock()
 	for _, in := range intents {
 		s.intents = append(s.intents, copyIntent(in))
-		s.target = append(s.target, target)
+		s.target = append(s.target, m.Target)
 	}
-	return nil
+	return s.save(m, dirty)
 }
 
 // Done closes intents and keeps what is named of the memory, in one step.
@@ -344,6 +349,10 @@ func copyMemory(m *plan.Memory) *plan.Memory {
 	c.Losses = slices.Clone(m.Losses)
 	c.Holds, c.Approvals = copyHolds(m.Holds), copyApprovals(m.Approvals)
 	c.Accepted, c.Scopes, c.Tombstones = slices.Clone(m.Accepted), maps.Clone(m.Scopes), slices.Clone(m.Tombstones)
+	c.Lost = map[string][]uint32{}
+	for k, v := range m.Lost {
+		c.Lost[k] = slices.Clone(v)
+	}
 	return &c
 }
 
