@@ -86,7 +86,8 @@ func (db *DB) checkRecords(ctx context.Context) error {
 		return nil
 	}
 	_, err = db.Sources()
-	return errors.Join(err,
+	_, bad := db.chain(nil)
+	return errors.Join(err, bad,
 		each(sources, func(s string) error { _, err := db.Replica(s); return err }),
 		each(targets, func(t string) error { _, err := db.Memory(t); return err }),
 		each(targets, func(t string) error { _, err := db.Open(t); return err }),

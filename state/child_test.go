@@ -17,6 +17,7 @@ import (
 
 	"groupsyncd/internal/fault"
 	"groupsyncd/sync/plan"
+	audit "groupsyncd/sync/run"
 )
 
 // childRole and childDir tell the test binary to be another process with the state.
@@ -158,12 +159,13 @@ func writeForEver() error {
 		m.Serial++
 		n := int(m.Serial)
 		run := fmt.Sprintf("run-%09d", n)
-		if err := db.Begin(plan.NewMemory("chat", "", time.Time{}), run, "", []plan.Intent{{Run: run, Op: "add_members"}}, plan.Dirty{}); err != nil {
+		if err := db.Begin(plan.NewMemory("chat", "", time.Time{}), run, "", []plan.Intent{{Run: run, Op: "add_members"}}, plan.Dirty{Events: []audit.Event{{Kind: audit.EventCalls, Run: run, Count: 1}}}); err != nil {
 			return err
 		}
 		m.Mirror = plan.RestoreMirror(*m.Mirror, append(m.Mirror.Accounts(), plan.Account{ID: strconv.Itoa(n)}), nil)
 		m.Owned[fmt.Sprint("g", n%50)] = &plan.OwnedGroup{Feeds: []plan.OwnedFeed{{Accounts: []uint32{uint32(n - 1)}}}}
-		dirty := plan.Dirty{Head: true, Accounts: []uint32{uint32(n - 1)}, Owned: []string{fmt.Sprint("g", n%50)}}
+		dirty := plan.Dirty{Head: true, Accounts: []uint32{uint32(n - 1)}, Owned: []string{fmt.Sprint("g", n%50)},
+			Events: []audit.Event{{Kind: audit.EventChange, Run: run, Outcome: audit.Applied}}}
 		if err := db.Done(m, run, []int{0}, dirty); err != nil {
 			return err
 		}
@@ -200,6 +202,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 		db, err := Open(t.Context(), Options{Dir: dir, Timeout: time.Minute})
 		ok(t, err)
 		ok(t, db.Check(t.Context()))
+		auditOfKilled(t, db)
 		m, err := db.Memory("chat")
 		ok(t, err)
 		open, err := db.Open("chat")
@@ -215,6 +218,23 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 		}
 		acknowledged = int(m.Serial)
 		ok(t, db.Close())
+	}
+}
+
+// auditOfKilled shows that the audit tells exactly what is stored: each change that the
+// memory has was announced and recorded, and nothing else was.
+func auditOfKilled(t *testing.T, db *DB) {
+	t.Helper()
+	_, err := db.VerifyAudit(nil)
+	ok(t, err)
+	m, err := db.Memory("chat")
+	ok(t, err)
+	open, err := db.Open("chat")
+	ok(t, err)
+	said := map[audit.EventKind]int{}
+	ok(t, db.Audit(0, func(r audit.AuditRecord) error { said[r.Event.Kind]++; return nil }))
+	if said[audit.EventChange] != int(m.Serial) || said[audit.EventCalls] < int(m.Serial)+len(open) {
+		t.Fatalf("the audit has %v, the memory number %d with %d open calls", said, m.Serial, len(open))
 	}
 }
 

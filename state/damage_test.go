@@ -32,7 +32,7 @@ func fillState(t *testing.T, users int) (path string, r *replica.Replica, m *pla
 	ok(t, db.SaveReplica(r))
 	ok(t, db.SaveMemory(m, dirty))
 	ok(t, db.SaveRun(&run.Report{Run: "01RUN", Targets: []run.TargetReport{{Name: "chat"}}}))
-	ok(t, db.Begin(plan.NewMemory("chat", "", time.Time{}), "01RUN", "sha256:x", []plan.Intent{{Run: "01RUN", Op: "add_members", Accounts: []string{m.Mirror.Account(0).ID}}}, plan.Dirty{}))
+	ok(t, db.Begin(plan.NewMemory("chat", "", time.Time{}), "01RUN", "sha256:x", []plan.Intent{{Run: "01RUN", Op: "add_members", Accounts: []string{m.Mirror.Account(0).ID}}}, plan.Dirty{Events: []run.Event{fullEvent()}}))
 	ok(t, db.SaveSource(SourceIdentity{ID: r.Source, Name: "corp"}))
 	ok(t, db.Close())
 	return db.Path(), r, m

@@ -6,6 +6,7 @@ import (
 
 	"groupsyncd/sync/plan"
 	"groupsyncd/sync/replica"
+	"groupsyncd/sync/run"
 )
 
 // FuzzDecoders gives every decoder any bytes. None may panic or ask for much more
@@ -45,7 +46,8 @@ func FuzzDecoders(f *testing.F) {
 	seed(8, func(w *writer) error {
 		return encodeIntent(w, &plan.Intent{Op: "add", Accounts: []string{"a0"}, Feeds: [][]int{{0}}, Keys: []plan.FeedKey{{Rule: "all"}}}, map[string]int{"a0": 0})
 	})
-	seed(9, func(w *writer) error { w.byte(changesPlain); w.b = append(w.b, "[[]]"...); return nil })
+	seed(9, func(w *writer) error { w.byte(packedPlain); w.b = append(w.b, "[[]]"...); return nil })
+	seed(10, func(w *writer) error { return encodeAudit(w, &run.AuditRecord{Event: fullEvent()}) })
 	f.Fuzz(func(t *testing.T, kind byte, payload []byte) {
 		first, ok := recode(kind, payload)
 		if !ok {
@@ -62,7 +64,7 @@ func FuzzDecoders(f *testing.F) {
 func recode(kind byte, payload []byte) ([]byte, bool) {
 	c, w := &clock{noon(), noon().AddDate(0, 0, 1)}, &writer{}
 	var err error
-	switch kind % 10 {
+	switch kind % 11 {
 	case 0:
 		var users []replica.User
 		if users, err = decodeUsers(payload, c, nil); err == nil {
@@ -110,11 +112,19 @@ func recode(kind byte, payload []byte) ([]byte, bool) {
 		}
 	case 9:
 		// Compressed changes may be as large as they like: only their text is read.
-		if len(payload) == 0 || payload[0] == changesGzip {
+		if len(payload) == 0 || payload[0] == packedGzip {
 			return nil, false
 		}
 		if _, err = unpackChanges(payload); err == nil {
 			w.b = append(w.b, payload...)
+		}
+	case 10:
+		if len(payload) <= auditHashSize || payload[auditHashSize] == packedGzip {
+			return nil, false
+		}
+		var r run.AuditRecord
+		if r, err = decodeAudit(payload); err == nil {
+			err = encodeAudit(w, &r)
 		}
 	}
 	return w.b, err == nil

@@ -33,14 +33,12 @@ func (db *DB) Begin(m *plan.Memory, run, planHash string, intents []plan.Intent,
 	if err != nil {
 		return err
 	}
-	return db.update("begin journal", func(tx *bbolt.Tx) error {
+	err = db.update("begin journal", func(tx *bbolt.Tx) error {
 		if other := db.inTheWay(tx, target, run); other != "" {
 			return fault.Errorf(fault.Conflict, "begin journal", target, "calls of run %s are still open", other)
 		}
-		if !w.empty() {
-			if err := w.apply(tx); err != nil {
-				return err
-			}
+		if err := db.applyMemory(tx, w); err != nil {
+			return err
 		}
 		if len(intents) == 0 {
 			return nil
@@ -52,6 +50,8 @@ func (db *DB) Begin(m *plan.Memory, run, planHash string, intents []plan.Intent,
 		db.begun[place(target, run)] = true
 		return x.change(records)
 	})
+	db.audited(err, dirty.Events)
+	return err
 }
 
 // inTheWay names a run with open calls beside which the given one may not begin, or
@@ -114,14 +114,14 @@ func (db *DB) Done(m *plan.Memory, run string, seqs []int, dirty plan.Dirty) err
 	if w.empty() && len(seqs) == 0 {
 		return nil
 	}
-	return db.update("close journal", func(tx *bbolt.Tx) error {
-		if !w.empty() {
-			if err := w.apply(tx); err != nil {
-				return err
-			}
+	err = db.update("close journal", func(tx *bbolt.Tx) error {
+		if err := db.applyMemory(tx, w); err != nil {
+			return err
 		}
 		return db.closeIntents(tx, m.Target, run, seqs)
 	})
+	db.audited(err, dirty.Events)
+	return err
 }
 
 // closeIntents deletes intents, and with the last of a run what is known of its plan.

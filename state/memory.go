@@ -142,6 +142,11 @@ func loadKeyed(m *plan.Memory, part func(string) *box, accounts int) error {
 		m.Owned[string(key)] = o
 		return err
 	}
+	lost := func(key, payload []byte) error {
+		r := newReader(payload)
+		m.Lost[string(key)] = r.rows(accounts)
+		return r.end()
+	}
 	scopes := func(key, payload []byte) error {
 		var s plan.AcceptedSource
 		err := fromJSON(payload, &s)
@@ -151,7 +156,7 @@ func loadKeyed(m *plan.Memory, part func(string) *box, accounts int) error {
 	for _, p := range []struct {
 		name string
 		load func(key, payload []byte) error
-	}{{partPeople, people}, {partLinks, links}, {partOwned, owned}, {partScopes, scopes}} {
+	}{{partPeople, people}, {partLinks, links}, {partOwned, owned}, {partLost, lost}, {partScopes, scopes}} {
 		if err := part(p.name).each(p.load); err != nil {
 			return err
 		}
@@ -202,7 +207,20 @@ func (db *DB) SaveMemory(m *plan.Memory, dirty plan.Dirty) error {
 	if w.empty() {
 		return nil
 	}
-	return db.update("save memory of target", func(tx *bbolt.Tx) error { return w.apply(tx) })
+	err = db.update("save memory of target", func(tx *bbolt.Tx) error { return db.applyMemory(tx, w) })
+	db.audited(err, dirty.Events)
+	return err
+}
+
+// applyMemory writes what was encoded, and what the audit says about it.
+func (db *DB) applyMemory(tx *bbolt.Tx, w *memoryWrite) error {
+	if w.empty() {
+		return nil
+	}
+	if err := w.apply(tx); err != nil {
+		return err
+	}
+	return db.appendEvents(tx, w.dirty.Events)
 }
 
 // memoryWrite is a change of a memory, encoded before the transaction begins.
@@ -223,7 +241,7 @@ func encodeMemory(m *plan.Memory, dirty plan.Dirty) (*memoryWrite, error) {
 	w := &memoryWrite{m: m, dirty: dirty, changes: map[string][]change{}, lists: map[string][][]byte{},
 		head: memoryHead{Instance: m.Instance, Began: m.Began.UTC(), Serial: m.Serial, Version: m.Mirror.Version, Deployment: m.Mirror.Deployment,
 			Self: m.Mirror.Self, ReadAllAt: m.Mirror.ReadAllAt.UTC(), At: m.Mirror.At.UTC(), People: len(m.People)}}
-	for _, step := range []func() error{w.encodeMirror, w.encodePeople, w.encodeLinks, w.encodeOwned, w.encodeLists} {
+	for _, step := range []func() error{w.encodeMirror, w.encodePeople, w.encodeLinks, w.encodeOwned, w.encodeLost, w.encodeLists} {
 		if err := step(); err != nil {
 			return nil, fault.New(fault.Invalid, "save memory of target", m.Target, err, "")
 		}
@@ -337,6 +355,23 @@ func (w *memoryWrite) encodeOwned() error {
 	return nil
 }
 
+func (w *memoryWrite) encodeLost() error {
+	s, buf := w.spot(partLost), &writer{}
+	for _, id := range w.dirty.Lost {
+		accounts := w.m.Lost[id]
+		if len(accounts) == 0 {
+			w.remove(partLost, []byte(id))
+			continue
+		}
+		buf.b = buf.b[:0]
+		if err := errors.Join(w.inTable(accounts), buf.rows(accounts)); err != nil {
+			return fmt.Errorf("members of Open WebUI group %s of a lost state: %w", id, err)
+		}
+		w.add(partLost, s, []byte(id), buf.b)
+	}
+	return nil
+}
+
 func (w *memoryWrite) encodeLists() error {
 	d := &w.dirty
 	var err error
@@ -390,7 +425,7 @@ func (w *memoryWrite) apply(tx *bbolt.Tx) error {
 		}
 	}
 	for _, part := range targetParts() {
-		accounts := part == partAccounts && len(w.dirty.Accounts)+len(w.dirty.MirrorGroups)+len(w.dirty.Owned) > 0
+		accounts := part == partAccounts && len(w.dirty.Accounts)+len(w.dirty.MirrorGroups)+len(w.dirty.Owned)+len(w.dirty.Lost) > 0
 		scopes := part == partScopes && w.dirty.Scopes
 		payloads, isList := w.lists[part]
 		if w.changes[part] == nil && !isList && !accounts && !scopes {

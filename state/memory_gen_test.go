@@ -84,6 +84,9 @@ func anyMemory(target string) *rapid.Generator[*plan.Memory] {
 				o.Clocks = append(o.Clocks, plan.Clock{Account: n, First: at.Draw(t, "first"), Last: at.Draw(t, "last"), Reads: rapid.IntRange(0, 9).Draw(t, "reads")})
 			}
 			m.Owned[id] = o
+			if found := anyRows(len(accounts)).Draw(t, "found"); len(found) > 0 {
+				m.Lost[id] = found
+			}
 		}
 		m.Mirror = plan.RestoreMirror(plan.Mirror{Version: anyText().Draw(t, "version"), Deployment: anyText().Draw(t, "deployment"), Self: anyText().Draw(t, "self"),
 			ReadAllAt: at.Draw(t, "readAllAt"), At: at.Draw(t, "at")}, accounts, groups)
@@ -135,7 +138,7 @@ func drawLists(t *rapid.T, m *plan.Memory, at *rapid.Generator[time.Time]) {
 // everything names all parts of a memory.
 func everything(m *plan.Memory) plan.Dirty {
 	d := plan.Dirty{Head: true, Losses: true, Holds: true, Approvals: true, Accepted: true, Scopes: true, Tombstones: true,
-		People: slices.Collect(maps.Keys(m.People)), Links: slices.Collect(maps.Keys(m.Links)), Owned: slices.Collect(maps.Keys(m.Owned))}
+		People: slices.Collect(maps.Keys(m.People)), Links: slices.Collect(maps.Keys(m.Links)), Owned: slices.Collect(maps.Keys(m.Owned)), Lost: slices.Collect(maps.Keys(m.Lost))}
 	for i := range m.Mirror.Accounts() {
 		d.Accounts = append(d.Accounts, uint32(i))
 	}
@@ -158,5 +161,23 @@ func anyIntents(run string) *rapid.Generator[[]plan.Intent] {
 			}
 		}
 		return list
+	})
+}
+
+// anyEvent draws an event with any of its values set or not.
+func anyEvent() *rapid.Generator[run.Event] {
+	return rapid.Custom(func(t *rapid.T) run.Event {
+		e := run.Event{At: anyTime(noon()).Draw(t, "at"), Kind: run.EventKind(anyText().Draw(t, "kind")), Count: rapid.IntRange(0, 9).Draw(t, "count"),
+			Keys: rapid.SliceOfN(anyText(), 0, 3).Draw(t, "keys")}
+		for _, text := range auditTexts(&e)[1:] {
+			if rapid.Bool().Draw(t, "set") {
+				*text = anyText().Draw(t, "text")
+			}
+		}
+		for range rapid.IntRange(0, 2).Draw(t, "fields") {
+			values := rapid.SampledFrom([]any{nil, true, "a<b>\u2028", 1.5, 1e30, []any{"x", nil}, map[string]any{"b": false, "a": "1"}})
+			e.Fields = append(e.Fields, run.Field{Name: anyText().Draw(t, "name"), From: values.Draw(t, "from"), To: values.Draw(t, "to")})
+		}
+		return e
 	})
 }

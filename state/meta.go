@@ -31,7 +31,11 @@ type instance struct {
 type migration func(*bbolt.Tx) error
 
 // migrations are the steps in order: the first leads from version 1 to version 2.
-func migrations() []migration { return nil }
+func migrations() []migration { return []migration{addAudit} }
+
+// addAudit leads to version 2, which has an audit. Members found after a lost state
+// (lost/) came with it; a target without that bucket has none.
+func addAudit(tx *bbolt.Tx) error { return makeAudit(tx) }
 
 // writeSchema fills a new file.
 func writeSchema(tx *bbolt.Tx, version int, now time.Time) error {
@@ -39,6 +43,9 @@ func writeSchema(tx *bbolt.Tx, version int, now time.Time) error {
 		if _, err := makeBox(tx, name); err != nil {
 			return err
 		}
+	}
+	if err := makeAudit(tx); err != nil {
+		return err
 	}
 	id, err := ulid.New(ulid.Timestamp(now), rand.Reader)
 	if err != nil {

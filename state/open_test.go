@@ -196,7 +196,7 @@ func TestOlderStateIsBroughtForwardAfterACopy(t *testing.T) {
 
 	_, err = Open(t.Context(), migrating(dir, rename("one"), failing))
 	wantKind(t, err, fault.Damaged)
-	if !strings.Contains(err.Error(), "from version 2 to 3: the step fails") || !strings.Contains(fault.HintOf(err), BackupFolder) {
+	if !strings.Contains(err.Error(), fmt.Sprintf("from version %d to %d: the step fails", schemaVersion+1, schemaVersion+2)) || !strings.Contains(fault.HintOf(err), BackupFolder) {
 		t.Fatalf("%v, hint %s", err, fault.HintOf(err))
 	}
 	// The first step is done for good, the second is not; then it works.

@@ -99,6 +99,8 @@ func keyText(key []byte) string {
 	switch {
 	case len(key) == 4 && key[0] == 0:
 		return strconv.FormatUint(uint64(binary.BigEndian.Uint32(key)), 10)
+	case len(key) == 8 && key[0] == 0:
+		return strconv.FormatUint(binary.BigEndian.Uint64(key), 10)
 	case len(key) == 5 && key[1] == 0 && (key[0] == prefixUsers || key[0] == prefixGroup):
 		return string(key[:1]) + strconv.FormatUint(uint64(binary.BigEndian.Uint32(key[1:])), 10)
 	case utf8.Valid(key) && bytes.IndexByte(key, 0) < 0:

@@ -105,6 +105,7 @@ func TestSavingNamesWhatChanges(t *testing.T) {
 		dirty.People = append(dirty.People, old.People...)
 		dirty.Links = append(dirty.Links, old.Links...)
 		dirty.Owned = append(dirty.Owned, old.Owned...)
+		dirty.Lost = append(dirty.Lost, old.Lost...)
 		dirty.Accounts = append(dirty.Accounts, old.Accounts...)
 		ok(rt, db.SaveMemory(second, dirty))
 		got, err := db.Memory(target)
@@ -145,9 +146,10 @@ func TestMemoryThatCouldNotBeLoadedAgainIsRefused(t *testing.T) {
 	t.Parallel()
 	db := newDB(t)
 	for name, spoil := range map[string]func(*plan.Memory){
-		"account does not exist": func(m *plan.Memory) { m.Owned["g1"].Feeds[0].Accounts = []uint32{0, 77} },
-		"members out of order":   func(m *plan.Memory) { m.Mirror.Group("g1").Numbers = []uint32{1, 0} },
-		"clock of nobody":        func(m *plan.Memory) { m.Owned["g1"].Clocks = []plan.Clock{{Account: 9}} },
+		"account does not exist":      func(m *plan.Memory) { m.Owned["g1"].Feeds[0].Accounts = []uint32{0, 77} },
+		"members out of order":        func(m *plan.Memory) { m.Mirror.Group("g1").Numbers = []uint32{1, 0} },
+		"found member does not exist": func(m *plan.Memory) { m.Lost["g1"] = []uint32{2} },
+		"clock of nobody":             func(m *plan.Memory) { m.Owned["g1"].Clocks = []plan.Clock{{Account: 9}} },
 		"NUL in a source": func(m *plan.Memory) {
 			m.People[directory.UserKey{Source: "a\x00b", ID: "x"}] = plan.PersonLink{}
 		},
@@ -348,6 +350,7 @@ func smallMemory() *plan.Memory {
 	m.People[directory.UserKey{Source: "01S", ID: "p0"}] = plan.PersonLink{Account: "a0", By: "email", Email: "a0@example.org", Since: noon()}
 	m.Links[plan.LinkKey{Rule: "all", Group: feed.Group}] = plan.GroupLink{GroupID: "g1", Since: noon(), Created: true}
 	m.Owned["g1"] = &plan.OwnedGroup{GroupID: "g1", Feeds: []plan.OwnedFeed{{Key: feed, Accounts: []uint32{0}}}}
+	m.Lost["g1"] = []uint32{1}
 	m.Losses = []plan.Loss{{At: noon(), Group: "g1", Account: "a1"}}
 	m.Holds = []run.Hold{{Hash: "h1", Check: run.Emptied, Target: "chat"}}
 	m.Approvals = []run.Approval{{Hash: "h1", By: "alice", At: noon()}}

@@ -20,13 +20,13 @@ const (
 	maxRunsBytes = 256 << 20
 )
 
-// compressFrom is the size from which changes are compressed.
+// compressFrom is the size from which a packed record is compressed.
 const compressFrom = 4 << 10
 
-// The first byte of the changes of a run.
+// The first byte of what pack makes.
 const (
-	changesPlain = iota
-	changesGzip
+	packedPlain = iota
+	packedGzip
 )
 
 // SaveRun stores a report, or stores it again, and drops the oldest beyond what the
@@ -76,44 +76,58 @@ func packChanges(changes [][]run.Change) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return pack(plain)
+}
+
+// pack compresses a payload when it is large.
+func pack(plain []byte) ([]byte, error) {
 	if len(plain) < compressFrom {
-		return append([]byte{changesPlain}, plain...), nil
+		return append([]byte{packedPlain}, plain...), nil
 	}
 	var b bytes.Buffer
-	b.WriteByte(changesGzip)
+	b.WriteByte(packedGzip)
 	z := gzip.NewWriter(&b)
 	if _, err := z.Write(plain); err != nil {
-		return nil, fmt.Errorf("compress changes: %w", err)
+		return nil, fmt.Errorf("compress record: %w", err)
 	}
 	if err := z.Close(); err != nil {
-		return nil, fmt.Errorf("compress changes: %w", err)
+		return nil, fmt.Errorf("compress record: %w", err)
 	}
 	return b.Bytes(), nil
 }
 
 func unpackChanges(payload []byte) ([][]run.Change, error) {
-	if len(payload) == 0 {
-		return nil, errShort
-	}
-	text := payload[1:]
-	switch payload[0] {
-	case changesPlain:
-	case changesGzip:
-		z, err := gzip.NewReader(bytes.NewReader(text))
-		if err != nil {
-			return nil, fmt.Errorf("decompress changes: %w", err)
-		}
-		if text, err = io.ReadAll(z); err != nil {
-			return nil, fmt.Errorf("decompress changes: %w", err)
-		}
-	default:
-		return nil, fmt.Errorf("the form %d is unknown", payload[0])
+	text, err := unpack(payload)
+	if err != nil {
+		return nil, err
 	}
 	var changes [][]run.Change
 	if err := fromJSON(text, &changes); err != nil {
 		return nil, err
 	}
 	return changes, nil
+}
+
+// unpack gives what pack was given.
+func unpack(payload []byte) ([]byte, error) {
+	if len(payload) == 0 {
+		return nil, errShort
+	}
+	switch payload[0] {
+	case packedPlain:
+		return payload[1:], nil
+	case packedGzip:
+		z, err := gzip.NewReader(bytes.NewReader(payload[1:]))
+		if err != nil {
+			return nil, fmt.Errorf("decompress record: %w", err)
+		}
+		text, err := io.ReadAll(z)
+		if err != nil {
+			return nil, fmt.Errorf("decompress record: %w", err)
+		}
+		return text, nil
+	}
+	return nil, fmt.Errorf("the form %d is unknown", payload[0])
 }
 
 // dropOldest keeps the newest runs that fit into both limits.

@@ -34,6 +34,8 @@ import (
 //	            RULE \0 TO \0 SOURCE \0 ID     Open WebUI group of a wanted group
 //	        owned/
 //	            GROUP               members who are there because of us
+//	        lost/
+//	            GROUP               members found after our state was lost, not decided yet
 //	        losses/ tombstones/     lists in order: 256 entries under each NUMBER
 //	        holds/ approvals/ accepted/        lists in order: one entry under each NUMBER
 //	        scopes/
@@ -46,6 +48,12 @@ import (
 //	    ID                          report without its changes; ids sort by time
 //	changes/
 //	    ID                          changes of that report, compressed when large
+//	audit/
+//	    head                        number and hash of the last record
+//	    anchor                      number and hash of the last one dropped by its age
+//	    forwarded                   where records were passed on to, and up to which
+//	    records/
+//	        NUMBER                  one event with its hash; this number has eight bytes
 //
 // A target is present from its first saved part on, and then has a head.
 const (
@@ -55,12 +63,15 @@ const (
 	bucketTarget  = "target"
 	bucketRuns    = "runs"
 	bucketChanges = "changes"
+	bucketAudit   = "audit"
 
-	keySchema   = "schema"
-	keyInstance = "instance"
-	keyHead     = "head"
-	keyMissing  = "missing"
-	keyPlan     = "plan"
+	keySchema    = "schema"
+	keyInstance  = "instance"
+	keyHead      = "head"
+	keyMissing   = "missing"
+	keyPlan      = "plan"
+	keyAnchor    = "anchor"
+	keyForwarded = "forwarded"
 
 	prefixUsers = 'u'
 	prefixGroup = 'g'
@@ -70,6 +81,7 @@ const (
 	partPeople     = "people"
 	partLinks      = "links"
 	partOwned      = "owned"
+	partLost       = "lost"
 	partLosses     = "losses"
 	partHolds      = "holds"
 	partApprovals  = "approvals"
@@ -77,10 +89,12 @@ const (
 	partScopes     = "scopes"
 	partTombstones = "tombstones"
 	partIntents    = "intents"
+
+	partRecords = "records"
 )
 
 // schemaVersion is the version of the picture above.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // chunkRows is how many users or accounts go into one record: large enough that the
 // cost of a record does not show, small enough that a changed row rewrites little.
@@ -88,12 +102,12 @@ const chunkRows = 512
 
 // rootBuckets are made together with the file.
 func rootBuckets() []string {
-	return []string{bucketMeta, bucketSources, bucketReplica, bucketTarget, bucketRuns, bucketChanges}
+	return []string{bucketMeta, bucketSources, bucketReplica, bucketTarget, bucketRuns, bucketChanges, bucketAudit}
 }
 
 // targetParts are the buckets of a target.
 func targetParts() []string {
-	return []string{partAccounts, partMirror, partPeople, partLinks, partOwned, partLosses, partHolds,
+	return []string{partAccounts, partMirror, partPeople, partLinks, partOwned, partLost, partLosses, partHolds,
 		partApprovals, partAccepted, partScopes, partTombstones, partIntents}
 }
 
@@ -103,7 +117,7 @@ func knownBucket(path []string) bool {
 	case 1:
 		return slices.Contains(rootBuckets(), path[0])
 	case 2:
-		return path[0] == bucketReplica || path[0] == bucketTarget
+		return path[0] == bucketReplica || path[0] == bucketTarget || path[0] == bucketAudit && path[1] == partRecords
 	case 3:
 		return path[0] == bucketTarget && slices.Contains(targetParts(), path[2])
 	case 4:

@@ -1,6 +1,6 @@
 // Package state keeps what must survive a restart in one bbolt file: what each source
 // proved, what we know about each target and own there, the journal of the calls that
-// were about to be made, and the history of runs.
+// were about to be made, the history of runs, and the audit.
 //
 // It owns the form of the records, their checksums, the checks of the file before it is
 // used, migrations and backups. What the records mean is decided by replica and plan.
@@ -112,6 +112,12 @@ type DB struct {
 	// handle and is open; it changes under writes.
 	begun map[string]bool
 
+	// news has a word for whoever waits for new audit records.
+	news chan struct{}
+	// key signs heads of the audit, once it was read.
+	keyLock sync.Mutex
+	key     signer
+
 	mu         sync.Mutex
 	readers    map[uint64]time.Time
 	lastReader uint64
@@ -170,7 +176,7 @@ func openLocked(ctx context.Context, f *os.File, path string, opts Options) (*DB
 		}
 		return giveUp(damaged("open state", path, err))
 	}
-	db := &DB{opts: opts, path: path, file: f, version: version, readers: map[uint64]time.Time{}, begun: map[string]bool{}}
+	db := &DB{opts: opts, path: path, file: f, version: version, readers: map[uint64]time.Time{}, begun: map[string]bool{}, news: make(chan struct{}, 1)}
 	if err := db.checkVersion(); err != nil {
 		return giveUp(err)
 	}

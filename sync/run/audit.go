@@ -66,3 +66,30 @@ type AuditHead struct {
 	// Signature is Ed25519 over "groupsyncd audit SEQ HASH", in base64.
 	Signature string `json:"signature"`
 }
+
+// AuditRecord is an event in the audit: its number, the hash of the record before, and
+// its own, which is SHA-256 over the line of the record without the hash. The first
+// record has nothing before it.
+type AuditRecord struct {
+	Seq  uint64 `json:"seq"`
+	Prev string `json:"prev"`
+	// Event has a hash of its own: that of the plan or the hold it is about.
+	Event Event  `json:"event"`
+	Hash  string `json:"hash"`
+}
+
+// AuditSummary is what a whole reading of the audit found.
+type AuditSummary struct {
+	// First and Last are the numbers of the records that are kept, zero when there is none.
+	First uint64 `json:"first"`
+	Last  uint64 `json:"last"`
+	// Pruned is the number of the last record that was dropped by its age, PrunedHash its
+	// hash.
+	Pruned     uint64    `json:"pruned,omitempty"`
+	PrunedHash string    `json:"pruned_hash,omitempty"`
+	Head       AuditHead `json:"head"`
+	// PublicKey is the key to check signatures of heads with, in base64.
+	PublicKey string `json:"public_key"`
+	// Proved is the head that was asked about: its record is here, and its signature ours.
+	Proved *AuditHead `json:"proved,omitempty"`
+}
