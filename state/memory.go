@@ -26,6 +26,8 @@ type memoryHead struct {
 	Self       string    `json:"self,omitempty"`
 	ReadAllAt  time.Time `json:"read_all_at,omitzero"`
 	At         time.Time `json:"at,omitzero"`
+	// Peers are other states whose marks were seen.
+	Peers map[string]plan.Peer `json:"peers,omitempty"`
 	// People is how many there were when the head was written: a hint.
 	People int `json:"people,omitempty"`
 }
@@ -69,6 +71,9 @@ func (db *DB) loadMemory(tx *bbolt.Tx, target string) (*plan.Memory, error) {
 	}
 	m := plan.NewMemory(target, head.Instance, head.Began)
 	m.Serial = head.Serial
+	if head.Peers != nil {
+		m.Peers = head.Peers
+	}
 	m.People = make(map[directory.UserKey]plan.PersonLink, max(0, min(head.People, 1<<20)))
 	part := func(name string) *box { return find(tx, bucketTarget, target, name) }
 	accounts, err := loadAccounts(part(partAccounts))
@@ -240,7 +245,7 @@ func encodeMemory(m *plan.Memory, dirty plan.Dirty) (*memoryWrite, error) {
 	}
 	w := &memoryWrite{m: m, dirty: dirty, changes: map[string][]change{}, lists: map[string][][]byte{},
 		head: memoryHead{Instance: m.Instance, Began: m.Began.UTC(), Serial: m.Serial, Version: m.Mirror.Version, Deployment: m.Mirror.Deployment,
-			Self: m.Mirror.Self, ReadAllAt: m.Mirror.ReadAllAt.UTC(), At: m.Mirror.At.UTC(), People: len(m.People)}}
+			Self: m.Mirror.Self, ReadAllAt: m.Mirror.ReadAllAt.UTC(), At: m.Mirror.At.UTC(), Peers: m.Peers, People: len(m.People)}}
 	for _, step := range []func() error{w.encodeMirror, w.encodePeople, w.encodeLinks, w.encodeOwned, w.encodeLost, w.encodeLists} {
 		if err := step(); err != nil {
 			return nil, fault.New(fault.Invalid, "save memory of target", m.Target, err, "")

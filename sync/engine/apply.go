@@ -52,6 +52,9 @@ func (w *work) apply(ctx context.Context, p *plan.Plan) error {
 			order = append(order, group)
 		}
 	}
+	if err := w.sign(ctx, p, order); err != nil {
+		return err
+	}
 	if err := w.verify(ctx, p, order); err != nil {
 		return err
 	}
@@ -155,7 +158,7 @@ func (w *work) still(p *plan.Plan, b batch, id string) []*plan.Change {
 			continue
 		case b.op == run.AddMember && mem.Owned[id] != nil && mem.Owned[id].Has(c.Account) && member(mem, id, c.Account):
 			why = "added meanwhile"
-		case b.op == run.RemoveMember && !c.Proof.Exact && (mem.Owned[id] == nil || !mem.Owned[id].Has(c.Account)):
+		case b.op == run.RemoveMember && !c.Proof.Exact && !c.Proof.Lost && (mem.Owned[id] == nil || !mem.Owned[id].Has(c.Account)):
 			why = "no longer ours"
 		case b.op == run.RemoveMember && !c.Approved && heldNow(mem, c.Key):
 			why = "held meanwhile"
@@ -335,6 +338,7 @@ func (w *work) lose(c *plan.Change, id string, now time.Time, dirty *plan.Dirty)
 	}
 	w.bury(c, dirty)
 	own(mem, id, c.Account, nil, dirty)
+	mem.Settle(id, c.Account, dirty)
 }
 
 // useApproval uses up the approval of a change, now that it happened.

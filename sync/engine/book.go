@@ -45,14 +45,13 @@ func (w *work) book(p *plan.Plan, g *plan.Guarded, only *plan.Only) error {
 			c.Outcome = run.Applied
 		}
 	}
-	for _, r := range p.Provenance {
-		own(mem, r.GroupID, r.Account, r.Feeds, &dirty)
-	}
-	for _, id := range slices.Sorted(maps.Keys(p.Clocks)) {
-		if o := mem.Owned[id]; o != nil {
-			o.Clocks = p.Clocks[id]
-			dirty.Owned = append(dirty.Owned, id)
+	w.bookEvidence(p, &dirty)
+	for _, id := range slices.Sorted(maps.Keys(p.Lost)) {
+		mem.Lost[id] = p.Lost[id]
+		if len(p.Lost[id]) == 0 {
+			delete(mem.Lost, id)
 		}
+		dirty.Lost = append(dirty.Lost, id)
 	}
 	if !reflect.DeepEqual(mem.Holds, g.Holds) {
 		w.tellHolds(g.Holds)
@@ -74,6 +73,22 @@ func (w *work) book(p *plan.Plan, g *plan.Guarded, only *plan.Only) error {
 		return nil
 	}
 	return w.e.ledger.SaveMemory(mem, dirty)
+}
+
+// bookEvidence records what was learned about memberships that are ours: through what
+// they are wanted now, and how long nothing selects them. A dry run does so too, because
+// its reads count for what is proved later.
+func (w *work) bookEvidence(p *plan.Plan, dirty *plan.Dirty) {
+	mem := w.state.mem
+	for _, r := range p.Provenance {
+		own(mem, r.GroupID, r.Account, r.Feeds, dirty)
+	}
+	for _, id := range slices.Sorted(maps.Keys(p.Clocks)) {
+		if o := mem.Owned[id]; o != nil {
+			o.Clocks = p.Clocks[id]
+			dirty.Owned = append(dirty.Owned, id)
+		}
+	}
 }
 
 func (w *work) bookPeople(p *plan.Plan, dirty *plan.Dirty) {

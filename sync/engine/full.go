@@ -143,8 +143,9 @@ func (w *work) prepare(ctx context.Context, tr *run.TargetReport, only *plan.Onl
 		return nil, w.targetError(tr, err)
 	}
 	p, g := w.compute(only)
-	if only != nil && slices.ContainsFunc(p.Changes, func(c plan.Change) bool { return c.Op == run.CreateGroup }) {
-		// A group is made only after a look at all that there are.
+	if only != nil && (p.Summary.Drift > 0 || slices.ContainsFunc(p.Changes, func(c plan.Change) bool { return c.Op == run.CreateGroup })) {
+		// A group is made only after a look at all that there are; and a membership of ours
+		// that is missing may mean that this is not the server we know.
 		if stop, err := w.observe(ctx, tr); stop || err != nil {
 			return nil, err
 		}
@@ -156,12 +157,18 @@ func (w *work) prepare(ctx context.Context, tr *run.TargetReport, only *plan.Onl
 	if only == nil {
 		tr.Holds = holdNotes(g.Holds)
 		p.Problems = append(p.Problems, mem.Mirror.Competing...)
+		p.Problems = append(p.Problems, mem.PeerProblems(w.e.now())...)
 		w.state.waiting = p.Waiting
 	}
 	w.confirmAt = p.ConfirmAt
 	w.planSeq = w.state.looked
 	if w.mode == run.Plan {
-		return p, nil
+		var dirty plan.Dirty
+		w.bookEvidence(p, &dirty)
+		if dirty.Empty() {
+			return p, nil
+		}
+		return p, w.e.ledger.SaveMemory(mem, dirty)
 	}
 	return p, w.book(p, g, only)
 }
@@ -196,18 +203,28 @@ func (w *work) targetError(tr *run.TargetReport, err error) error {
 // may be planned on it.
 func (w *work) observe(ctx context.Context, tr *run.TargetReport) (stop bool, err error) {
 	mem := w.state.mem
-	all := w.e.now().Sub(mem.Mirror.ReadAllAt) > w.e.reread
+	accepted := acceptedTarget(mem, w.e.now())
+	all := accepted || w.e.now().Sub(mem.Mirror.ReadAllAt) > w.e.reread
 	o, err := w.api.Observe(ctx, mem.Mirror, all)
 	if err != nil {
 		return true, w.targetError(tr, err)
 	}
 	why := mem.TargetChanged(o)
-	if why != "" && !acceptedTarget(mem) {
+	if why != "" && !accepted {
 		return true, w.changed(ctx, tr, why)
 	}
-	dirty := mem.Observe(o)
+	var dirty plan.Dirty
 	if why != "" {
+		dirty = mem.Accept(o)
 		w.useApproval(acceptKey, &dirty)
+	} else {
+		dirty = mem.Observe(o)
+	}
+	lost, found := mem.FindLost(w.e.now())
+	dirty.Merge(found)
+	if lost != "" {
+		w.log.LogAttrs(ctx, slog.LevelWarn, "state lost or restored", slog.String(logging.KeyReason, lost),
+			slog.String(logging.KeyHint, "members of our groups whom no directory names are held until somebody decides: groupsyncd holds"))
 	}
 	mem.Holds = slices.DeleteFunc(mem.Holds, func(h run.Hold) bool {
 		dirty.Holds = dirty.Holds || h.Check == run.TargetChanged
@@ -225,10 +242,14 @@ func (w *work) observe(ctx context.Context, tr *run.TargetReport) (stop bool, er
 	return false, w.e.ledger.SaveMemory(mem, dirty)
 }
 
-func acceptedTarget(mem *plan.Memory) bool {
+func acceptedTarget(mem *plan.Memory, now time.Time) bool {
 	return slices.ContainsFunc(mem.Approvals, func(a run.Approval) bool {
-		return a.Check == run.TargetChanged && slices.Contains(a.Keys, acceptKey)
+		return a.Check == run.TargetChanged && slices.Contains(a.Keys, acceptKey) && now.Before(a.Until)
 	})
+}
+
+func heldAsChanged(mem *plan.Memory) bool {
+	return slices.ContainsFunc(mem.Holds, func(h run.Hold) bool { return h.Check == run.TargetChanged })
 }
 
 // dropLost forgets what we owned in groups that are proved to be gone and that no link

@@ -123,7 +123,8 @@ func (w *work) findAccount(ctx context.Context, tr *run.TargetReport) (*plan.Onl
 	w.state.mu.Lock()
 	defer w.state.mu.Unlock()
 	account, found := w.accountOf()
-	if !found {
+	// While it looked like another server, what it says of one person proves nothing.
+	if !found || heldAsChanged(w.state.mem) {
 		if stop, err := w.observe(ctx, tr); stop || err != nil {
 			return nil, true, err
 		}

@@ -18,7 +18,7 @@ func Compute(in *Input) *Plan {
 	own.Desired, desired.Wants = &desired, slices.Clone(in.Desired.Wants)
 	in = &own
 	c := &computer{in: in, people: matchPeople(in), homeless: map[FeedKey]bool{}, claimed: map[string][]int{}, plan: &Plan{
-		Target: in.Memory.Target, Clocks: map[string][]Clock{}, Unknown: map[string]bool{},
+		Target: in.Memory.Target, Clocks: map[string][]Clock{}, Lost: map[string][]uint32{}, Unknown: map[string]bool{},
 		Waiting: map[string]int{}, SourceLosses: map[string]bool{}, Accepts: true,
 	}}
 	c.prepare()
@@ -68,6 +68,7 @@ const (
 	isObserved
 	isOwned
 	isUnknown
+	isLost
 )
 
 func (c *computer) prepare() {
@@ -244,7 +245,7 @@ func (c *computer) anybody() bool {
 	return slices.ContainsFunc(c.touched, func(a uint32) bool { return c.painted[a]&isWanted != 0 })
 }
 
-// orphans are groups in which we own memberships and that no rule asks for any more.
+// orphans are groups in which we own memberships, or members are in doubt, and that no rule asks for any more.
 func (c *computer) orphans() {
 	ids := make([]string, 0)
 	for id := range c.in.Memory.Owned {
@@ -252,7 +253,13 @@ func (c *computer) orphans() {
 			ids = append(ids, id)
 		}
 	}
+	for id := range c.in.Memory.Lost {
+		if _, ok := c.taken[id]; !ok {
+			ids = append(ids, id)
+		}
+	}
 	slices.Sort(ids)
+	ids = slices.Compact(ids)
 	for _, id := range ids {
 		c.members(-1, id, nil)
 		c.wipe()

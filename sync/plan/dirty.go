@@ -10,7 +10,7 @@ import (
 // Dirty names the parts of a Memory that changed, so that only those are written.
 // A named part that is no longer in the Memory is deleted from the store.
 type Dirty struct {
-	// Head is instance, serial, and the mirror's own fields.
+	// Head is instance, serial, peers, and the mirror's own fields.
 	Head bool
 	// Accounts are numbers of the mirror's accounts; MirrorGroups ids of its groups.
 	Accounts     []uint32

@@ -186,7 +186,7 @@ func (c *computer) byName() map[string][]string {
 func (c *computer) byMark() map[LinkKey][]string {
 	marks := map[LinkKey][]string{}
 	for _, g := range c.in.Memory.Mirror.Groups() {
-		if g.Mark != nil {
+		if c.in.Memory.knownMark(g.Mark, c.in.Now) {
 			marks[g.Mark.Link()] = append(marks[g.Mark.Link()], g.ID)
 		}
 	}

@@ -109,7 +109,7 @@ func (g *guard) mark() {
 		case approved[c.Key]:
 			c.Approved = true
 			c.Hold = nil
-			if c.Loss() && !c.Proof.Exact { // an exact removal is of nobody whom we put there
+			if c.Loss() && c.Proof.ours() {
 				g.approved[c.Group.ID]++
 			}
 		case c.Loss() && len(held[c.Key]) > 0:
@@ -227,6 +227,9 @@ func (g *guard) holdFrom(source string, check run.Check, detail string) {
 func (g *guard) configuration() {
 	for _, i := range g.fresh {
 		c := &g.p.Changes[i]
+		if g.in.Memory.inDoubt(c.Group.ID, c.Account) {
+			g.doubt(i)
+		}
 		switch {
 		case c.Proof.SourceRemoved:
 			g.hold(i, run.SourceRemoved, c.Proof.Sources[0], "source "+c.Proof.Sources[0]+" is no longer configured")
@@ -238,12 +241,22 @@ func (g *guard) configuration() {
 	}
 }
 
+// doubt holds what is in doubt since the state was lost; accounts that belong to nobody in
+// any directory are listed apart, because nothing but a hand can have put them there.
+func (g *guard) doubt(i int) {
+	scope, detail := "", "members of our groups from before the state was lost or restored; who put them there is not known any more"
+	if g.p.Changes[i].Proof.Nobody {
+		scope, detail = "unmatched", "accounts that belong to nobody in any directory, in our groups from before the state was lost or restored"
+	}
+	g.hold(i, run.StateLost, scope, detail)
+}
+
 // groups judges what each group loses within a day.
 func (g *guard) groups() {
 	byGroup := map[string][]int{}
 	var ids []string
 	for _, i := range g.fresh {
-		if g.p.Changes[i].Proof.Exact {
+		if !g.p.Changes[i].Proof.ours() {
 			continue
 		}
 		id := g.p.Changes[i].Group.ID

@@ -70,6 +70,9 @@ type Plan struct {
 	// Clocks are the clocks of each group as they are after this run, for groups where
 	// they changed.
 	Clocks map[string][]Clock
+	// Lost are the members in doubt of each group as they are after this run, for groups
+	// where they changed.
+	Lost map[string][]uint32
 	// Unknown are keys of owned memberships that are neither wanted nor proved absent;
 	// Waiting counts them by the id of the source that they wait for.
 	Unknown map[string]bool
@@ -128,9 +131,15 @@ type Proof struct {
 	Rule string
 	// Exact marks a member who is not ours, in a group that takes only ours.
 	Exact bool
+	// Lost marks a member who is in doubt since the state was lost, Nobody that their
+	// account belongs to nobody in any directory.
+	Lost, Nobody bool
 	// SourceRemoved marks a grant of a source that is no longer configured.
 	SourceRemoved bool
 }
+
+// ours reports whether the removal is of somebody whom we put there, as far as we know.
+func (p *Proof) ours() bool { return !p.Exact && !p.Lost }
 
 // Linked are changes in who is which account.
 type Linked struct {

@@ -15,6 +15,9 @@ func (c *computer) members(at int, id string, w *Want) {
 	if id != "" {
 		g := c.in.Memory.Mirror.Group(id)
 		if g == nil {
+			if len(c.in.Memory.Lost[id]) > 0 {
+				c.plan.Lost[id] = nil
+			}
 			return // deleted by somebody; what we gave there went with it
 		}
 		if !g.MembersRead {
@@ -39,14 +42,47 @@ func (c *computer) members(at int, id string, w *Want) {
 			}
 		}
 	}
+	lost := c.in.Memory.Lost[id]
 	g := group{c: c, at: at, id: id, want: w, owned: owned, ref: c.ref(at, id)}
+	for _, a := range lost {
+		if c.hidden(a) {
+			g.doubted = append(g.doubted, a)
+		} else {
+			c.paint(a, isLost)
+		}
+	}
 	slices.Sort(c.touched)
 	for _, a := range c.touched {
 		g.member(a)
 	}
-	if !slices.Equal(g.clocks, owned.Clocks) && c.in.Only == nil {
+	if slices.Sort(g.doubted); !slices.Equal(g.doubted, lost) {
+		c.plan.Lost[id] = g.doubted
+	}
+	if c.in.Only != nil {
+		g.clocks = g.sighted()
+	}
+	if !slices.Equal(g.clocks, owned.Clocks) {
 		c.plan.Clocks[id] = g.clocks
 	}
+}
+
+// sighted gives the clocks of a group as they are after a look at one person. Such a look
+// counts no reads; but where it shows the directory group under a name that a rule
+// selects, that is a sighting for everybody who has their membership through it.
+func (g *group) sighted() []Clock {
+	if g.want == nil || len(g.owned.Clocks) == 0 {
+		return g.owned.Clocks
+	}
+	return slices.DeleteFunc(slices.Clone(g.owned.Clocks), func(k Clock) bool {
+		return slices.ContainsFunc(g.owned.Grants(k.Account), func(key FeedKey) bool {
+			return slices.ContainsFunc(g.want.Feeds, func(f Feed) bool { return f.Key == key && f.Where == nil && !g.c.missing(&f) })
+		})
+	})
+}
+
+// missing reports whether the directory group of a feed is not in its list.
+func (c *computer) missing(f *Feed) bool {
+	return !f.Everyone && c.in.Sources[f.Source].Replica.Groups()[f.Group].Missing.Is()
 }
 
 // undecided keeps everything in a group whose members were not read.
@@ -77,19 +113,24 @@ type group struct {
 	owned  *OwnedGroup
 	ref    *run.GroupRef
 	clocks []Clock
+	// doubted are the members who are still in doubt since the state was lost.
+	doubted []uint32
 }
 
 // member decides about one account. The cases are the table of ownership: what is
 // wanted, what is there, and what we gave.
 func (g *group) member(a uint32) {
 	c, mark := g.c, g.c.painted[a]
-	wanted, observed, owned := mark&isWanted != 0, mark&isObserved != 0, mark&isOwned != 0
+	wanted, observed, owned, lost := mark&isWanted != 0, mark&isObserved != 0, mark&isOwned != 0, mark&isLost != 0
+	if lost && observed && !wanted {
+		g.doubted = append(g.doubted, a)
+	}
 	switch {
 	case wanted && observed && owned:
 		c.plan.Summary.Unchanged++
 		g.regrant(a)
 	case wanted && observed && !owned:
-		if g.want.Adopt == (Adopt{}) {
+		if g.want.Adopt == (Adopt{}) && !lost {
 			c.plan.Summary.Foreign++
 			return
 		}
@@ -103,8 +144,12 @@ func (g *group) member(a uint32) {
 		g.change(run.AddMember, a, Proof{}, "")
 	case owned:
 		g.unwanted(a, observed)
+	case observed && mark&isUnknown == 0 && lost:
+		g.lost(a)
 	case observed && mark&isUnknown == 0:
 		g.foreign(a)
+	case observed && lost:
+		c.plan.Unknown[changeKey(run.RemoveMember, g.id, c.in.Memory.Mirror.Account(a).ID)] = true
 	case observed:
 		c.plan.Summary.Foreign++
 	}

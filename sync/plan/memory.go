@@ -39,6 +39,8 @@ type Memory struct {
 	// had when we found that our state had been lost or restored, and about whom nothing is
 	// known or decided yet.
 	Lost map[string][]uint32
+	// Peers are other states whose marks were seen, by their instance.
+	Peers map[string]Peer
 }
 
 // PersonLink is the account of a directory user. It is never guessed again while
@@ -126,6 +128,6 @@ func NewMemory(target, instance string, began time.Time) *Memory {
 	return &Memory{
 		Target: target, Instance: instance, Began: began, Mirror: NewMirror(),
 		People: map[directory.UserKey]PersonLink{}, Links: map[LinkKey]GroupLink{},
-		Owned: map[string]*OwnedGroup{}, Scopes: map[string]AcceptedSource{}, Lost: map[string][]uint32{},
+		Owned: map[string]*OwnedGroup{}, Scopes: map[string]AcceptedSource{}, Lost: map[string][]uint32{}, Peers: map[string]Peer{},
 	}
 }

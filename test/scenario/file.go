@@ -79,6 +79,8 @@ type step struct {
 	Rules      []rule `yaml:"rules"`
 	// Hand is what an administrator, or a person, does in Open WebUI.
 	Hand list `yaml:"hand"`
+	// State is what happens to our own state: backup, restore or lost.
+	State string `yaml:"state"`
 	// Approve are the checks whose holds are approved.
 	Approve list `yaml:"approve"`
 	// Run is all, the name of a source, or the mail address of a person.

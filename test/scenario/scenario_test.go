@@ -70,6 +70,9 @@ type world struct {
 	runs    int
 	next    int
 	ids     map[string]string // group ids by the names that steps expected
+	// stateBackup puts back what a story kept of our state, webBackup is the server it kept.
+	stateBackup func()
+	webBackup   *enginetest.OpenWebUI
 }
 
 func play(t *testing.T, s *story, v variant) {
@@ -143,6 +146,7 @@ func (w *world) step(s *step, name string) {
 	for _, text := range s.Hand {
 		w.hand(text, name)
 	}
+	w.state(s.State)
 	for source, text := range s.Reads {
 		w.sources[source].Next = w.faults(text)
 	}
@@ -167,6 +171,24 @@ func (w *world) step(s *step, name string) {
 	if s.Expect != nil {
 		w.judge(s.Expect, name)
 	}
+}
+
+// state does to our own state what a step says.
+func (w *world) state(what string) {
+	switch what {
+	case "":
+		return
+	case "backup":
+		w.stateBackup = w.store.Backup()
+		return
+	case "restore":
+		w.stateBackup()
+	case "lost":
+		w.store.Lose()
+	default:
+		w.t.Fatalf("%q is nothing that happens to a state", what)
+	}
+	w.boot()
 }
 
 // change puts a directory in the place of the one before.
@@ -257,6 +279,18 @@ func (w *world) hand(text, name string) {
 		w.web.Make(quoted(1))
 	case "delete-group":
 		done = w.web.Delete(w.group(quoted(1)))
+	case "backup":
+		w.webBackup = w.web.Backup()
+	case "restore":
+		w.web.Restore(w.webBackup)
+	case "another-server":
+		w.webBackup = w.web.Backup()
+		w.web.Empty()
+	case "lose-groups":
+		w.webBackup = w.web.Backup()
+		for _, id := range w.web.Groups() {
+			done = w.web.Delete(id) && done
+		}
 	default:
 		done = false
 	}
@@ -266,6 +300,10 @@ func (w *world) hand(text, name string) {
 }
 
 func (w *world) approve(check run.Check, name string) {
+	if check == run.TargetChanged {
+		w.must(w.engine.AcceptTarget(context.Background(), "chat", "tester"), name)
+		return
+	}
 	for _, h := range w.engine.Holds() {
 		if h.Check == check {
 			_, err := w.engine.Approve(context.Background(), h.Hash, "the story says so", "tester")

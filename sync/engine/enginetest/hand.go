@@ -187,3 +187,8 @@ func (o *OpenWebUI) Restore(backup *OpenWebUI) {
 	b := backup.Backup()
 	o.order, o.accounts, o.groups = b.order, b.accounts, b.groups
 }
+
+// Empty takes everything away: an empty server answers at the address.
+func (o *OpenWebUI) Empty() {
+	o.groups, o.accounts, o.order = map[string]*webGroup{}, map[string]*plan.Account{}, nil
+}

@@ -32,11 +32,48 @@ type Store struct {
 	reports []run.Report
 	// Keep says how many reports are kept; zero: all.
 	Keep int
+	// lives counts how often the store was lost.
+	lives int
 }
 
 // NewStore gives an empty store.
 func NewStore(now func() time.Time) *Store {
 	return &Store{Power: &Power{}, now: now, replicas: map[string]*replica.Replica{}, memories: map[string]*plan.Memory{}, live: map[string]*plan.Memory{}}
+}
+
+// fresh gives the memory of a target that was never seen, under the instance that the
+// store has in this life.
+func (s *Store) fresh(target string) *plan.Memory {
+	return plan.NewMemory(target, fmt.Sprintf("instance-%d", s.lives+1), s.now())
+}
+
+// Lose forgets everything, as a state folder does that is gone; what is made then is
+// another instance.
+func (s *Store) Lose() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lives++
+	s.replicas, s.memories, s.live = map[string]*replica.Replica{}, map[string]*plan.Memory{}, map[string]*plan.Memory{}
+	s.intents, s.target, s.reports = nil, nil, nil
+}
+
+// Backup gives what puts the store back to what it is now.
+func (s *Store) Backup() (restore func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	replicas, memories, lives := maps.Clone(s.replicas), map[string]*plan.Memory{}, s.lives
+	for name, m := range s.memories {
+		memories[name] = copyMemory(m)
+	}
+	return func() {
+		s.Lose()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.lives, s.replicas = lives, maps.Clone(replicas)
+		for name, m := range memories {
+			s.memories[name] = copyMemory(m)
+		}
+	}
 }
 
 // Replica loads a replica as it was last saved.
@@ -66,7 +103,7 @@ func (s *Store) Memory(target string) (*plan.Memory, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.memories[target] == nil {
-		s.memories[target] = plan.NewMemory(target, "instance-1", s.now())
+		s.memories[target] = s.fresh(target)
 	}
 	m := copyMemory(s.memories[target])
 	s.live[target] = m
@@ -144,7 +181,7 @@ func (s *Store) saveMirror(kept, m *plan.Memory, d *plan.Dirty) {
 	}
 	head := *kept.Mirror
 	if d.Head {
-		kept.Instance, kept.Serial, kept.Began = m.Instance, m.Serial, m.Began
+		kept.Instance, kept.Serial, kept.Began, kept.Peers = m.Instance, m.Serial, m.Began, maps.Clone(m.Peers)
 		head = *m.Mirror
 	}
 	if d.Head || len(d.Accounts)+len(d.MirrorGroups) > 0 {
@@ -167,7 +204,7 @@ func (s *Store) Kept(target string) *plan.Memory {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.memories[target] == nil {
-		return plan.NewMemory(target, "instance-1", s.now())
+		return s.fresh(target)
 	}
 	return copyMemory(s.memories[target])
 }
@@ -177,7 +214,7 @@ func (s *Store) Peek(target string) *plan.Memory {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.memories[target] == nil {
-		s.memories[target] = plan.NewMemory(target, "instance-1", s.now())
+		s.memories[target] = s.fresh(target)
 	}
 	return s.memories[target]
 }
@@ -199,7 +236,7 @@ func (s *Store) Unsaved(target string) string {
 		return ""
 	}
 	switch {
-	case live.Serial != kept.Serial || live.Instance != kept.Instance:
+	case live.Serial != kept.Serial || live.Instance != kept.Instance || !maps.Equal(live.Peers, kept.Peers):
 		return "serial"
 	case !slices.EqualFunc(live.Mirror.Accounts(), kept.Mirror.Accounts(), sameAccount):
 		return "accounts"
@@ -349,7 +386,7 @@ func copyMemory(m *plan.Memory) *plan.Memory {
 	c.Losses = slices.Clone(m.Losses)
 	c.Holds, c.Approvals = copyHolds(m.Holds), copyApprovals(m.Approvals)
 	c.Accepted, c.Scopes, c.Tombstones = slices.Clone(m.Accepted), maps.Clone(m.Scopes), slices.Clone(m.Tombstones)
-	c.Lost = map[string][]uint32{}
+	c.Lost, c.Peers = map[string][]uint32{}, maps.Clone(m.Peers)
 	for k, v := range m.Lost {
 		c.Lost[k] = slices.Clone(v)
 	}
