@@ -400,8 +400,14 @@ func (c *computer) describe(wants []int) string {
 	return strings.Join(slices.Compact(names), ", ")
 }
 
-// recreated reports whether the group of a want was made again less than a day ago.
+// recreated reports whether the group of a want was made again less than a day ago, or is
+// held for that: a hold does not end because the day does.
 func (c *computer) recreated(w *Want) bool {
+	for i := range c.in.Memory.Holds {
+		if h := &c.in.Memory.Holds[i]; h.Check == run.Recreated && slices.Contains(h.Keys, createKey(w.Links[0])) {
+			return true
+		}
+	}
 	return slices.ContainsFunc(w.Links, func(l LinkKey) bool {
 		at := c.in.Memory.Links[l].RecreatedAt
 		return !at.IsZero() && c.in.Now.Sub(at) < recreateAgain

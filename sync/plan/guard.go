@@ -78,15 +78,7 @@ type guard struct {
 // stay held, the rest is fresh and will be judged. Groups to be created are judged anew
 // each time, because what speaks against them can be seen each time.
 func (g *guard) mark() {
-	approved := map[string]bool{}
-	for i := range g.in.Memory.Approvals {
-		a := &g.in.Memory.Approvals[i]
-		if g.in.Now.Before(a.Until) {
-			for _, k := range a.Keys {
-				approved[k] = true
-			}
-		}
-	}
+	approved := g.in.Memory.approved(g.in.Now)
 	held := map[string][]holdKey{}
 	details := map[holdKey]string{}
 	for i := range g.in.Memory.Holds {
@@ -244,9 +236,9 @@ func (g *guard) configuration() {
 // doubt holds what is in doubt since the state was lost; accounts that belong to nobody in
 // any directory are listed apart, because nothing but a hand can have put them there.
 func (g *guard) doubt(i int) {
-	scope, detail := "", "members of our groups from before the state was lost or restored; who put them there is not known any more"
+	scope, detail := "", "members of our groups from before the state was lost or restored"
 	if g.p.Changes[i].Proof.Nobody {
-		scope, detail = "unmatched", "accounts that belong to nobody in any directory, in our groups from before the state was lost or restored"
+		scope, detail = "unmatched", "the same, of accounts that belong to nobody in any directory"
 	}
 	g.hold(i, run.StateLost, scope, detail)
 }

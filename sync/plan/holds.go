@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"groupsyncd/sync/run"
 )
@@ -121,6 +122,19 @@ func holdHash(h *run.Hold) string {
 		sum.Write([]byte{0})
 	}
 	return hex.EncodeToString(sum.Sum(nil))[:12]
+}
+
+// approved gives the keys that approvals let through now.
+func (m *Memory) approved(now time.Time) map[string]bool {
+	keys := map[string]bool{}
+	for i := range m.Approvals {
+		if now.Before(m.Approvals[i].Until) {
+			for _, k := range m.Approvals[i].Keys {
+				keys[k] = true
+			}
+		}
+	}
+	return keys
 }
 
 // FindHold finds a hold by its hash, or by an earlier one whose list is still good, and

@@ -130,7 +130,7 @@ func (g *group) lost(a uint32) {
 		c.plan.Unknown[key] = true
 		return
 	}
-	proof := Proof{Lost: true, Reason: "a member when the state was found lost, and no directory group names them"}
+	proof := Proof{Lost: true, Reason: "no directory group names them, and who put them there is not known"}
 	if len(c.people.of(a)) == 0 {
 		proof.Nobody, proof.Reason = true, proof.Reason+"; the account is matched to nobody"
 	}

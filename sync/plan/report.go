@@ -16,6 +16,8 @@ func changeKey(op run.Op, scope, what string) string {
 	return string(op) + "\x1f" + scope + "\x1f" + what
 }
 
+func createKey(l LinkKey) string { return changeKey(run.CreateGroup, l.String(), "") }
+
 // RemovalKey is the key of the removal of an account from a group.
 func RemovalKey(group, account string) string { return changeKey(run.RemoveMember, group, account) }
 

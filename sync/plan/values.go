@@ -28,12 +28,13 @@ func (c *computer) create(at int) bool {
 		c.problem(run.KindLostGrants, fmt.Sprintf("group %q was deleted in Open WebUI and is made again; what models, knowledge and tools were shared with it is lost", w.Name),
 			"share them with the new group again; to keep a group away, take it out of the rules")
 	}
+	key := createKey(w.Links[0])
 	c.plan.Changes = append(c.plan.Changes, Change{
 		Change: run.Change{Op: run.CreateGroup, Group: &run.GroupRef{Name: w.Name}, Rule: w.Rule(), Reason: reason, Hold: r.hold},
-		Key:    changeKey(run.CreateGroup, w.Links[0].String(), ""), Link: w.Links[0], Links: w.Links, Leaves: c.leaves(w), Want: at,
+		Key:    key, Link: w.Links[0], Links: w.Links, Leaves: c.leaves(w), Want: at,
 		Spec: GroupSpec{Name: w.Name, Description: w.Description, Share: w.Share, Permissions: w.Permissions, Mark: c.mark(w)},
 	})
-	return r.hold == nil
+	return r.hold == nil || c.in.Memory.approved(c.in.Now)[key]
 }
 
 // leaves gives the group that a want without one is linked to, because another want holds
