@@ -64,6 +64,9 @@ func anyMemory(target string) *rapid.Generator[*plan.Memory] {
 		at := anyTime(noon())
 		m := plan.NewMemory(target, anyText().Draw(t, "instance"), at.Draw(t, "began"))
 		m.Serial = rapid.Uint64().Draw(t, "serial")
+		for range rapid.IntRange(0, 2).Draw(t, "peers") {
+			m.Peers[anyText().Draw(t, "peer")] = plan.Peer{Serial: rapid.Uint64().Draw(t, "serial of peer"), Moved: anyTime().Draw(t, "moved")}
+		}
 		accounts := rapid.SliceOfN(anyAccount(), 0, 12).Draw(t, "accounts")
 		var groups []*plan.MirrorGroup
 		owned := rapid.SliceOfNDistinct(anyID(), 0, 4, rapid.ID[string]).Draw(t, "groups")

@@ -23,22 +23,21 @@ func (w *work) sign(ctx context.Context, p *plan.Plan, groups []string) error {
 	mem := w.state.mem
 	for _, id := range groups {
 		g := mem.Mirror.Group(id)
-		if g == nil {
-			continue
+		if mark, linked := mem.MarkOf(id); g != nil && linked {
+			return w.mark(ctx, g.Group, mark)
 		}
-		mark, linked := mem.MarkOf(id)
-		if !linked {
-			continue
-		}
-		call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
-		defer cancel()
-		after, err := w.api.UpdateGroup(call, g.Group, plan.GroupSpec{Mark: mark})
-		if err != nil {
-			w.log.LogAttrs(ctx, slog.LevelWarn, "mark not written", slog.String(logging.KeyGroup, g.Name), slog.String(logging.KeyErr, err.Error()))
-			return nil
-		}
-		after.MembersRead = false
-		return w.e.ledger.SaveMemory(mem, mem.ObserveGroup(&after))
 	}
 	return nil
+}
+
+func (w *work) mark(ctx context.Context, g plan.Group, mark *plan.Mark) error {
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	defer cancel()
+	after, err := w.api.UpdateGroup(call, g, plan.GroupSpec{Mark: mark})
+	if err != nil {
+		w.log.LogAttrs(ctx, slog.LevelWarn, "mark not written", slog.String(logging.KeyGroup, g.Name), slog.String(logging.KeyErr, err.Error()))
+		return nil
+	}
+	after.MembersRead = false
+	return w.e.ledger.SaveMemory(w.state.mem, w.state.mem.ObserveGroup(&after))
 }
