@@ -100,7 +100,7 @@ func (a *App) make(cfg *config.Config, progress func(string, string, int, int)) 
 	if err != nil {
 		return err
 	}
-	a.engine, err = engine.New(engine.Options{Logger: a.log, Now: a.now, NewID: newID, Ledger: a.db, Journal: a.db, Runs: a.db,
+	a.engine, err = engine.New(engine.Options{Logger: a.log, Now: a.now, NewID: newID, Ledger: a.db, Journal: a.db, Runs: a.db, Audit: a.db,
 		Setup: p.setup, Confirm: a.confirm, Progress: progress})
 	if err != nil {
 		return errors.Join(err, p.close())
@@ -141,7 +141,7 @@ func (a *App) Run(ctx context.Context, req run.Request, file *server.NewConfig) 
 	if err != nil {
 		return nil, err
 	}
-	look, err := engine.New(engine.Options{Logger: a.log, Now: a.now, NewID: newID, Ledger: glass{a.db}, Journal: glass{a.db}, Runs: glass{a.db}, Setup: p.setup})
+	look, err := engine.New(engine.Options{Logger: a.log, Now: a.now, NewID: newID, Ledger: glass{a.db}, Journal: glass{a.db}, Runs: glass{a.db}, Audit: glass{a.db}, Setup: p.setup})
 	if err != nil {
 		return nil, errors.Join(err, p.close())
 	}

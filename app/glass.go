@@ -35,6 +35,12 @@ func (g glass) SaveMemory(*plan.Memory, plan.Dirty) error { return nil }
 // SaveRun keeps nothing.
 func (g glass) SaveRun(*run.Report) error { return nil }
 
+// Note keeps nothing.
+func (g glass) Note(...run.Event) error { return nil }
+
+// Head gives none: nothing was added.
+func (g glass) Head() (run.AuditHead, error) { return run.AuditHead{}, nil }
+
 // Begin keeps nothing.
 func (g glass) Begin(*plan.Memory, string, string, []plan.Intent, plan.Dirty) error { return nil }
 

@@ -40,7 +40,10 @@ func encodeAudit(w *writer, r *run.AuditRecord) error {
 	}
 	if len(r.Event.Keys) > 0 {
 		e.byte(fieldKeys)
-		encodeStrings(e, r.Event.Keys)
+		e.uint(uint64(len(r.Event.Keys)))
+		for _, key := range r.Event.Keys {
+			e.id(key)
+		}
 	}
 	if len(r.Event.Fields) > 0 {
 		e.byte(fieldValues)
@@ -91,7 +94,7 @@ func decodeAudit(payload []byte) (run.AuditRecord, error) {
 		case field == fieldCount:
 			rec.Event.Count = int(r.int())
 		case field == fieldKeys:
-			rec.Event.Keys = decodeStrings(r)
+			rec.Event.Keys = r.ids(r.count(1))
 		case field == fieldValues:
 			for range r.count(3) {
 				rec.Event.Fields = append(rec.Event.Fields, run.Field{Name: r.string(), From: r.value(), To: r.value()})

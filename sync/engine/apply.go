@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -95,7 +96,7 @@ func (w *work) batch(ctx context.Context, p *plan.Plan, b batch) (string, error)
 	}
 	changes := w.still(p, b, id)
 	if len(changes) == 0 {
-		return "", w.e.journal.Done(mem, w.report.Run, []int{b.seq}, plan.Dirty{})
+		return "", ours(w.e.journal.Done(mem, w.report.Run, []int{b.seq}, plan.Dirty{Events: w.changeEvents(id, pick(p, b))}))
 	}
 	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
@@ -117,11 +118,12 @@ func (w *work) batch(ctx context.Context, p *plan.Plan, b batch) (string, error)
 	if fault.KindOf(err) == fault.NotFound && id != "" {
 		dirty.Merge(mem.ForgetGroup(id))
 	}
+	dirty.Events = append(dirty.Events, w.changeEvents(id, pick(p, b))...)
 	if unsure(b.op, err) {
 		// The intent stays open: the next run looks at what became of the call.
-		return id, err
+		return id, cmp.Or(ours(w.e.audit.Note(dirty.Events...)), err)
 	}
-	if stored := w.e.journal.Done(mem, w.report.Run, []int{b.seq}, dirty); stored != nil {
+	if stored := ours(w.e.journal.Done(mem, w.report.Run, []int{b.seq}, dirty)); stored != nil {
 		return id, stored
 	}
 	return id, err

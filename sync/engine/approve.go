@@ -56,7 +56,8 @@ func (e *Engine) approve(s *Setup, state *target, hash, reason, by string) (*run
 	now := e.now()
 	a := run.Approval{Hash: hash, Check: hold.Check, Target: mem.Target, Scope: hold.Scope, Keys: slices.Clone(keys),
 		By: by, Reason: reason, At: now, Until: now.Add(s.Limits.ApprovalTTL)}
-	dirty := plan.Dirty{Approvals: true}
+	dirty := plan.Dirty{Approvals: true, Events: []run.Event{decided(&a)}}
+	scope, had := mem.Scopes[hold.Scope]
 	mem.Approvals = append(mem.Approvals, a)
 	if hold.Check == run.MaxSourceShrink || hold.Check == run.SourceChanged {
 		// Approving is about the source as it is now, not about later losses in it.
@@ -64,7 +65,13 @@ func (e *Engine) approve(s *Setup, state *target, hash, reason, by string) (*run
 		dirty.Scopes = true
 	}
 	if err := e.ledger.SaveMemory(mem, dirty); err != nil {
+		// What is not recorded was not decided.
 		mem.Approvals = mem.Approvals[:len(mem.Approvals)-1]
+		if dirty.Scopes && had {
+			mem.Scopes[hold.Scope] = scope
+		} else if dirty.Scopes {
+			delete(mem.Scopes, hold.Scope)
+		}
 		return nil, err
 	}
 	return &a, nil

@@ -39,10 +39,12 @@ func (w *work) book(p *plan.Plan, g *plan.Guarded, only *plan.Only) error {
 		case c.Op == run.AdoptMember:
 			own(mem, c.Group.ID, c.Account, c.Feeds, &dirty)
 			c.Outcome = run.Applied
+			dirty.Events = append(dirty.Events, w.changeEvent(c))
 		case c.Op == run.ReleaseMember:
 			w.bury(c, &dirty)
 			own(mem, c.Group.ID, c.Account, nil, &dirty)
 			c.Outcome = run.Applied
+			dirty.Events = append(dirty.Events, w.changeEvent(c))
 		}
 	}
 	w.bookEvidence(p, &dirty)
@@ -55,6 +57,7 @@ func (w *work) book(p *plan.Plan, g *plan.Guarded, only *plan.Only) error {
 	}
 	if !reflect.DeepEqual(mem.Holds, g.Holds) {
 		w.tellHolds(g.Holds)
+		dirty.Events = append(dirty.Events, w.heldEvents(mem.Holds, g.Holds)...)
 		mem.Holds, dirty.Holds = g.Holds, true
 	}
 	if only == nil && !maps.Equal(mem.Scopes, g.Scopes) {
@@ -65,8 +68,7 @@ func (w *work) book(p *plan.Plan, g *plan.Guarded, only *plan.Only) error {
 	if len(w.batches) > 0 {
 		mem.Serial++
 		dirty.Head = true
-	}
-	if len(w.batches) > 0 {
+		dirty.Events = append(dirty.Events, w.callsEvent(p))
 		return w.e.journal.Begin(mem, w.report.Run, p.Hash, intents(w.report.Run, p, w.batches, now), dirty)
 	}
 	if dirty.Empty() {

@@ -52,6 +52,8 @@ type Setup struct {
 	Limits  plan.Limits
 	// PlanOnly keeps every run from writing anywhere.
 	PlanOnly bool
+	// AuditNames has the audit keep names and mail addresses beside ids.
+	AuditNames bool
 }
 
 // Options are what an engine needs.
@@ -62,6 +64,7 @@ type Options struct {
 	Ledger  Ledger
 	Journal Journal
 	Runs    Runs
+	Audit   Audit
 	Setup   Setup
 	// Confirm is told when a further complete read would settle something; may be nil.
 	Confirm func(at time.Time)
@@ -80,6 +83,7 @@ type Engine struct {
 	ledger  Ledger
 	journal Journal
 	runs    Runs
+	audit   Audit
 	confirm func(time.Time)
 	reread  time.Duration
 	// progress is never nil.
@@ -122,10 +126,10 @@ type target struct {
 // New makes an engine and loads what is known. Open intents of a crashed run are
 // settled by Recover, which must come before the first run.
 func New(o Options) (*Engine, error) {
-	if o.Logger == nil || o.Ledger == nil || o.Journal == nil || o.Runs == nil || o.NewID == nil {
-		return nil, errors.New("engine: logger, ledger, journal, runs and ids are required")
+	if o.Logger == nil || o.Ledger == nil || o.Journal == nil || o.Runs == nil || o.Audit == nil || o.NewID == nil {
+		return nil, errors.New("engine: logger, ledger, journal, runs, audit and ids are required")
 	}
-	e := &Engine{log: o.Logger, now: o.Now, newID: o.NewID, ledger: o.Ledger, journal: o.Journal, runs: o.Runs,
+	e := &Engine{log: o.Logger, now: o.Now, newID: o.NewID, ledger: o.Ledger, journal: o.Journal, runs: o.Runs, audit: o.Audit,
 		confirm: o.Confirm, reread: o.RereadEvery, progress: o.Progress,
 		replicas: map[string]*replica.Replica{}, targets: map[string]*target{}, pulls: map[string]Pull{}}
 	if e.now == nil {
@@ -213,6 +217,9 @@ func (e *Engine) target(name string) *target {
 func (e *Engine) Run(ctx context.Context, req run.Request) (*run.Report, error) {
 	if err := e.check(req); err != nil {
 		return nil, err
+	}
+	if _, err := e.audit.Head(); err != nil {
+		return nil, err // What cannot be vouched for is not begun.
 	}
 	return e.queue.do(ctx, req, func(ctx context.Context) (*run.Report, error) {
 		if req.User != "" {

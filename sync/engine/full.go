@@ -41,7 +41,7 @@ func (e *Engine) runFull(ctx context.Context, req run.Request) (*run.Report, err
 	if e.confirm != nil && !read.confirmAt.IsZero() {
 		e.confirm(read.confirmAt)
 	}
-	return e.end(ctx, report, log)
+	return e.end(ctx, report, &req, log)
 }
 
 func (e *Engine) begin(s *Setup, req run.Request) *run.Report {
@@ -54,11 +54,14 @@ func (e *Engine) begin(s *Setup, req run.Request) *run.Report {
 }
 
 // end closes a report: its exit code, its place in the history, and one line of log.
-func (e *Engine) end(ctx context.Context, r *run.Report, log *slog.Logger) (*run.Report, error) {
+func (e *Engine) end(ctx context.Context, r *run.Report, req *run.Request, log *slog.Logger) (*run.Report, error) {
 	r.DurationMS = e.now().Sub(r.Started).Milliseconds()
 	r.Exit = r.ExitCode()
 	if ctx.Err() != nil {
 		r.Exit = run.ExitInterrupted
+	}
+	if err := e.closeAudit(r, req); err != nil {
+		return nil, err
 	}
 	if err := e.runs.SaveRun(r); err != nil {
 		return nil, err
@@ -75,7 +78,7 @@ func (e *Engine) end(ctx context.Context, r *run.Report, log *slog.Logger) (*run
 	log.LogAttrs(ctx, slog.LevelInfo, "run ended", slog.Int("exit", r.Exit), slog.Int64("ms", r.DurationMS),
 		slog.Int("added", s.MembersAdded), slog.Int("removed", s.MembersRemoved), slog.Int("groups_created", s.GroupsCreated),
 		slog.Int("held", s.Held), slog.Int("failed", s.Failed))
-	return r, nil
+	return r, e.tellHead(ctx, log)
 }
 
 // work is what one run does to one target.
@@ -226,10 +229,12 @@ func (w *work) observe(ctx context.Context, tr *run.TargetReport) (stop bool, er
 		w.log.LogAttrs(ctx, slog.LevelWarn, "state lost or restored", slog.String(logging.KeyReason, lost),
 			slog.String(logging.KeyHint, "members of our groups whom no directory names are held until somebody decides: groupsyncd holds"))
 	}
+	before := slices.Clone(mem.Holds)
 	mem.Holds = slices.DeleteFunc(mem.Holds, func(h run.Hold) bool {
 		dirty.Holds = dirty.Holds || h.Check == run.TargetChanged
 		return h.Check == run.TargetChanged
 	})
+	dirty.Events = append(dirty.Events, w.heldEvents(before, mem.Holds)...)
 	if o.ReadAll {
 		problems, err := w.api.BuiltInSync(ctx)
 		if err != nil {
@@ -271,7 +276,7 @@ func (w *work) dropLost(dirty *plan.Dirty) {
 // changed reports and keeps the hold on a target that is not the one we know.
 func (w *work) changed(ctx context.Context, tr *run.TargetReport, why string) error {
 	mem := w.state.mem
-	hold := mem.ChangedHold(why, w.e.now())
+	hold, before := mem.ChangedHold(why, w.e.now()), slices.Clone(mem.Holds)
 	mem.Holds = slices.DeleteFunc(mem.Holds, func(h run.Hold) bool { return h.Check == run.TargetChanged })
 	mem.Holds = append(mem.Holds, hold)
 	tr.Version = mem.Mirror.Version
@@ -280,7 +285,7 @@ func (w *work) changed(ctx context.Context, tr *run.TargetReport, why string) er
 		Message: "this does not look like the Open WebUI that groupsyncd knows: " + why + "; nothing is written",
 		Hint:    "if it is the right one: " + hold.Approve})
 	w.log.LogAttrs(ctx, slog.LevelWarn, "target held", slog.String("check", string(hold.Check)), slog.String(logging.KeyErr, why), slog.String(logging.KeyHint, hold.Approve))
-	return w.e.ledger.SaveMemory(mem, plan.Dirty{Holds: true})
+	return w.e.ledger.SaveMemory(mem, plan.Dirty{Holds: true, Events: w.heldEvents(before, mem.Holds)})
 }
 
 // input gathers what plan reads.

@@ -153,7 +153,7 @@ func (w *world) fail(kind, format string, args ...any) {
 // boot starts the process: a new engine over what is kept.
 func (w *world) boot() {
 	w.store.Power.On()
-	e, err := engine.New(engine.Options{Logger: slog.New(slog.DiscardHandler), Now: w.clock.Now, Ledger: w.store, Journal: w.store, Runs: w.store,
+	e, err := engine.New(engine.Options{Logger: slog.New(slog.DiscardHandler), Now: w.clock.Now, Ledger: w.store, Journal: w.store, Runs: w.store, Audit: w.store,
 		NewID: func() string { w.runs++; return fmt.Sprintf("run-%04d", w.runs) }, Setup: w.setup()})
 	if err != nil {
 		w.fail("boot", "%v", err)
@@ -201,6 +201,7 @@ func (w *world) sync(req run.Request) {
 	w.depth++
 	defer func() { w.depth-- }()
 	w.oracle.before()
+	effects, events := len(w.web.Effects), len(w.store.Events())
 	// What a first read shows counts as old, so it is as old as it may be.
 	if !w.oracle.everWhole("hr") {
 		w.sources["hr"].Next.Behind = hrLag
@@ -227,6 +228,9 @@ func (w *world) sync(req run.Request) {
 		report = nil
 	}
 	w.oracle.after(req, report, dead)
+	if what := silent(w, effects, events); !dead && what != "" {
+		w.fail("audit", "nothing is recorded of %s", what)
+	}
 	if dead && w.depth == 1 {
 		w.boot()
 	}

@@ -54,7 +54,7 @@ func (e *Engine) runPerson(ctx context.Context, req run.Request) (*run.Report, e
 		}
 		report.Targets = append(report.Targets, *tr)
 	}
-	return e.end(ctx, report, log)
+	return e.end(ctx, report, &req, log)
 }
 
 func (e *Engine) replica(id string) *replica.Replica {

@@ -51,6 +51,15 @@ type Runs interface {
 	Runs(limit int) ([]run.Report, error)
 }
 
+// Audit keeps what happened and who decided it. What belongs to a change of a memory is
+// stored with that change instead, through plan.Dirty.
+type Audit interface {
+	// Note adds records; they are durable when it returns.
+	Note(events ...run.Event) error
+	// Head gives the signed end of the audit.
+	Head() (run.AuditHead, error)
+}
+
 // Target is one look at and one series of writes to an Open WebUI. It counts its
 // requests. Errors carry a fault.Kind.
 type Target interface {

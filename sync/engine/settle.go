@@ -45,6 +45,7 @@ func (w *work) settle(ctx context.Context, open []plan.Intent) error {
 	for _, in := range open {
 		mem := w.state.mem
 		var dirty plan.Dirty
+		done, not := []string(nil), in.Accounts
 		id := in.GroupID
 		if id == "" {
 			id = w.marked(&in)
@@ -58,9 +59,10 @@ func (w *work) settle(ctx context.Context, open []plan.Intent) error {
 				return err
 			default:
 				dirty.Merge(mem.ObserveGroup(&g))
-				w.settleMembers(&in, id, g.Members, &dirty)
+				done, not = w.settleMembers(&in, id, g.Members, &dirty)
 			}
 		}
+		dirty.Events = append(dirty.Events, w.settled(&in, id, done, not)...)
 		w.log.LogAttrs(ctx, slog.LevelWarn, "call of an interrupted run settled", slog.String(logging.KeyOp, in.Op),
 			slog.String(logging.KeyGroup, in.Name), slog.String("interrupted", in.Run))
 		if err := w.e.journal.Done(mem, in.Run, []int{in.Seq}, dirty); err != nil {
@@ -90,11 +92,15 @@ func (w *work) marked(in *plan.Intent) string {
 	return ""
 }
 
-func (w *work) settleMembers(in *plan.Intent, id string, members []string, dirty *plan.Dirty) {
+// settleMembers takes what a look has shown into the ledger. It gives the members for whom
+// the call did what it should and who were not recorded before, and those for whom it did
+// not.
+func (w *work) settleMembers(in *plan.Intent, id string, members []string, dirty *plan.Dirty) (done, not []string) {
 	mem := w.state.mem
 	for i, account := range in.Accounts {
 		n, known := mem.Mirror.Number(account)
 		if !known {
+			not = append(not, account)
 			continue
 		}
 		is := slices.Contains(members, account)
@@ -106,9 +112,14 @@ func (w *work) settleMembers(in *plan.Intent, id string, members []string, dirty
 				feeds = append(feeds, in.Keys[k])
 			}
 			own(mem, id, n, feeds, dirty)
+			done = append(done, account)
 		case in.Op == string(run.RemoveMember) && !is && owned:
 			c := plan.Change{Change: run.Change{Group: &run.GroupRef{ID: id}, User: &run.UserRef{ID: account}}, Account: n}
 			w.lose(&c, id, in.At, dirty)
+			done = append(done, account)
+		case is != (in.Op == string(run.AddMember)):
+			not = append(not, account)
 		}
 	}
+	return done, not
 }

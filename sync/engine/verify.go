@@ -43,11 +43,14 @@ func (w *work) verifyGroup(ctx context.Context, id string, changes []*plan.Chang
 		}
 		w.log.LogAttrs(ctx, slog.LevelError, "group not verified", slog.String(logging.KeyGroup, id), slog.String(logging.KeyErr, err.Error()))
 		if fault.KindOf(err) == fault.NotFound {
-			return w.e.ledger.SaveMemory(mem, mem.ForgetGroup(id))
+			dirty := mem.ForgetGroup(id)
+			dirty.Events = append(dirty.Events, w.changeEvents(id, changes)...)
+			return w.e.ledger.SaveMemory(mem, dirty)
 		}
-		return nil
+		return w.e.audit.Note(w.changeEvents(id, changes)...)
 	}
 	dirty := mem.ObserveGroup(&g)
+	var wrong []*plan.Change
 	for _, c := range changes {
 		if w.state.refreshed[c.User.ID] > w.planSeq {
 			continue // what a login found since is right, whatever this run did before
@@ -63,8 +66,10 @@ func (w *work) verifyGroup(ctx context.Context, id string, changes []*plan.Chang
 		default:
 			continue
 		}
+		wrong = append(wrong, c)
 		w.log.LogAttrs(ctx, slog.LevelError, "change did not happen", slog.String(logging.KeyOp, string(c.Op)),
 			slog.String(logging.KeyGroup, g.Name), slog.String(logging.KeyUser, c.User.ID))
 	}
+	dirty.Events = append(dirty.Events, w.changeEvents(id, wrong)...)
 	return w.e.ledger.SaveMemory(mem, dirty)
 }

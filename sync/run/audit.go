@@ -27,6 +27,10 @@ const (
 	EventPruned   EventKind = "pruned"
 )
 
+// HoldEnded is the outcome of an EventHeld when a hold is gone; it is run.Held when one
+// begins, or lists something else.
+const HoldEnded Outcome = "ended"
+
 // Event is what the audit says about one thing that happened. It is stored in the
 // transaction of the change that it describes; the store adds its number, and chains it
 // to the record before. People and groups are named by ids.
@@ -41,21 +45,23 @@ type Event struct {
 	Op     Op     `json:"op,omitempty"`
 	// Group and User are ids in Open WebUI. Names are kept only where the audit is
 	// configured to.
-	Group     string   `json:"group,omitempty"`
-	GroupName string   `json:"group_name,omitempty"`
-	User      string   `json:"user,omitempty"`
-	UserName  string   `json:"user_name,omitempty"`
-	Rule      string   `json:"rule,omitempty"`
-	Absence   string   `json:"absence,omitempty"`
-	Fields    []Field  `json:"fields,omitempty"`
-	Outcome   Outcome  `json:"outcome,omitempty"`
-	Error     string   `json:"error,omitempty"`
-	Check     Check    `json:"check,omitempty"`
-	Scope     string   `json:"scope,omitempty"`
-	Hash      string   `json:"hash,omitempty"`
-	Count     int      `json:"count,omitempty"`
-	Keys      []string `json:"keys,omitempty"`
-	Detail    string   `json:"detail,omitempty"`
+	Group     string  `json:"group,omitempty"`
+	GroupName string  `json:"group_name,omitempty"`
+	User      string  `json:"user,omitempty"`
+	UserName  string  `json:"user_name,omitempty"`
+	Rule      string  `json:"rule,omitempty"`
+	Absence   string  `json:"absence,omitempty"`
+	Fields    []Field `json:"fields,omitempty"`
+	Outcome   Outcome `json:"outcome,omitempty"`
+	Error     string  `json:"error,omitempty"`
+	Check     Check   `json:"check,omitempty"`
+	Scope     string  `json:"scope,omitempty"`
+	Hash      string  `json:"hash,omitempty"`
+	Count     int     `json:"count,omitempty"`
+	// Keys are what a hold or an approval lists; of members of one group whom one call
+	// failed for, their ids.
+	Keys   []string `json:"keys,omitempty"`
+	Detail string   `json:"detail,omitempty"`
 }
 
 // AuditHead is the end of the audit: whoever keeps it elsewhere can tell later that

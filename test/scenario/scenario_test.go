@@ -130,7 +130,7 @@ func (w *world) setup() engine.Setup {
 }
 
 func (w *world) boot() {
-	e, err := engine.New(engine.Options{Logger: slog.New(slog.DiscardHandler), Now: w.clock.Now, Ledger: w.store, Journal: w.store, Runs: w.store,
+	e, err := engine.New(engine.Options{Logger: slog.New(slog.DiscardHandler), Now: w.clock.Now, Ledger: w.store, Journal: w.store, Runs: w.store, Audit: w.store,
 		NewID: func() string { w.runs++; return fmt.Sprintf("run-%04d", w.runs) }, Setup: w.setup()})
 	w.must(err, "start")
 	w.engine = e

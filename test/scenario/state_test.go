@@ -103,7 +103,7 @@ func over(t *testing.T, db *state.DB, clock *enginetest.Clock, web *enginetest.O
 		t.Fatal(err)
 	}
 	n := 0
-	e, err := engine.New(engine.Options{Logger: slog.New(slog.DiscardHandler), Now: clock.Now, Ledger: db, Journal: db, Runs: db,
+	e, err := engine.New(engine.Options{Logger: slog.New(slog.DiscardHandler), Now: clock.Now, Ledger: db, Journal: db, Runs: db, Audit: db,
 		NewID: func() string { n++; return fmt.Sprintf("%d-%04d", clock.Now().Unix(), n) },
 		Setup: engine.Setup{Rules: []*mapping.Rule{r}, Limits: plan.Limits{MaxPeople: plan.LimitOff(), MaxPeople24h: plan.LimitOff(), MaxGroupLoss: plan.LimitOff(), MaxNewGroups: plan.LimitOff(), MaxSourceShrink: plan.LimitOff()},
 			Sources: []engine.Source{{ID: "corp", Name: "corp", Provider: source, MaxAge: time.Hour, Grace: replica.Grace{Reads: 2, Over: 15 * time.Minute}}},

@@ -30,10 +30,14 @@ type Store struct {
 	intents []plan.Intent
 	target  []string
 	reports []run.Report
+	events  []run.Event
 	// Keep says how many reports are kept; zero: all.
 	Keep int
 	// lives counts how often the store was lost.
 	lives int
+	// Refuse says whether a change that comes with these events cannot be stored; may be
+	// nil.
+	Refuse func(events []run.Event) error
 }
 
 // NewStore gives an empty store.
@@ -112,12 +116,23 @@ func (s *Store) Memory(target string) (*plan.Memory, error) {
 
 // SaveMemory keeps what is named of a memory.
 func (s *Store) SaveMemory(m *plan.Memory, dirty plan.Dirty) error {
-	if err := s.Power.step(); err != nil {
+	if err := s.step(dirty.Events); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.save(m, dirty)
+}
+
+// step is a durable step that stores events along with other things.
+func (s *Store) step(events []run.Event) error {
+	if err := s.Power.step(); err != nil {
+		return err
+	}
+	if s.Refuse != nil {
+		return s.Refuse(events)
+	}
+	return nil
 }
 
 func (s *Store) save(m *plan.Memory, d plan.Dirty) error {
@@ -154,6 +169,7 @@ func (s *Store) save(m *plan.Memory, d plan.Dirty) error {
 	if d.Tombstones {
 		kept.Tombstones = slices.Clone(m.Tombstones)
 	}
+	s.events = append(s.events, d.Events...)
 	for _, id := range d.Lost {
 		put(kept.Lost, m.Lost, id, slices.Clone)
 	}
@@ -286,7 +302,7 @@ func sameOwned(a, b *plan.OwnedGroup) bool {
 
 // Begin keeps what is named of the memory and the intents of a run, in one step.
 func (s *Store) Begin(m *plan.Memory, _, _ string, intents []plan.Intent, dirty plan.Dirty) error {
-	if err := s.Power.step(); err != nil {
+	if err := s.step(dirty.Events); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -300,7 +316,7 @@ func (s *Store) Begin(m *plan.Memory, _, _ string, intents []plan.Intent, dirty 
 
 // Done closes intents and keeps what is named of the memory, in one step.
 func (s *Store) Done(m *plan.Memory, runID string, seqs []int, dirty plan.Dirty) error {
-	if err := s.Power.step(); err != nil {
+	if err := s.step(dirty.Events); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -325,6 +341,34 @@ func (s *Store) Open(target string) ([]plan.Intent, error) {
 		}
 	}
 	return open, nil
+}
+
+// Note keeps events.
+func (s *Store) Note(events ...run.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	if err := s.step(events); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = append(s.events, events...)
+	return nil
+}
+
+// Head says how many events are kept.
+func (s *Store) Head() (run.AuditHead, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return run.AuditHead{Seq: uint64(len(s.events))}, nil
+}
+
+// Events gives what the audit was told, oldest first.
+func (s *Store) Events() []run.Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.events)
 }
 
 // SaveRun keeps a report.
