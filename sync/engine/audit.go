@@ -84,6 +84,16 @@ func (w *work) changeEvents(group string, changes []*plan.Change) []run.Event {
 	return events
 }
 
+// markEvent is about our mark in a group, which is no change of the plan.
+func (w *work) markEvent(group string, err error) run.Event {
+	e := w.event(run.EventChange)
+	e.Op, e.Group, e.Outcome, e.Detail = run.UpdateGroup, group, run.Applied, "our mark"
+	if err != nil {
+		e.Outcome, e.Error = run.Failed, err.Error()
+	}
+	return e
+}
+
 // join adds a person to a record about several.
 func join(e *run.Event, user string) {
 	if len(e.Keys) == 0 {

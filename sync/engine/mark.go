@@ -36,8 +36,10 @@ func (w *work) mark(ctx context.Context, g plan.Group, mark *plan.Mark) error {
 	after, err := w.api.UpdateGroup(call, g, plan.GroupSpec{Mark: mark})
 	if err != nil {
 		w.log.LogAttrs(ctx, slog.LevelWarn, "mark not written", slog.String(logging.KeyGroup, g.Name), slog.String(logging.KeyErr, err.Error()))
-		return nil
+		return w.e.audit.Note(w.markEvent(g.ID, err))
 	}
 	after.MembersRead = false
-	return w.e.ledger.SaveMemory(w.state.mem, w.state.mem.ObserveGroup(&after))
+	dirty := w.state.mem.ObserveGroup(&after)
+	dirty.Events = append(dirty.Events, w.markEvent(g.ID, nil))
+	return w.e.ledger.SaveMemory(w.state.mem, dirty)
 }
