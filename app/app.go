@@ -37,15 +37,21 @@ type Options struct {
 	// Progress is told how far a long run is; may be nil.
 	Progress func(where, what string, done, total int)
 	Now      func() time.Time
+	// Step is told of each commit of the state, for tests that kill the process there.
+	Step func(when string)
+	// Network bounds requests; the zero value is right outside of tests.
+	Network Network
 }
 
 // App is the program with its state open. It meets server.Backend.
 type App struct {
-	log    *slog.Logger
-	file   string
-	now    func() time.Time
-	db     *state.DB
-	engine *engine.Engine
+	log  *slog.Logger
+	file string
+	now  func() time.Time
+	// network is the same for every configuration.
+	network Network
+	db      *state.DB
+	engine  *engine.Engine
 
 	mu    sync.Mutex
 	parts *parts
@@ -76,11 +82,11 @@ func loadOptions() config.Options {
 // New opens the state and makes everything that the configuration names. It connects to
 // nothing. Errors have the kind fault.Damaged when the state cannot be used.
 func New(ctx context.Context, o Options) (*App, error) {
-	a := &App{log: o.Logger, file: o.File, now: o.Now}
+	a := &App{log: o.Logger, file: o.File, now: o.Now, network: o.Network}
 	if a.now == nil {
 		a.now = time.Now
 	}
-	db, err := state.Open(ctx, state.Options{Dir: string(o.Config.State), Timeout: o.LockTimeout, Logger: o.Logger, Now: a.now})
+	db, err := state.Open(ctx, state.Options{Dir: string(o.Config.State), Timeout: o.LockTimeout, Logger: o.Logger, Now: a.now, Step: o.Step})
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +102,7 @@ func (a *App) make(cfg *config.Config, progress func(string, string, int, int)) 
 	if err != nil {
 		return err
 	}
-	p, err := build(cfg, known, a.log, a.now)
+	p, err := build(cfg, known, a.log, a.now, a.network)
 	if err != nil {
 		return err
 	}
@@ -137,7 +143,7 @@ func (a *App) Run(ctx context.Context, req run.Request, file *server.NewConfig) 
 	if err != nil {
 		return nil, err
 	}
-	p, err := build(cfg, known, a.log, a.now)
+	p, err := build(cfg, known, a.log, a.now, a.network)
 	if err != nil {
 		return nil, err
 	}
@@ -229,7 +235,7 @@ func (a *App) ExplainGroup(_ context.Context, name string) (*engine.GroupExplana
 
 // Check asks every source and target what is wrong with it, by name.
 func Check(ctx context.Context, cfg *config.Config, log *slog.Logger) ([]Checked, error) {
-	p, err := build(cfg, nil, log, time.Now)
+	p, err := build(cfg, nil, log, time.Now, Network{})
 	if err != nil {
 		return nil, err
 	}

@@ -255,7 +255,7 @@ func (a *App) exchange(ctx context.Context, d *daemon) error {
 	if err != nil {
 		return err
 	}
-	next, err := build(cfg, known, a.log, a.now)
+	next, err := build(cfg, known, a.log, a.now, a.network)
 	if err != nil {
 		return err
 	}

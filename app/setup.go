@@ -32,7 +32,7 @@ type parts struct {
 
 // build makes the sources, targets and rules of a configuration. It opens no connection;
 // what it made is closed again when it fails.
-func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logger, now func() time.Time) (p *parts, err error) {
+func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logger, now func() time.Time, network Network) (p *parts, err error) {
 	p = &parts{cfg: cfg, clients: map[string]*openwebui.Client{}, ids: identify(cfg, identities)}
 	defer func() {
 		if err != nil {
@@ -43,7 +43,8 @@ func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logg
 	s.Limits = plan.Limits{MaxPeople: cfg.Safety.MaxPeople, MaxPeople24h: cfg.Safety.MaxPeople24h, MaxGroupLoss: cfg.Safety.MaxGroupLoss,
 		MaxNewGroups: cfg.Safety.MaxNewGroups, MaxSourceShrink: cfg.Safety.MaxSourceShrink, ApprovalTTL: cfg.Safety.ApprovalTTL.Std()}
 	for _, src := range cfg.Sources {
-		opened, err := src.Config.Open(providers.Options{Name: src.Name, Logger: log.With(slog.String(logging.KeySource, src.Name)), Now: now})
+		opened, err := src.Config.Open(providers.Options{Name: src.Name, Logger: log.With(slog.String(logging.KeySource, src.Name)), Now: now,
+			Timeout: network.Timeout})
 		if err != nil {
 			return p, fmt.Errorf("source %s: %w", src.Name, err)
 		}
@@ -51,7 +52,8 @@ func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logg
 	}
 	for _, t := range cfg.Targets {
 		client, err := openwebui.New(openwebui.Options{Name: t.Name, URL: t.URL, APIKey: t.APIKey.Read, CAFile: string(t.CAFile),
-			NeedSubjects: slices.Contains(t.Match, "sign_in") && signIn(cfg), Logger: log.With(slog.String(logging.KeyTarget, t.Name)), Now: now})
+			NeedSubjects: slices.Contains(t.Match, "sign_in") && signIn(cfg), Logger: log.With(slog.String(logging.KeyTarget, t.Name)), Now: now,
+			Timeout: network.Timeout, Retry: network.Retry})
 		if err != nil {
 			return p, err
 		}

@@ -83,6 +83,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Now is the clock of AsOf times; nil: the real one.
 	Now func() time.Time
+	// Timeout bounds one request over a network; zero: what suits the kind of source.
+	Timeout time.Duration
 }
 
 // Clock gives the clock to use.

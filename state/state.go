@@ -65,6 +65,10 @@ type Options struct {
 	Now func() time.Time
 	// Logger gets what an operator should know; nil is silence.
 	Logger *slog.Logger
+	// Step is called right before each commit, and right after one that succeeded, with
+	// what is committed: "before save run", "after save run". It is for tests that kill
+	// the process there, and nil otherwise. The write lock is held meanwhile.
+	Step func(when string)
 
 	// steps and fsKind replace the migrations and the question for the kind of file
 	// system in tests.
@@ -85,6 +89,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Step == nil {
+		o.Step = func(string) {}
 	}
 	if o.target == 0 {
 		o.steps, o.target = migrations(), schemaVersion

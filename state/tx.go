@@ -60,10 +60,15 @@ func (db *DB) update(op string, fn func(*bbolt.Tx) error) error {
 	var refused error
 	err := guard(func() error {
 		return db.bolt.Update(func(tx *bbolt.Tx) error {
-			refused = fn(tx)
+			if refused = fn(tx); refused == nil {
+				db.opts.Step("before " + op)
+			}
 			return refused
 		})
 	})
+	if err == nil {
+		db.opts.Step("after " + op)
+	}
 	if _, ok := errors.AsType[*panicError](err); err == nil || refused != nil && !ok {
 		return asDamaged(op, db.path, err)
 	}

@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -204,7 +205,7 @@ func (c *Config) Open(o providers.Options) (providers.Source, error) {
 		return nil, errors.New("an LDAP source needs a logger")
 	}
 	s := &source{config: *c, layout: c.resolve(), name: o.Name, logger: o.Logger, now: o.Clock(),
-		dial: dialTimeout, request: requestTimeout, lookUps: maxLookUps, calls: map[int]cancelFunc{}}
+		dial: cmp.Or(o.Timeout, dialTimeout), request: cmp.Or(o.Timeout, requestTimeout), lookUps: maxLookUps, calls: map[int]cancelFunc{}}
 	return s, nil
 }
 
