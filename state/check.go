@@ -13,8 +13,20 @@ import (
 )
 
 // Check reads the whole state: every page, every checksum, bbolt's own check, and every
-// record as it is read in use. It holds up writes while bbolt's check runs.
+// record as it is read in use. It holds up writes while bbolt's check runs. What is found
+// damaged is not written to any more.
 func (db *DB) Check(ctx context.Context) error {
+	err := db.checkAll(ctx)
+	if fault.KindOf(err) == fault.Damaged {
+		db.stop(err)
+	}
+	return err
+}
+
+func (db *DB) checkAll(ctx context.Context) error {
+	if !db.ours() {
+		return db.checkTree(ctx) // Its pages were walked when it was opened.
+	}
 	if err := db.checkReachable(ctx); err != nil {
 		return err
 	}
@@ -123,6 +135,9 @@ func (db *DB) copyTo(ctx context.Context, path string, version int) error {
 	fail := func(err error) error {
 		if err == nil || fault.KindOf(err) != 0 {
 			return err
+		}
+		if noSpace(err) {
+			return full(path, err)
 		}
 		return fault.New(fault.Unavailable, "back up state", path, err, "")
 	}

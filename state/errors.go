@@ -29,11 +29,14 @@ var (
 )
 
 const (
-	hintDamaged = "Keep the file for inspection and put a backup in its place while the program is stopped. Without a backup, move it away: " +
+	hintDamaged = "Put a backup in its place while the program is stopped: groupsyncd state restore FILE, which keeps the damaged file for inspection; " +
+		"backups are in the folder backups beside it. Without a backup, move it away: " +
 		"a new state owns nothing, so nothing is taken from anybody, and what the directory grants is adopted again."
 	hintStopped = "Restart the program; it checks the file before it uses it. Look for errors of the disk in the system log."
 	hintLocked  = "Stop that process, or use it: commands go through a running daemon by themselves. Only one process can have the state open."
 	hintFull    = "Make room on the disk of the state folder; the next run repeats what is missing."
+	hintTooBig  = "Stop the program and run: groupsyncd state compact. What is stored stays, and nothing is changed in Open WebUI until there is room."
+	hintFolder  = "The user that runs the program must be able to read and write the folder."
 	hintNewer   = "Use a program of the version that wrote the state, or put a backup from before the update in its place."
 	hintNetwork = "Keep the state on a local disk: locks and memory maps of a shared or network file system cannot be relied on."
 )
@@ -57,6 +60,11 @@ func asDamaged(op, path string, err error) error {
 // full makes the error for a change that found no room.
 func full(path string, err error) error {
 	return fault.New(fault.Damaged, "write state", path, fmt.Errorf("%w: %w", ErrFull, err), hintFull)
+}
+
+// overLimit makes the error for a change that would make the file larger than allowed.
+func overLimit(path string, limit int, err error) error {
+	return fault.New(fault.Damaged, "write state", path, fmt.Errorf("%w: the file would grow beyond its limit of %d MiB: %w", ErrFull, limit>>20, err), hintTooBig)
 }
 
 // outOfRoom reports whether a commit failed because a page could not be written for

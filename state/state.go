@@ -115,6 +115,8 @@ type DB struct {
 	// over the comparison of a replica with what is stored, and its write. Whoever
 	// needs both takes saves first.
 	writes, saves sync.Mutex
+	// copies lets one copy be made beside the file at a time.
+	copies sync.Mutex
 	// begun are the runs, with their targets, whose journal was begun through this
 	// handle and is open; it changes under writes.
 	begun map[string]bool

@@ -83,7 +83,7 @@ func (db *DB) commitFailed(op string, err error) error {
 		return damaged(op, db.path, p)
 	}
 	if tooBig(err) {
-		return full(db.path, err)
+		return overLimit(db.path, db.opts.MaxSize, err)
 	}
 	if outOfRoom(err) && db.unchanged() {
 		return full(db.path, err)

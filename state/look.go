@@ -1,0 +1,54 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"go.etcd.io/bbolt"
+)
+
+// Look opens an existing state to check or copy it as it is, while nobody writes. Unlike
+// Open it neither makes nor changes anything, so that it takes one of an older version
+// too. Errors are those of Open, and fault.NotFound when there is no state.
+func Look(ctx context.Context, opts Options) (*DB, error) {
+	opts.ReadOnly = true
+	opts = opts.withDefaults()
+	if err := prepareFolder(opts); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(opts.Dir, FileName)
+	if err := ensureFile(ctx, path, opts); err != nil {
+		return nil, err
+	}
+	f, err := lockFile(ctx, path, opts)
+	if err != nil {
+		return nil, err
+	}
+	db, err := openLocked(ctx, f, path, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.identify(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// identify runs bbolt's own check and reads who a state is.
+func (db *DB) identify(ctx context.Context) error {
+	if err := db.checkTree(ctx); err != nil {
+		return err
+	}
+	return db.view("open state", func(tx *bbolt.Tx) (err error) {
+		db.instance, err = readInstance(tx)
+		return err
+	})
+}
+
+// Version gives the version of the schema that the file has.
+func (db *DB) Version() int { return db.version }
+
+// ours reports whether the file has the version of this program. The records of an older
+// one are checked by their sums, and not loaded.
+func (db *DB) ours() bool { return db.version == db.opts.target }
