@@ -23,6 +23,7 @@ func (d *decoder) check(c *Config) {
 		d.reportAt(path{"stale_after"}, "must be at least 1", "")
 	}
 	d.checkSafety(&c.Safety)
+	d.checkBackup(&c.Backup)
 	d.checkThere("sources", len(c.Sources), "describe at least one directory to read from")
 	d.checkThere("targets", len(c.Targets), "describe at least one Open WebUI to write to")
 	d.checkThere("rules", len(c.Rules), `say which directory groups to keep, such as: rules: [{match: "ai-*"}]`)

@@ -41,6 +41,7 @@ type Config struct {
 
 	PermissionSets map[string]*PermissionSet `yaml:"permission_sets" doc:"Permissions by a name of your choice, for use in rules; spelled as in Open WebUI's own tree."`
 	Safety         Safety                    `yaml:"safety" doc:"How much may be taken away without somebody approving it."`
+	Backup         Backup                    `yaml:"backup" doc:"Copies of the state, made and verified while the program runs."`
 	StaleAfter     int                       `yaml:"stale_after" doc:"After how many missed intervals a source counts as stale."`
 
 	file     string

@@ -34,6 +34,7 @@ func defaults() *Config {
 			Absence:         Absence{Reads: 2, Over: scalar.Duration(15 * time.Minute)},
 			ApprovalTTL:     day,
 		},
+		Backup:     Backup{Every: Every(day), Keep: 7},
 		StaleAfter: 3,
 	}
 }

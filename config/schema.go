@@ -84,6 +84,8 @@ func schemaDefault(v reflect.Value) (any, bool) {
 	switch x := v.Interface().(type) {
 	case scalar.Duration:
 		return x.String(), x != 0
+	case Every:
+		return x.String(), true
 	case plan.Limit:
 		switch {
 		case x.ByCount && x.ByPercent:
@@ -177,6 +179,10 @@ func (b *schemaBuilder) special(v reflect.Value) (schema, bool) {
 	case *scalar.Duration:
 		return b.ref("duration", func() schema {
 			return schema{"anyOf": []schema{{"type": "string", "pattern": `^([0-9]+d|([0-9.]+(h|m|s|ms|us|µs|ns))+|0)$`}, {"const": 0}}, "description": "90s, 15m, 24h or 7d."}
+		}), true
+	case *Every:
+		return b.ref("every", func() schema {
+			return schema{"anyOf": []schema{{"type": "string", "pattern": `^([0-9]+d|([0-9.]+(h|m|s|ms|us|µs|ns))+|off)$`}, {"const": false}}, "description": "90s, 15m, 24h or 7d; or off."}
 		}), true
 	case *scalar.Path:
 		return schema{"type": "string"}, true

@@ -247,6 +247,8 @@ func (r *reference) named(name string) string {
 		return "text; or a list"
 	case "duration", "limit", "secret", "text":
 		return name
+	case "every":
+		return "duration, or `off`"
 	}
 	return r.kind(r.root.Definitions[name])
 }
