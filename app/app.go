@@ -57,6 +57,7 @@ type App struct {
 	parts *parts
 	// daemon is set while Serve runs.
 	daemon *daemon
+	care   care
 }
 
 var _ server.Backend = (*App)(nil)
@@ -128,7 +129,11 @@ func (a *App) Close() error {
 // is known, and keeps nothing.
 func (a *App) Run(ctx context.Context, req run.Request, file *server.NewConfig) (*run.Report, error) {
 	if file == nil {
-		return a.engine.Run(ctx, req)
+		report, err := a.engine.Run(ctx, req)
+		if err == nil {
+			a.afterRun(ctx, req)
+		}
+		return report, err
 	}
 	if req.Mode != run.Plan {
 		return nil, fault.Errorf(fault.Invalid, "run", file.File, "only a plan can be made with another configuration")
@@ -188,6 +193,7 @@ func (a *App) Status(context.Context) (*engine.Status, error) {
 	a.mu.Lock()
 	d, cfg := a.daemon, a.parts.cfg
 	a.mu.Unlock()
+	s.State = a.stateStatus()
 	for i := range s.Sources {
 		s.Sources[i].Stale = s.Sources[i].Stale || a.missed(cfg, &s.Sources[i])
 	}

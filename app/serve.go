@@ -84,6 +84,7 @@ func (a *App) Serve(ctx context.Context, hup <-chan struct{}) (err error) {
 			return fmt.Errorf("runs are still going on: %w", ctx.Err())
 		}
 	})
+	a.startCare(d)
 	a.ready(ctx)
 	a.loop(ctx, d, hup)
 	if err := sdnotify.Stopping(); err != nil {
@@ -179,6 +180,7 @@ func (a *App) quiet(ctx context.Context, req run.Request) {
 	case err != nil && ctx.Err() == nil:
 		a.log.LogAttrs(ctx, slog.LevelError, "run failed", slog.String(logging.KeyErr, err.Error()), slog.String(logging.KeyHint, fault.HintOf(err)))
 	case err == nil:
+		a.afterRun(ctx, req)
 		text := fmt.Sprintf("last run %s ended with %d", report.Started.Format(time.TimeOnly), report.Exit)
 		if err := sdnotify.Status(text); err != nil {
 			a.log.LogAttrs(ctx, slog.LevelWarn, "systemd not told", slog.String(logging.KeyErr, err.Error()))
@@ -267,6 +269,7 @@ func (a *App) exchange(ctx context.Context, d *daemon) error {
 	a.parts = next
 	a.mu.Unlock()
 	d.schedule.Replace(entries)
+	a.planBackup(d)
 	// Runs that began before still use the old sources; they are closed behind them.
 	d.closing.Go(func() {
 		if err := a.engine.Quiet(context.WithoutCancel(ctx), old.close); err != nil {

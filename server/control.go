@@ -35,6 +35,7 @@ type Backend interface {
 	ExplainUser(ctx context.Context, name string) (*engine.UserExplanation, error)
 	ExplainGroup(ctx context.Context, name string) (*engine.GroupExplanation, error)
 	Reload(ctx context.Context) error
+	StateBackend
 }
 
 // NewConfig is a configuration file that a plan is made with.
@@ -95,6 +96,7 @@ func Control(b Backend, log *slog.Logger, caller func(context.Context) string) h
 	mux.HandleFunc("GET /v1/groups/{name}", func(w http.ResponseWriter, r *http.Request) {
 		reply(c, w, func() (*engine.GroupExplanation, error) { return b.ExplainGroup(r.Context(), r.PathValue("name")) })
 	})
+	c.stateRoutes(mux)
 	return http.MaxBytesHandler(mux, maxBody)
 }
 

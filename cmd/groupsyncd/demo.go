@@ -125,6 +125,7 @@ func (d *demo) file() string { return filepath.Join(d.dir, "groupsyncd.yaml") }
 // configure writes the configuration file with a filter for people.
 func (d *demo) configure(filter string) error {
 	text := fmt.Sprintf(`state: state
+backup: {every: off}
 sources:
   corp:
     type: ldap

@@ -21,9 +21,10 @@ func (c *command) doctorCommand() *cobra.Command {
 		Short: "Check everything from here to the directories and to Open WebUI; writes nothing",
 		Long: `Check everything from here to the directories and to Open WebUI: the configuration and
 its secrets, whether each server can be reached and lets us in, and whether Open WebUI's
-own group sync is on and would work against us. Writes nothing.
+own group sync is on and would work against us; whether the state is whole, has room, and
+has a backup. Writes nothing.
 
-Exit codes: 0 no failure, 2 configuration, 5 a source fails, 6 a target fails.`,
+Exit codes: 0 no failure, 2 configuration, 5 a source fails, 6 a target fails, 7 the state.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			_, cfg, err := c.load()
@@ -36,6 +37,7 @@ Exit codes: 0 no failure, 2 configuration, 5 a source fails, 6 a target fails.`,
 				return err
 			}
 			checked = append(checked, more...)
+			checked = append(checked, c.stateFindings(cfg))
 			c.code = doctorCode(checked)
 			return c.print(map[string]any{"checks": checked}, func() { c.doctorTable(checked) })
 		},
@@ -54,7 +56,7 @@ func configFindings(cfg *config.Config) []providers.Finding {
 }
 
 func doctorCode(checked []app.Checked) int {
-	codes := map[string]int{"configuration": run.ExitUsage, "source": run.ExitSource, "target": run.ExitTarget}
+	codes := map[string]int{"configuration": run.ExitUsage, "source": run.ExitSource, "target": run.ExitTarget, "state": run.ExitState}
 	var found []int
 	for _, c := range checked {
 		for _, f := range c.Findings {

@@ -104,7 +104,7 @@ pending (plan --check), 130 interrupted.`,
 	})
 	root.AddCommand(c.serveCommand(), c.syncCommand(), c.planCommand(), c.explainCommand(), c.statusCommand(), c.historyCommand(),
 		c.holdsCommand(), c.approveCommand(), c.targetCommand(), c.configCommand(), c.doctorCommand(), c.demoCommand(),
-		c.reloadCommand(), c.versionCommand())
+		c.reloadCommand(), c.stateCommand(), c.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	return root
 }

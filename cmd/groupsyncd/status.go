@@ -70,6 +70,7 @@ func (c *command) statusTable(s *engine.Status) {
 			c.line("  %s: %s of ours wait for source %s", t.Name, plural(t.Waiting[name], "membership"), name)
 		}
 	}
+	c.stateStatus(s.State)
 	if len(s.Holds) > 0 {
 		c.line("next: %s waiting for a decision; see them with: groupsyncd holds", plural(len(s.Holds), "hold"))
 	}

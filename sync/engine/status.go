@@ -12,6 +12,8 @@ type Status struct {
 	Targets []TargetStatus `json:"targets"`
 	Holds   []run.Hold     `json:"holds"`
 	Last    *run.Report    `json:"last_run,omitempty"`
+	// State is that of the file in which everything is kept.
+	State *StateStatus `json:"state,omitempty"`
 	// Daemon is nil when no daemon runs.
 	Daemon *DaemonStatus `json:"daemon,omitempty"`
 }
