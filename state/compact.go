@@ -123,7 +123,7 @@ func (db *DB) sameAs(ctx context.Context, path string) error {
 	}
 	mine, err := db.digest()
 	theirs, otherErr := other.digest()
-	if err = errors.Join(err, otherErr, other.Close()); err != nil {
+	if err := errors.Join(err, otherErr, other.Close()); err != nil {
 		return err
 	}
 	if !bytes.Equal(mine, theirs) {

@@ -67,7 +67,7 @@ func pour(ctx context.Context, from string, to io.Writer, recipient string) (sum
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	digest := sha256.New()
-	var out io.Writer = io.MultiWriter(to, digest)
+	out := io.MultiWriter(to, digest)
 	finish := func() error { return nil }
 	if recipient != "" {
 		r, err := Recipient(recipient)

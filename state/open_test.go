@@ -247,7 +247,7 @@ func TestLargestSizeLeavesTheStateUsable(t *testing.T) {
 	ok(t, db.SaveMemory(m, dirty))
 	err := db.SaveSource(SourceIdentity{ID: "01A", Place: strings.Repeat("x", 6<<20)})
 	wantKind(t, err, fault.Damaged)
-	if !errors.Is(err, ErrFull) || fault.HintOf(err) == "" {
+	if !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "limit of 4 MiB") || !strings.Contains(fault.HintOf(err), "state compact") {
 		t.Fatal(err)
 	}
 	ok(t, db.Err())

@@ -46,6 +46,7 @@ func TestMain(m *testing.M) {
 
 // child is realMain in the circumstances that a script asks for.
 func child() int {
+	giveUpRights()
 	ctx, hup, stop := app.Signals(context.Background())
 	defer stop()
 	w := world{now: time.Now}
@@ -89,6 +90,7 @@ func TestScripts(t *testing.T) {
 			"ldap": ldapCommand, "chat": chatCommand, "configure": configureCommand, "daemon": daemonCommand,
 			"background": backgroundCommand, "systemd": systemdCommand, "exits": exitsCommand, "eventually": eventuallyCommand,
 			"json": jsonCommand, "keys": keysCommand, "hold": holdCommand, "mode": modeCommand, "remember": rememberCommand,
+			"damage": damageCommand, "key": keyCommand,
 		},
 	})
 }
