@@ -22,6 +22,7 @@ func (d *decoder) check(c *Config) {
 	if c.StaleAfter < 1 {
 		d.reportAt(path{"stale_after"}, "must be at least 1", "")
 	}
+	d.checkAdmin(&c.Server.Admin, path{"server", "admin"})
 	d.checkSafety(&c.Safety)
 	d.checkBackup(&c.Backup)
 	d.checkThere("sources", len(c.Sources), "describe at least one directory to read from")

@@ -33,6 +33,7 @@ type Config struct {
 	State    scalar.Path `yaml:"state" doc:"Folder for what must survive a restart: state.db, control.sock, backups."`
 	TimeZone string      `yaml:"time_zone" doc:"Time zone of the schedules, such as Europe/Berlin."`
 	Log      Log         `yaml:"log" doc:"What is logged, and how it looks."`
+	Server   Server      `yaml:"server" doc:"Where the daemon can be asked over HTTP, beside its control socket."`
 
 	// Sources, Targets and Rules stand in the order of the file.
 	Sources []*Source `yaml:"sources" doc:"The directories that people and groups come from, by a name of your choice."`

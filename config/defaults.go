@@ -25,6 +25,7 @@ func defaults() *Config {
 		State:    "/var/lib/groupsyncd",
 		TimeZone: "UTC",
 		Log:      Log{Level: "info", Format: "auto"},
+		Server:   Server{Admin: Admin{Listen: "127.0.0.1:8421"}},
 		Safety: Safety{
 			MaxPeople:       plan.LimitBoth(500, 20),
 			MaxPeople24h:    plan.LimitBoth(1000, 40),

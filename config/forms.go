@@ -86,14 +86,19 @@ func (d *decoder) targets(n *yaml.Node, out *[]*Target, p path) {
 // checkName keeps names of sources and targets fit for addresses, metrics and
 // command lines.
 func (d *decoder) checkName(pair pair, p path) {
-	ok := pair.key != "" && len(pair.key) <= 64
-	for i, r := range pair.key {
+	if !properName(pair.key) {
+		d.add(&d.problems, position{pair.node.Line, pair.node.Column}, p[:len(p)-1], "a name is made of letters, digits, - _ and .", "choose a short name; it appears in commands and addresses")
+	}
+}
+
+// properName reports whether a name is made of letters, digits, - _ and . alone.
+func properName(name string) bool {
+	ok := name != "" && len(name) <= 64
+	for i, r := range name {
 		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 		ok = ok && (letter || i > 0 && strings.ContainsRune("-_.", r))
 	}
-	if !ok {
-		d.add(&d.problems, position{pair.node.Line, pair.node.Column}, p[:len(p)-1], "a name is made of letters, digits, - _ and .", "choose a short name; it appears in commands and addresses")
-	}
+	return ok
 }
 
 // match reads which groups a rule selects.

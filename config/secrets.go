@@ -13,7 +13,7 @@ func (c *Config) CheckSecrets() Problems {
 	var problems Problems
 	visit(c, func(p path, v reflect.Value) {
 		ref, ok := reflect.TypeAssert[secret.Ref](v)
-		if !ok || ref.IsZero() {
+		if !ok || ref.IsZero() || p[0] == "server" { // what opens us is read below
 			return
 		}
 		if _, err := ref.Read(); err != nil {
@@ -25,7 +25,7 @@ func (c *Config) CheckSecrets() Problems {
 			})
 		}
 	})
-	return problems.sorted()
+	return append(problems, c.CheckTokens()...).sorted()
 }
 
 // bind tells relative secrets and files which folder they belong to.

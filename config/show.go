@@ -123,6 +123,8 @@ func encodeSpecial(value any) (node *yaml.Node, ok bool, err error) {
 		return encodeMatch(x), true, nil
 	case plan.Limit:
 		return encodeLimit(x), true, nil
+	case Listen:
+		return textNode(string(x)), true, nil // set, even when empty
 	case Create:
 		if x == CreateUsed {
 			return textNode(string(x)), true, nil
