@@ -41,6 +41,8 @@ type Options struct {
 	Step func(when string)
 	// Network bounds requests; the zero value is right outside of tests.
 	Network Network
+	// Version and Revision are those of the program, for its metrics.
+	Version, Revision string
 }
 
 // App is the program with its state open. It meets server.Backend.
@@ -52,6 +54,8 @@ type App struct {
 	network Network
 	db      *state.DB
 	engine  *engine.Engine
+	// version and revision are those of the program.
+	version, revision string
 
 	mu    sync.Mutex
 	parts *parts
@@ -83,7 +87,7 @@ func loadOptions() config.Options {
 // New opens the state and makes everything that the configuration names. It connects to
 // nothing. Errors have the kind fault.Damaged when the state cannot be used.
 func New(ctx context.Context, o Options) (*App, error) {
-	a := &App{log: o.Logger, file: o.File, now: o.Now, network: o.Network}
+	a := &App{log: o.Logger, file: o.File, now: o.Now, network: o.Network, version: o.Version, revision: o.Revision}
 	if a.now == nil {
 		a.now = time.Now
 	}
@@ -108,7 +112,7 @@ func (a *App) make(cfg *config.Config, progress func(string, string, int, int)) 
 		return err
 	}
 	a.engine, err = engine.New(engine.Options{Logger: a.log, Now: a.now, NewID: newID, Ledger: a.db, Journal: a.db, Runs: a.db, Audit: a.db,
-		Setup: p.setup, Confirm: a.confirm, Progress: progress})
+		Ended: a.ended, Setup: p.setup, Confirm: a.confirm, Progress: progress})
 	if err != nil {
 		return errors.Join(err, p.close())
 	}

@@ -113,6 +113,7 @@ targets:
 rules:
   - {name: all, match: %s}
 safety: {absence: {reads: 2, over: 15m}}
+server: {admin: {listen: ""}}
 `, source, w.chat.URL, match))
 }
 

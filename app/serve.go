@@ -29,6 +29,14 @@ type daemon struct {
 	reload   chan chan error
 	// closing are old sources that are closed behind runs that still use them.
 	closing sync.WaitGroup
+	front   *front
+	// ping is received from by the loop as a sign of life; ran is closed when the
+	// schedules have ended.
+	ping, ran chan struct{}
+	// loaded is when the configuration in force was loaded, and refused says that a
+	// newer one was not; App.mu guards both.
+	loaded  time.Time
+	refused bool
 }
 
 // confirmName is the schedule of confirming reads; no source can have a name with a space.
@@ -48,7 +56,8 @@ func (a *App) Serve(ctx context.Context, hup <-chan struct{}) (err error) {
 	if err != nil {
 		return err
 	}
-	d := &daemon{ctx: ctx, started: a.now().UTC(), schedule: runner, reload: make(chan chan error)}
+	d := &daemon{ctx: ctx, started: a.now().UTC(), schedule: runner, reload: make(chan chan error), ping: make(chan struct{}), ran: make(chan struct{})}
+	d.loaded = d.started
 	entries, err := a.entries(a.parts.cfg)
 	if err != nil {
 		return err
@@ -67,18 +76,22 @@ func (a *App) Serve(ctx context.Context, hup <-chan struct{}) (err error) {
 		}
 		return err
 	})
+	running, stopRunner := context.WithCancel(ctx)
+	defer stopRunner()
+	d.ctx = running
+	if err := a.openFront(ctx, d); err != nil {
+		return err
+	}
+	life.Add("admin listener", d.front.stop)
 	a.setDaemon(d)
 	life.Add("daemon", func(context.Context) error { a.setDaemon(nil); return nil })
 	life.Add("old sources", func(context.Context) error { d.closing.Wait(); return nil })
-	ran := make(chan struct{})
-	running, stopRunner := context.WithCancel(ctx)
-	d.ctx = running
 	runner.Replace(entries)
-	go func() { defer close(ran); runner.Run(running) }()
+	go func() { defer close(d.ran); runner.Run(running) }()
 	life.Add("schedules", func(ctx context.Context) error {
 		stopRunner()
 		select {
-		case <-ran:
+		case <-d.ran:
 			return nil
 		case <-ctx.Done():
 			return fmt.Errorf("runs are still going on: %w", ctx.Err())
@@ -112,6 +125,7 @@ func (a *App) loop(ctx context.Context, d *daemon, hup <-chan struct{}) {
 			if err := a.reload(ctx, d); err != nil {
 				a.log.LogAttrs(ctx, slog.LevelError, "configuration not loaded; the old one stays in force", slog.String(logging.KeyErr, err.Error()))
 			}
+		case <-d.ping:
 		case answer := <-d.reload:
 			answer <- a.reload(ctx, d)
 		}
@@ -235,6 +249,11 @@ func (a *App) reload(ctx context.Context, d *daemon) error {
 		a.log.LogAttrs(ctx, slog.LevelWarn, "systemd not told", slog.String(logging.KeyErr, err.Error()))
 	}
 	err := a.exchange(ctx, d)
+	a.mu.Lock()
+	if d.refused = err != nil; err == nil {
+		d.loaded = a.now().UTC()
+	}
+	a.mu.Unlock()
 	if e := sdnotify.Ready(); e != nil {
 		a.log.LogAttrs(ctx, slog.LevelWarn, "systemd not told", slog.String(logging.KeyErr, e.Error()))
 	}
@@ -261,13 +280,18 @@ func (a *App) exchange(ctx context.Context, d *daemon) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(next.remember(a.db, known), a.engine.Replace(next.setup)); err != nil {
+	move, err := a.prepareMove(ctx, d, cfg)
+	if err != nil {
 		return errors.Join(err, next.close())
+	}
+	if err := errors.Join(next.remember(a.db, known), a.engine.Replace(next.setup)); err != nil {
+		return errors.Join(err, next.close(), move.cancel())
 	}
 	a.mu.Lock()
 	old := a.parts
 	a.parts = next
 	a.mu.Unlock()
+	a.carryOut(ctx, d, move)
 	d.schedule.Replace(entries)
 	a.planBackup(d)
 	// Runs that began before still use the old sources; they are closed behind them.

@@ -35,10 +35,7 @@ func (c *command) historyCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if runs == nil {
-					runs = []run.Report{}
-				}
-				return c.print(map[string]any{"runs": runs}, func() { c.historyTable(runs) })
+				return c.print(server.ListRuns(runs), func() { c.historyTable(runs) })
 			})
 		},
 	}

@@ -20,10 +20,7 @@ func (c *command) holdsCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if holds == nil {
-					holds = []run.Hold{}
-				}
-				return c.print(map[string]any{"holds": holds}, func() { c.holdsTable(holds, full) })
+				return c.print(server.ListHolds(holds), func() { c.holdsTable(holds, full) })
 			})
 		},
 	}

@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"groupsyncd/internal/fault"
+	"groupsyncd/server"
 )
 
 // shownLines is how many lines of a long table are shown without being asked for all.
@@ -21,10 +22,7 @@ const shownLines = 20
 func (c *command) print(v any, table func()) error {
 	switch c.output {
 	case "json":
-		enc := json.NewEncoder(c.Out)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		return written(enc.Encode(v))
+		return written(server.WriteJSON(c.Out, v))
 	case "yaml":
 		return c.printYAML(v)
 	}

@@ -89,7 +89,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ldap": ldapCommand, "chat": chatCommand, "configure": configureCommand, "daemon": daemonCommand,
 			"background": backgroundCommand, "systemd": systemdCommand, "exits": exitsCommand, "eventually": eventuallyCommand,
-			"json": jsonCommand, "keys": keysCommand, "hold": holdCommand, "mode": modeCommand, "remember": rememberCommand,
+			"json": jsonCommand, "keys": keysCommand, "hold": holdCommand, "http": httpCommand, "mode": modeCommand, "remember": rememberCommand,
 			"damage": damageCommand, "key": keyCommand,
 		},
 	})
@@ -361,6 +361,7 @@ rules:
     to: '{{ .Name | trimPrefix "dep-" | title }}'
 safety:
   absence: {reads: 2, over: 0s}
+server: {admin: {listen: ""}}
 `
 
 // configureCommand writes a configuration: configure [-to FILE] [-from FILE] [OLD NEW]….

@@ -16,11 +16,12 @@ import (
 func (c *command) serveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
-		Short: "Run until stopped: schedules and the control socket",
+		Short: "Run until stopped: schedules, control socket, health, metrics and API",
 		Long: `Run until stopped. Sources are read on their schedules, other commands reach the daemon
 through the control socket in the state folder, SIGHUP or "groupsyncd reload" reads the
 configuration again, and SIGTERM or SIGINT stops after the call under way; a second
-signal ends at once.`,
+signal ends at once. Health, metrics and the API are at 127.0.0.1:8421, or where
+server.admin.listen in the configuration says.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) (err error) {
 			file, cfg, err := c.load()
@@ -32,7 +33,8 @@ signal ends at once.`,
 				log.Warn("configuration", slog.String("problem", w.Error()), slog.String(logging.KeyHint, w.Hint))
 			}
 			log.Info("starting", slog.String("version", version().Version), slog.String("config", file), slog.String("state", string(cfg.State)))
-			a, err := app.New(c.ctx, app.Options{File: file, Config: cfg, Logger: log, LockTimeout: c.lockTimeout, Now: c.now})
+			a, err := app.New(c.ctx, app.Options{File: file, Config: cfg, Logger: log, LockTimeout: c.lockTimeout, Now: c.now,
+				Version: version().Version, Revision: version().Revision})
 			if err != nil {
 				return err
 			}

@@ -70,6 +70,8 @@ type Options struct {
 	Confirm func(at time.Time)
 	// Progress is told how far a long run is; may be nil. total is zero when unknown.
 	Progress func(where, what string, done, total int)
+	// Ended is told once of every run that has ended and is in the history; may be nil.
+	Ended func(*run.Report)
 	// RereadEvery is how often the members of every group are read whatever the
 	// server's counts say; zero: 24 hours.
 	RereadEvery time.Duration
@@ -85,6 +87,7 @@ type Engine struct {
 	runs    Runs
 	audit   Audit
 	confirm func(time.Time)
+	ended   func(*run.Report)
 	reread  time.Duration
 	// progress is never nil.
 	progress func(where, what string, done, total int)
@@ -130,7 +133,7 @@ func New(o Options) (*Engine, error) {
 		return nil, errors.New("engine: logger, ledger, journal, runs, audit and ids are required")
 	}
 	e := &Engine{log: o.Logger, now: o.Now, newID: o.NewID, ledger: o.Ledger, journal: o.Journal, runs: o.Runs, audit: o.Audit,
-		confirm: o.Confirm, reread: o.RereadEvery, progress: o.Progress,
+		confirm: o.Confirm, ended: o.Ended, reread: o.RereadEvery, progress: o.Progress,
 		replicas: map[string]*replica.Replica{}, targets: map[string]*target{}, pulls: map[string]Pull{}}
 	if e.now == nil {
 		e.now = time.Now

@@ -78,6 +78,9 @@ func (e *Engine) end(ctx context.Context, r *run.Report, req *run.Request, log *
 	log.LogAttrs(ctx, slog.LevelInfo, "run ended", slog.Int("exit", r.Exit), slog.Int64("ms", r.DurationMS),
 		slog.Int("added", s.MembersAdded), slog.Int("removed", s.MembersRemoved), slog.Int("groups_created", s.GroupsCreated),
 		slog.Int("held", s.Held), slog.Int("failed", s.Failed))
+	if e.ended != nil {
+		e.ended(r)
+	}
 	return r, e.tellHead(ctx, log)
 }
 

@@ -60,6 +60,7 @@ targets:
 rules:
   - name: all
     match: "*"
+server: {admin: {listen: ""}}
 `, w.ldapURL, w.slapd.BindDN, w.slapd.PasswordFile, w.usersFilter, w.groupsBase, w.chat.URL, w.chat.KeyFile)
 	if err := os.WriteFile(filepath.Join(w.dir, "groupsyncd.yaml"), []byte(text), 0o600); err != nil {
 		w.t.Fatal(err)

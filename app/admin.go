@@ -1,0 +1,243 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"groupsyncd/config"
+	"groupsyncd/internal/fault"
+	"groupsyncd/internal/logging"
+	"groupsyncd/server"
+	"groupsyncd/sync/run"
+)
+
+var _ server.Daemon = (*App)(nil)
+
+// front is the admin side of a daemon and the door that leads to it at present.
+type front struct {
+	admin *server.Admin
+	door  *door // nil while none is open
+}
+
+// door is one open listener.
+type door struct {
+	addr   string
+	web    *http.Server
+	served chan error
+}
+
+// openFront checks the tokens and opens the admin listener that the configuration names.
+func (a *App) openFront(ctx context.Context, d *daemon) error {
+	cfg := a.parts.cfg
+	listener, err := a.listen(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	d.front = &front{admin: server.NewAdmin(ctx, server.AdminOptions{Backend: a, Daemon: a, Logger: a.log, Now: a.now, Config: cfg,
+		Version: a.version, Revision: a.revision})}
+	a.open(ctx, d.front, cfg, listener)
+	return nil
+}
+
+// listen binds the address of the admin listener; nil where there is none. The default
+// address may belong to somebody else, a second daemon for one, which is no reason not to
+// keep groups right.
+func (a *App) listen(ctx context.Context, cfg *config.Config) (net.Listener, error) {
+	addr := string(cfg.Server.Admin.Listen)
+	if addr == "" {
+		return nil, nil // None is wanted.
+	}
+	if problems := cfg.CheckTokens(); len(problems) > 0 {
+		return nil, problems
+	}
+	const hint = `name another address with server.admin.listen, or "" for none`
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if err == nil {
+		return l, nil
+	}
+	if e, ok := errors.AsType[*net.OpError](err); ok {
+		err = e.Err // The rest is said by what follows.
+	}
+	if cfg.AdminChosen() {
+		return nil, fault.New(fault.Invalid, "open the admin listener", addr, err, hint)
+	}
+	a.log.LogAttrs(ctx, slog.LevelWarn, "no admin listener: its default address cannot be used", slog.String("address", addr),
+		slog.String(logging.KeyErr, err.Error()), slog.String(logging.KeyHint, hint))
+	return nil, nil
+}
+
+// open lets people in through a listener.
+func (a *App) open(ctx context.Context, f *front, cfg *config.Config, l net.Listener) {
+	f.door = nil
+	if l == nil {
+		return
+	}
+	d := &door{addr: string(cfg.Server.Admin.Listen), web: f.admin.Server(), served: make(chan error, 1)}
+	go func() { d.served <- d.web.Serve(l) }()
+	f.door = d
+	a.log.LogAttrs(ctx, slog.LevelInfo, "admin listener open", slog.String("address", l.Addr().String()))
+}
+
+// close lets those finish who are inside, and cuts off who takes too long.
+func (d *door) close(ctx context.Context) error {
+	err := d.web.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(err, d.web.Close())
+	}
+	if e := <-d.served; !errors.Is(e, http.ErrServerClosed) {
+		err = errors.Join(err, e)
+	}
+	return err
+}
+
+// stop closes the door and waits for what was begun behind it.
+func (f *front) stop(ctx context.Context) error {
+	var err error
+	if f.door != nil {
+		err = f.door.close(ctx)
+	}
+	done := make(chan struct{})
+	go func() { defer close(done); f.admin.Wait() }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = errors.Join(err, fmt.Errorf("requests are still going on: %w", ctx.Err()))
+	}
+	return err
+}
+
+// move is a change of the admin listener that has not happened yet.
+type move struct {
+	cfg *config.Config
+	// stay keeps the door that is open; else the listener is the next, or none.
+	stay     bool
+	listener net.Listener
+}
+
+// prepareMove does what can fail: the new address is bound before the old one is left.
+func (a *App) prepareMove(ctx context.Context, d *daemon, cfg *config.Config) (*move, error) {
+	m := &move{cfg: cfg}
+	if open := d.front.door; open != nil && open.addr == string(cfg.Server.Admin.Listen) {
+		m.stay = true
+		if problems := cfg.CheckTokens(); len(problems) > 0 {
+			return nil, problems
+		}
+		return m, nil
+	}
+	var err error
+	m.listener, err = a.listen(ctx, cfg)
+	return m, err
+}
+
+// cancel takes a move back.
+func (m *move) cancel() error {
+	if m.listener == nil {
+		return nil
+	}
+	return m.listener.Close()
+}
+
+// carryOut puts the tokens of the new configuration in force, and the new address in
+// the place of the old.
+func (a *App) carryOut(ctx context.Context, d *daemon, m *move) {
+	d.front.admin.Use(m.cfg)
+	if m.stay {
+		return
+	}
+	old := d.front.door
+	a.open(ctx, d.front, m.cfg, m.listener)
+	if old == nil {
+		return
+	}
+	d.closing.Go(func() {
+		bounded, stop := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer stop()
+		if err := old.close(bounded); err != nil {
+			a.log.LogAttrs(ctx, slog.LevelWarn, "old admin listener not closed", slog.String(logging.KeyErr, err.Error()))
+		}
+	})
+}
+
+// ended counts a run of a daemon.
+func (a *App) ended(r *run.Report) {
+	if d := a.serving(); d != nil {
+		d.front.admin.Ended(r)
+	}
+}
+
+func (a *App) serving() *daemon {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.daemon
+}
+
+// Alive asks the loops of the daemon for a sign of life. One that is starting or
+// stopping is alive.
+func (a *App) Alive(ctx context.Context) error {
+	d := a.serving()
+	if d == nil {
+		return nil
+	}
+	select {
+	case d.ping <- struct{}{}:
+	case <-d.ctx.Done():
+		return nil
+	case <-ctx.Done():
+		return errors.New("the main loop does not answer")
+	}
+	select {
+	case <-d.ran:
+		if d.ctx.Err() == nil {
+			return errors.New("the schedules have ended")
+		}
+	default:
+	}
+	return nil
+}
+
+// Ready checks what must be there before anything can be asked of the daemon.
+func (a *App) Ready(ctx context.Context) []server.Check {
+	d := a.serving()
+	if d == nil || d.ctx.Err() != nil {
+		return []server.Check{{Name: "daemon", Err: errors.New("it is starting or stopping")}}
+	}
+	a.mu.Lock()
+	note, dir := "loaded "+a.now().Sub(d.loaded).Round(time.Second).String()+" ago", string(a.parts.cfg.State)
+	if d.refused {
+		note += "; a newer file was refused"
+	}
+	a.mu.Unlock()
+	return []server.Check{
+		{Name: "configuration", Note: note},
+		{Name: "state", Err: a.db.Err()},
+		{Name: "control socket", Err: answers(ctx, dir)},
+	}
+}
+
+// answers reports why nobody would reach the control socket.
+func answers(ctx context.Context, dir string) error {
+	client, err := server.Dial(ctx, dir)
+	if err == nil && client == nil {
+		err = errors.New("nobody answers there")
+	}
+	return err
+}
+
+// Vitals gives figures about the daemon itself.
+func (a *App) Vitals() (server.Vitals, error) {
+	var v server.Vitals
+	if d := a.serving(); d != nil {
+		a.mu.Lock()
+		v.Loaded, v.LoadFailed = d.loaded, d.refused
+		a.mu.Unlock()
+	}
+	s, err := a.db.Stats()
+	v.StateSize, v.StateMaxSize, v.OldestReader = s.Size, s.MaxSize, s.OldestReader
+	return v, err
+}

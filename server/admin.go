@@ -1,0 +1,228 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"groupsyncd/config"
+	"groupsyncd/internal/fault"
+	"groupsyncd/internal/logging"
+	"groupsyncd/sync/run"
+)
+
+// AdminOptions are what the admin listener needs.
+type AdminOptions struct {
+	Backend Backend
+	Daemon  Daemon
+	Logger  *slog.Logger
+	Now     func() time.Time
+	// Config is the configuration in force; Use replaces it.
+	Config *config.Config
+	// Version and Revision are those of the program.
+	Version, Revision string
+}
+
+// Admin answers on the admin listener: health, metrics and the API. It decides who may
+// ask; what is asked is carried out by a Backend.
+type Admin struct {
+	AdminOptions
+	ctx     context.Context
+	access  atomic.Pointer[access]
+	metrics *metrics
+	handler http.Handler
+	look    look
+
+	// reads and writes bound what goes on at a time, each for itself, so that readers
+	// keep nobody from deciding.
+	reads, writes chan struct{}
+	work          sync.WaitGroup
+	// refusedAt is when a wrong token was last logged, in nanoseconds.
+	refusedAt atomic.Int64
+}
+
+const (
+	// maxAtOnce is how many calls of a kind may go on at a time.
+	maxAtOnce = 16
+	// readBound is how long an answer may take that only reads.
+	readBound = 20 * time.Second
+	// adminBody bounds the body of a request.
+	adminBody = 64 << 10
+)
+
+// NewAdmin makes the admin side of a daemon; ctx ends what is asked for through it.
+func NewAdmin(ctx context.Context, o AdminOptions) *Admin {
+	a := &Admin{AdminOptions: o, ctx: ctx, reads: make(chan struct{}, maxAtOnce), writes: make(chan struct{}, maxAtOnce)}
+	a.metrics = newMetrics(a)
+	a.Use(o.Config)
+	a.handler = a.routes()
+	return a
+}
+
+// Use puts another configuration in force, from the next request on.
+func (a *Admin) Use(cfg *config.Config) {
+	a.access.Store(newAccess(&cfg.Server.Admin, a.Logger))
+	var names []string
+	for _, t := range cfg.Targets {
+		names = append(names, t.Name)
+	}
+	a.metrics.targets(names)
+}
+
+// Ended counts a run that has ended.
+func (a *Admin) Ended(r *run.Report) { a.metrics.ended(r) }
+
+// Wait waits for everything that was begun for somebody; it ends soon after the
+// context of NewAdmin.
+func (a *Admin) Wait() { a.work.Wait() }
+
+// maxConnections is how many connections may be open; more are closed at once.
+const maxConnections = 256
+
+// Server makes an HTTP server of the admin listener. All times are bounded, so that
+// whoever is slow holds nothing up.
+func (a *Admin) Server() *http.Server {
+	var open atomic.Int32
+	return &http.Server{
+		Handler:           a.handler,
+		ErrorLog:          slog.NewLogLogger(a.Logger.Handler(), slog.LevelError),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      readBound + 10*time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		BaseContext:       func(net.Listener) context.Context { return a.ctx },
+		ConnState: func(c net.Conn, s http.ConnState) {
+			switch s {
+			case http.StateNew:
+				if open.Add(1) > maxConnections {
+					_ = c.Close() // Whoever opened it is told by that.
+				}
+			case http.StateClosed, http.StateHijacked:
+				open.Add(-1)
+			}
+		},
+	}
+}
+
+// right is what a path demands.
+type right int
+
+const (
+	anybody right = iota
+	reader
+	approver
+)
+
+// routes lists every path. A path that is known answers other methods with 405.
+func (a *Admin) routes() http.Handler {
+	mux := http.NewServeMux()
+	add := func(method, path string, need right, h func(http.ResponseWriter, *http.Request, visitor)) {
+		mux.HandleFunc(method+" "+path, a.guarded(need, h))
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Allow", method)
+			a.refuse(w, http.StatusMethodNotAllowed, "this path takes "+method+" alone", "")
+		})
+	}
+	add(http.MethodGet, "/livez", anybody, a.livez)
+	add(http.MethodGet, "/readyz", anybody, a.readyz)
+	add(http.MethodGet, "/metrics", anybody, a.metrics.serve())
+	add(http.MethodGet, "/{$}", reader, a.index)
+	add(http.MethodGet, "/api/v1/status", reader, a.status)
+	add(http.MethodGet, "/api/v1/runs", reader, a.runs)
+	add(http.MethodGet, "/api/v1/runs/{id}", reader, a.report)
+	add(http.MethodGet, "/api/v1/holds", reader, a.holds)
+	add(http.MethodGet, "/api/v1/users/{name}", reader, a.user)
+	add(http.MethodGet, "/api/v1/groups/{name}", reader, a.group)
+	add(http.MethodPost, "/api/v1/sync", approver, a.sync)
+	add(http.MethodPost, "/api/v1/holds/{hash}/approve", approver, a.approve)
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		a.refuse(w, http.StatusNotFound, "there is nothing at this path", "the paths are listed at /")
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Referrer-Policy", "no-referrer")
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// guarded lets a handler answer those alone who may ask for it.
+func (a *Admin) guarded(need right, h func(http.ResponseWriter, *http.Request, visitor)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if need == anybody {
+			h(w, r, visitor{})
+			return
+		}
+		v, err := a.access.Load().identify(r)
+		switch {
+		case err != nil:
+			a.noteRefused(r, err)
+			w.Header().Set("WWW-Authenticate", `Bearer realm="groupsyncd"`)
+			a.refuse(w, http.StatusUnauthorized, err.Error(), "send Authorization: Bearer TOKEN, with the token of a name under server.admin in the configuration")
+		case need == approver && v.name == "":
+			w.Header().Set("WWW-Authenticate", `Bearer realm="groupsyncd"`)
+			a.refuse(w, http.StatusUnauthorized, "the token of an approver is needed, also on this machine", "send Authorization: Bearer TOKEN, with the token of a name under server.admin.approvers")
+		case need == approver && !v.approver:
+			a.refuse(w, http.StatusForbidden, v.name+" may read, and nothing else", "ask somebody whose name is under server.admin.approvers")
+		default:
+			h(w, r, v)
+		}
+	}
+}
+
+// noteRefused logs that a token was wrong, at most every ten seconds.
+func (a *Admin) noteRefused(r *http.Request, err error) {
+	a.metrics.refused.Inc()
+	now, last := a.Now().UnixNano(), a.refusedAt.Load()
+	if len(r.Header.Values("Authorization")) > 0 && now-last > int64(10*time.Second) && a.refusedAt.CompareAndSwap(last, now) {
+		a.Logger.LogAttrs(r.Context(), slog.LevelWarn, "request to the admin listener refused",
+			slog.String("peer", r.RemoteAddr), slog.String(logging.KeyErr, err.Error()))
+	}
+}
+
+// refusal is the body of every answer that is not a success.
+type refusal struct {
+	Error string `json:"error"`
+	Hint  string `json:"hint"`
+}
+
+func (a *Admin) refuse(w http.ResponseWriter, code int, text, hint string) {
+	a.write(w, code, refusal{text, hint})
+}
+
+func (a *Admin) write(w http.ResponseWriter, code int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	if err := WriteJSON(w, v); err != nil {
+		a.Logger.LogAttrs(a.ctx, slog.LevelDebug, "answer not sent", slog.String(logging.KeyErr, err.Error()))
+	}
+}
+
+// fail answers with the status that fits an error.
+func (a *Admin) fail(w http.ResponseWriter, err error) {
+	code := http.StatusInternalServerError
+	switch fault.KindOf(err) {
+	case fault.Invalid:
+		code = http.StatusBadRequest
+	case fault.NotFound:
+		code = http.StatusNotFound
+	case fault.Conflict:
+		code = http.StatusConflict
+	case fault.Unavailable, fault.Throttled, fault.Canceled:
+		code = http.StatusServiceUnavailable
+		w.Header().Set("Retry-After", "5")
+	}
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		code = http.StatusRequestEntityTooLarge
+	}
+	a.refuse(w, code, err.Error(), fault.HintOf(err))
+}
