@@ -176,6 +176,7 @@ targets:
   chat: {type: openwebui, url: %q, api_key: file:key}
 rules:
 %ssafety: {absence: {reads: %d, over: 0s}}
+server: {admin: {listen: ""}}
 `, source, w.url, w.story.rule(c), w.story.reads))
 }
 
