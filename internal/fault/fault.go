@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Kind is why something failed. The zero value is not a kind.
@@ -61,6 +62,9 @@ type Error struct {
 	Err error
 	// Hint is what to do about it; may be empty.
 	Hint string
+	// After is how long the server, or what guards it, wants to be left alone; zero:
+	// nothing was said.
+	After time.Duration
 }
 
 // Error writes what, where and why in one line; the hint stays apart.
@@ -123,4 +127,18 @@ func HintOf(err error) string {
 		err = e.Err
 	}
 	return ""
+}
+
+// AfterOf gives the longest wait that an Error in the chain asks for, or zero.
+func AfterOf(err error) time.Duration {
+	var longest time.Duration
+	for err != nil {
+		e, ok := errors.AsType[*Error](err)
+		if !ok {
+			break
+		}
+		longest = max(longest, e.After)
+		err = e.Err
+	}
+	return longest
 }

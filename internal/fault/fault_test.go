@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"testing"
+	"time"
 )
 
 func TestAnErrorSaysWhatWhereAndWhy(t *testing.T) {
@@ -75,6 +76,28 @@ func TestHintOf(t *testing.T) {
 	} {
 		if got := HintOf(c.err); got != c.want {
 			t.Errorf("%s: %q", c.name, got)
+		}
+	}
+}
+
+func TestAfterOf(t *testing.T) {
+	t.Parallel()
+	inner := &Error{Kind: Throttled, Err: errors.New("busy"), After: time.Minute}
+	for _, c := range []struct {
+		name string
+		err  error
+		want time.Duration
+	}{
+		{"nothing", nil, 0},
+		{"without", errors.New("x"), 0},
+		{"itself", inner, time.Minute},
+		{"wrapped", fmt.Errorf("read: %w", inner), time.Minute},
+		{"below one without", New(Incomplete, "read", "", inner, ""), time.Minute},
+		{"the longest counts", &Error{Kind: Unavailable, Err: inner, After: time.Second}, time.Minute},
+		{"no cause", New(Auth, "x", "", nil, ""), 0},
+	} {
+		if got := AfterOf(c.err); got != c.want {
+			t.Errorf("%s: %s", c.name, got)
 		}
 	}
 }

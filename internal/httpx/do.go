@@ -52,6 +52,9 @@ type Answer struct {
 
 // Do sends a request, again where that is allowed and may help, and reads the answer.
 //
+// A credential that is refused with 401 is read again, and when it is another one now, the
+// request is sent once more: it was refused before it could have an effect.
+//
 // Errors are *fault.Error: Invalid (400, 405, 413, 422 and what is no JSON), Auth (401,
 // 403), NotFound, Conflict, Throttled, Unavailable and Canceled, with a StatusError or
 // NotJSONError inside. They hold no credential and no query.
@@ -71,10 +74,10 @@ func (s *Session) Do(ctx context.Context, q Request) (*Answer, error) {
 			}
 		}
 		var a *Answer
-		if a, failed = s.once(ctx, &q, payload); failed == nil {
+		if a, failed = s.guarded(ctx, &q, payload); failed == nil {
 			return a, nil
 		}
-		lost = q.Happened != nil && fault.KindOf(failed).Retryable()
+		lost = q.Happened != nil && fault.KindOf(failed).Retryable() && !errors.Is(failed, errOpen)
 		return nil, s.again(ctx, &q, failed, tries)
 	}
 	a, err := backoff.Retry(ctx, attempt, backoff.WithBackOff(s.steps(&q)), backoff.WithMaxTries(s.c.o.Retry.Tries),
@@ -104,6 +107,9 @@ func (s *Session) steps(q *Request) backoff.BackOff {
 func (s *Session) ended(ctx context.Context, q *Request, failed error, lost bool) error {
 	if t, ok := errors.AsType[*throttle](failed); ok {
 		failed = t.error
+		if f, ok := errors.AsType[*fault.Error](failed); ok {
+			f.After = t.after
+		}
 	}
 	if ctx.Err() != nil && !errors.Is(failed, ctx.Err()) {
 		// The wait was interrupted; what made us wait is the more useful half.
@@ -131,7 +137,7 @@ func (s *Session) settle(ctx context.Context, q *Request) error {
 
 // again wraps an error for the retry loop: permanent, or to be tried after a wait.
 func (s *Session) again(ctx context.Context, q *Request, err error, tries uint) error {
-	if !fault.KindOf(err).Retryable() || !q.Repeat && q.Happened == nil || ctx.Err() != nil || tries >= s.c.o.Retry.Tries {
+	if !fault.KindOf(err).Retryable() || errors.Is(err, errOpen) || !q.Repeat && q.Happened == nil || ctx.Err() != nil || tries >= s.c.o.Retry.Tries {
 		return backoff.Permanent(err)
 	}
 	wait, told := retryAfter(err)
@@ -189,11 +195,54 @@ func (s *Session) fail(kind fault.Kind, q *Request, err error, hint string) *fau
 	return fault.New(kind, q.Op, s.c.o.Name+" ("+q.Method+" "+q.Path+")", err, hint)
 }
 
+// guarded makes one attempt if the breaker allows it, and a second one with a credential
+// that was exchanged meanwhile.
+func (s *Session) guarded(ctx context.Context, q *Request, payload []byte) (*Answer, error) {
+	key, err := s.bearer(q)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.allowed(ctx, q, payload, key)
+	if status(err) != http.StatusUnauthorized {
+		return a, err
+	}
+	now, unread := s.bearer(q)
+	if unread != nil || now == key {
+		return nil, err
+	}
+	s.c.o.Logger.Info("credential refused, trying the one that is there now", "server", s.c.o.Name)
+	return s.allowed(ctx, q, payload, now)
+}
+
+// allowed makes one attempt if the breaker lets it through.
+func (s *Session) allowed(ctx context.Context, q *Request, payload []byte, key string) (a *Answer, err error) {
+	if wait, ok := s.c.breaker.enter(); !ok {
+		return nil, s.spared(q, wait)
+	}
+	err = context.Canceled // what a panic below leaves behind: the attempt has shown nothing
+	defer func() {
+		if err != nil && ctx.Err() != nil {
+			s.c.breaker.leave(context.Canceled)
+			return
+		}
+		s.c.breaker.leave(err)
+	}()
+	return s.once(ctx, q, payload, key)
+}
+
+// status gives the status of an answer that was no success, or zero.
+func status(err error) int {
+	if e, ok := errors.AsType[*StatusError](err); ok {
+		return e.Status
+	}
+	return 0
+}
+
 // once makes one attempt.
-func (s *Session) once(ctx context.Context, q *Request, payload []byte) (*Answer, error) {
+func (s *Session) once(ctx context.Context, q *Request, payload []byte, secret string) (*Answer, error) {
 	attempt, cancel := context.WithTimeout(ctx, s.c.o.Timeout)
 	defer cancel()
-	req, secret, err := s.build(attempt, q, payload)
+	req, err := s.build(attempt, q, payload, secret)
 	if err != nil {
 		return nil, err
 	}
@@ -224,8 +273,8 @@ func (s *Session) once(ctx context.Context, q *Request, payload []byte) (*Answer
 	return a, s.decode(q, resp.Header.Get("Content-Type"), body)
 }
 
-// build makes the request with the credential as it is now.
-func (s *Session) build(ctx context.Context, q *Request, payload []byte) (*http.Request, string, error) {
+// build makes the request.
+func (s *Session) build(ctx context.Context, q *Request, payload []byte, secret string) (*http.Request, error) {
 	u := *s.c.o.Base
 	u.Path += q.Path
 	u.RawQuery = q.Query.Encode()
@@ -235,27 +284,34 @@ func (s *Session) build(ctx context.Context, q *Request, payload []byte) (*http.
 	}
 	req, err := http.NewRequestWithContext(ctx, q.Method, u.String(), body)
 	if err != nil {
-		return nil, "", s.fail(fault.Invalid, q, errors.New("the request cannot be built"), "check the url")
+		return nil, s.fail(fault.Invalid, q, errors.New("the request cannot be built"), "check the url")
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "groupsyncd")
 	if payload != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	if secret != "" {
+		req.Header.Set("Authorization", "Bearer "+secret)
+	}
+	return req, nil
+}
+
+// bearer reads the credential as it is now.
+func (s *Session) bearer(q *Request) (string, error) {
 	if s.c.o.Bearer == nil {
-		return req, "", nil
+		return "", nil
 	}
 	key, err := s.c.o.Bearer()
 	if err != nil {
-		return nil, "", s.fail(fault.Auth, q, err, "check where the configuration says that the key is kept")
+		return "", s.fail(fault.Auth, q, err, "check where the configuration says that the key is kept")
 	}
 	revealed := key.Reveal()
 	if strings.ContainsFunc(revealed, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-		return nil, "", s.fail(fault.Auth, q, errors.New("the key contains a space, a line break or another character that no key has"),
+		return "", s.fail(fault.Auth, q, errors.New("the key contains a space, a line break or another character that no key has"),
 			"put the key alone on the only line of its file")
 	}
-	req.Header.Set("Authorization", "Bearer "+revealed)
-	return req, revealed, nil
+	return revealed, nil
 }
 
 // decode reads the body of a success.

@@ -1,6 +1,6 @@
 // Package httpx is the plumbing under every client of a JSON API: bounded bodies,
-// errors with kinds, redirects that never carry the credential elsewhere, and one
-// layer of retries with a budget.
+// errors with kinds, redirects that never carry the credential elsewhere, one layer of
+// retries with a budget, and a breaker that spares a server that fails.
 //
 // It knows no API. What an answer means beyond its status, and what a person can do
 // about it, the client above says.
@@ -60,12 +60,17 @@ type Retry struct {
 	// of them one; zero: 30. It keeps a failing server from being asked five times
 	// as often as a sound one.
 	Budget float64
+	// Break is after how many failed attempts in a row, over all sessions, nothing is
+	// sent any more but one probe after each Pause; zero: 10, and 15s.
+	Break int
+	Pause time.Duration
 }
 
 // Client makes sessions over one set of connections.
 type Client struct {
-	o    Options
-	http *http.Client
+	o       Options
+	http    *http.Client
+	breaker breaker
 }
 
 // New makes a client; it opens no connection.
@@ -77,6 +82,8 @@ func New(o Options) *Client {
 	setDefault(&o.Retry.Max, 10*time.Second)
 	setDefault(&o.Retry.MaxWait, 2*time.Minute)
 	setDefault(&o.Retry.Budget, 30)
+	setDefault(&o.Retry.Break, 10)
+	setDefault(&o.Retry.Pause, 15*time.Second)
 	if o.Transport == nil {
 		o.Transport = NewTransport(nil)
 	}
@@ -86,7 +93,8 @@ func New(o Options) *Client {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Client{o: o, http: &http.Client{Transport: o.Transport, CheckRedirect: sameServer}}
+	return &Client{o: o, http: &http.Client{Transport: o.Transport, CheckRedirect: sameServer},
+		breaker: breaker{now: o.Now, after: o.Retry.Break, pause: o.Retry.Pause}}
 }
 
 func setDefault[T comparable](v *T, to T) {

@@ -303,7 +303,7 @@ func TestACancelledWaitSaysWhatItWaitedFor(t *testing.T) {
 
 func TestAFailingServerIsNotAskedForEver(t *testing.T) {
 	t.Parallel()
-	w := start(t, httpx.Retry{Budget: 4}, answer(500, "text/plain", ""))
+	w := start(t, httpx.Retry{Budget: 4, Break: 100}, answer(500, "text/plain", ""))
 	s := w.client.Session()
 	for range 10 {
 		if _, err := s.Do(t.Context(), read(&reply{})); fault.KindOf(err) != fault.Unavailable {

@@ -135,6 +135,12 @@ func TestARefusedPasswordIsTriedOnce(t *testing.T) {
 	if fault.KindOf(err) != fault.Auth || binds1 != 1 || binds2 != 0 {
 		t.Errorf("error %v after %d and %d binds", err, binds1, binds2)
 	}
+	_, err = open(t, c).LookUp(t.Context(), directory.Person{Username: "u1"})
+	binds1, _ = first.Counts()
+	binds2, _ = second.Counts()
+	if fault.KindOf(err) != fault.Auth || binds1 != 2 || binds2 != 0 {
+		t.Errorf("look-up: error %v after %d and %d binds", err, binds1, binds2)
+	}
 }
 
 func TestARotatedPasswordIsUsed(t *testing.T) {

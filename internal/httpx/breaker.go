@@ -1,0 +1,76 @@
+package httpx
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"groupsyncd/internal/fault"
+)
+
+// breaker spares a server that fails: after some failed attempts in a row, over all
+// sessions, requests fail without being sent. After a while one is let through; when it
+// is answered the breaker closes, else the next one waits as long again.
+type breaker struct {
+	now   func() time.Time
+	after int
+	pause time.Duration
+
+	mu     sync.Mutex
+	failed int
+	// until is when the next probe is due; zero: the breaker is closed.
+	until time.Time
+	// probing says that the one request is on its way.
+	probing bool
+}
+
+// errOpen is inside of every error of a request that was not sent.
+var errOpen = errors.New("not asked")
+
+// enter lets an attempt through, or says how long until the next probe.
+func (b *breaker) enter() (wait time.Duration, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.until.IsZero() {
+		return 0, true
+	}
+	wait = max(0, b.until.Sub(b.now()))
+	if wait > 0 || b.probing {
+		return wait, false
+	}
+	b.probing = true
+	return 0, true
+}
+
+// leave takes in how an attempt went. A server that answers is alive, whatever it
+// answers; one that nobody waited for has shown nothing.
+func (b *breaker) leave(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch kind := fault.KindOf(err); {
+	case kind == fault.Canceled:
+		b.probing = false
+	case !kind.Retryable():
+		b.failed, b.until, b.probing = 0, time.Time{}, false
+	default:
+		b.probing = false
+		if b.failed++; b.failed >= b.after {
+			wait, _ := retryAfter(err)
+			b.until = b.now().Add(max(b.pause, min(wait, longestPause)))
+		}
+	}
+}
+
+// longestPause bounds what a Retry-After makes of a pause, so that a mistaken one does
+// not keep a sound server unasked for a day.
+const longestPause = 10 * time.Minute
+
+// spared is the error of a request that was not sent because the server fails.
+func (s *Session) spared(q *Request, wait time.Duration) error {
+	due := s.c.o.Now().Add(wait)
+	f := s.fail(fault.Unavailable, q, fmt.Errorf("%w: the last %d attempts in a row failed, the next is made after %s",
+		errOpen, s.c.o.Retry.Break, due.UTC().Format(time.RFC3339)), "")
+	f.After = wait
+	return f
+}
