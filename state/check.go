@@ -99,7 +99,8 @@ func (db *DB) checkRecords(ctx context.Context) error {
 	}
 	_, err = db.Sources()
 	_, bad := db.chain(nil)
-	return errors.Join(err, bad,
+	_, sick := db.Health()
+	return errors.Join(err, bad, sick,
 		each(sources, func(s string) error { _, err := db.Replica(s); return err }),
 		each(targets, func(t string) error { _, err := db.Memory(t); return err }),
 		each(targets, func(t string) error { _, err := db.Open(t); return err }),

@@ -13,6 +13,7 @@ import (
 //	meta/
 //	    schema                      version of this picture (its form never changes)
 //	    instance                    id of this state, time of its creation
+//	    health                      troubles of sources and targets, what people were told of
 //	sources/
 //	    ID                          name, place, scope, last start, last complete read
 //	replica/
@@ -67,6 +68,7 @@ const (
 
 	keySchema    = "schema"
 	keyInstance  = "instance"
+	keyHealth    = "health"
 	keyHead      = "head"
 	keyMissing   = "missing"
 	keyPlan      = "plan"

@@ -17,6 +17,8 @@ type SourceIdentity struct {
 	Name  string `json:"name"`
 	Place string `json:"place,omitempty"`
 	Scope string `json:"scope,omitempty"`
+	// Since is when it was configured first.
+	Since time.Time `json:"since,omitzero"`
 	// LastStart is when the last read began, LastComplete when the last one that
 	// covered everything did.
 	LastStart    time.Time `json:"last_start,omitzero"`
@@ -50,7 +52,7 @@ func (db *DB) SaveSource(s SourceIdentity) error {
 	if s.ID == "" {
 		return fault.Errorf(fault.Invalid, "save source", s.Name, "the source has no id")
 	}
-	s.LastStart, s.LastComplete = s.LastStart.UTC(), s.LastComplete.UTC()
+	s.Since, s.LastStart, s.LastComplete = s.Since.UTC(), s.LastStart.UTC(), s.LastComplete.UTC()
 	return db.update("save source", func(tx *bbolt.Tx) error {
 		x, err := makeBox(tx, bucketSources)
 		if err != nil {
