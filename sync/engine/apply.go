@@ -36,7 +36,7 @@ func (w *work) apply(ctx context.Context, p *plan.Plan) error {
 	for n, b := range w.batches {
 		w.e.progress(w.t.Name, "calls", n, len(w.batches))
 		if ctx.Err() != nil || failures >= maxFailures {
-			w.skip(p, b, failures >= maxFailures)
+			w.skip(ctx, p, b, failures >= maxFailures)
 			continue
 		}
 		group, err := w.batch(ctx, p, b)
@@ -45,7 +45,9 @@ func (w *work) apply(ctx context.Context, p *plan.Plan) error {
 		}
 		done = append(done, b.seq)
 		if err != nil {
-			failures++
+			if failures++; failures >= maxFailures {
+				w.gaveUp(err)
+			}
 			continue
 		}
 		failures = 0
@@ -72,14 +74,28 @@ func (w *work) apply(ctx context.Context, p *plan.Plan) error {
 }
 
 // skip marks the changes of a call that is not made.
-func (w *work) skip(p *plan.Plan, b batch, failing bool) {
+func (w *work) skip(ctx context.Context, p *plan.Plan, b batch, failing bool) {
+	late := overdue(ctx)
 	for _, i := range b.changes {
 		p.Changes[i].Outcome = run.Skipped
 		p.Changes[i].Error = "the run was interrupted"
+		if late != "" {
+			p.Changes[i].Outcome = run.Failed
+			p.Changes[i].Error = "not tried: " + late
+		}
 		if failing {
 			p.Changes[i].Outcome = run.Failed
 			p.Changes[i].Error = "not tried: too many calls in a row failed"
 		}
+	}
+}
+
+// gaveUp makes the target fail as a whole when calls fail for a reason that is not about
+// what they asked for.
+func (w *work) gaveUp(err error) {
+	switch fault.KindOf(err) {
+	case fault.Auth, fault.Throttled, fault.Unavailable, fault.Incomplete:
+		w.failure = err
 	}
 }
 

@@ -1,15 +1,12 @@
 package engine
 
 import (
-	"context"
-	"log/slog"
 	"maps"
 	"reflect"
 	"slices"
 	"time"
 
 	"groupsyncd/directory"
-	"groupsyncd/internal/logging"
 	"groupsyncd/sync/plan"
 	"groupsyncd/sync/run"
 )
@@ -56,7 +53,6 @@ func (w *work) book(p *plan.Plan, g *plan.Guarded, only *plan.Only) error {
 		dirty.Lost = append(dirty.Lost, id)
 	}
 	if !reflect.DeepEqual(mem.Holds, g.Holds) {
-		w.tellHolds(g.Holds)
 		dirty.Events = append(dirty.Events, w.heldEvents(mem.Holds, g.Holds)...)
 		mem.Holds, dirty.Holds = g.Holds, true
 	}
@@ -213,18 +209,4 @@ func positions(keys *[]plan.FeedKey, feeds []plan.FeedKey) []int {
 		at = append(at, n)
 	}
 	return at
-}
-
-// tellHolds writes one line for every hold that is new or lists something else.
-func (w *work) tellHolds(holds []run.Hold) {
-	known := map[string]bool{}
-	for _, h := range w.state.mem.Holds {
-		known[h.Hash] = true
-	}
-	for _, h := range holds {
-		if !known[h.Hash] {
-			w.log.LogAttrs(context.Background(), slog.LevelWarn, "changes held", slog.String("check", string(h.Check)),
-				slog.String("detail", h.Detail), slog.Int("changes", len(h.Keys)), slog.String(logging.KeyHint, h.Approve))
-		}
-	}
 }

@@ -31,6 +31,10 @@ type Source struct {
 	Scope           string
 	// Timeout bounds one pull.
 	Timeout time.Duration
+	// StaleAfter is how long it may go without a complete read before it counts as
+	// stale, zero: for ever; Since is when it was configured, for one never read.
+	StaleAfter time.Duration
+	Since      time.Time
 }
 
 // TargetSetup is a target as the engine uses it.
@@ -66,6 +70,12 @@ type Options struct {
 	Runs    Runs
 	Audit   Audit
 	Setup   Setup
+	// Health keeps how sources and targets fare; nil: nobody is slowed down, and nobody
+	// is told of anything.
+	Health Health
+	// Deadline bounds every run, PersonDeadline one of one person; zero: two hours, and
+	// two minutes.
+	Deadline, PersonDeadline time.Duration
 	// Confirm is told when a further complete read would settle something; may be nil.
 	Confirm func(at time.Time)
 	// Progress is told how far a long run is; may be nil. total is zero when unknown.
@@ -89,6 +99,10 @@ type Engine struct {
 	confirm func(time.Time)
 	ended   func(*run.Report)
 	reread  time.Duration
+	// health is nil where nothing is kept of it.
+	health                   Health
+	deadline, personDeadline time.Duration
+	condition                condition
 	// progress is never nil.
 	progress func(where, what string, done, total int)
 
@@ -99,18 +113,10 @@ type Engine struct {
 	setup    Setup
 	replicas map[string]*replica.Replica
 	targets  map[string]*target
-	pulls    map[string]Pull
+	// pulls are the last pulls of sources by this process, for status.
+	pulls map[string]run.SourceReport
 	// applying are the runs whose intents are open because they are at work.
 	applying map[string]bool
-}
-
-// Pull is what the last pull of a source came to, for status.
-type Pull struct {
-	Report run.SourceReport
-	// Complete is when a complete read last ended.
-	Complete time.Time
-	// Failing counts pulls without a complete read since the last complete one.
-	Failing int
 }
 
 // target is the memory of one target with the lock that every batch takes.
@@ -133,8 +139,8 @@ func New(o Options) (*Engine, error) {
 		return nil, errors.New("engine: logger, ledger, journal, runs, audit and ids are required")
 	}
 	e := &Engine{log: o.Logger, now: o.Now, newID: o.NewID, ledger: o.Ledger, journal: o.Journal, runs: o.Runs, audit: o.Audit,
-		confirm: o.Confirm, ended: o.Ended, reread: o.RereadEvery, progress: o.Progress,
-		replicas: map[string]*replica.Replica{}, targets: map[string]*target{}, pulls: map[string]Pull{}}
+		confirm: o.Confirm, ended: o.Ended, reread: o.RereadEvery, health: o.Health, deadline: o.Deadline, personDeadline: o.PersonDeadline,
+		progress: o.Progress, replicas: map[string]*replica.Replica{}, targets: map[string]*target{}, pulls: map[string]run.SourceReport{}}
 	if e.now == nil {
 		e.now = time.Now
 	}
@@ -143,6 +149,18 @@ func New(o Options) (*Engine, error) {
 	}
 	if e.reread == 0 {
 		e.reread = 24 * time.Hour
+	}
+	if e.deadline == 0 {
+		e.deadline = defaultDeadline
+	}
+	if e.personDeadline == 0 {
+		e.personDeadline = defaultPersonDeadline
+	}
+	if e.health != nil {
+		var err error
+		if e.condition.kept, err = e.health.Health(); err != nil {
+			return nil, err
+		}
 	}
 	if err := e.Replace(o.Setup); err != nil {
 		return nil, err
@@ -225,6 +243,8 @@ func (e *Engine) Run(ctx context.Context, req run.Request) (*run.Report, error) 
 		return nil, err // What cannot be vouched for is not begun.
 	}
 	return e.queue.do(ctx, req, func(ctx context.Context) (*run.Report, error) {
+		ctx, cancel := e.bound(ctx, req)
+		defer cancel()
 		if req.User != "" {
 			return e.runPerson(ctx, req)
 		}

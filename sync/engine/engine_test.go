@@ -201,7 +201,7 @@ func TestATargetThatCannotBeUsedEndsWithSixAndAHint(t *testing.T) {
 			if tr := w.report(t); w.last.Exit != run.ExitTarget || tr.Error == "" || tr.Hint != fault.HintOf(err) {
 				t.Errorf("exit %d, error %q, hint %q", w.last.Exit, tr.Error, tr.Hint)
 			}
-			w.play(t, "up\nrun")
+			w.play(t, "up\nsync")
 			w.wants(t, "eng", "h1")
 		})
 	}

@@ -27,11 +27,17 @@ func (e *Engine) runFull(ctx context.Context, req run.Request) (*run.Report, err
 	report.Sources = read.reports
 	for i := range setup.Targets {
 		t := &setup.Targets[i]
-		if req.Target != "" && t.Name != req.Target || ctx.Err() != nil {
+		if req.Target != "" && t.Name != req.Target {
+			continue
+		}
+		if ctx.Err() != nil {
+			if late := overdue(ctx); late != "" {
+				report.Targets = append(report.Targets, unreached(t.Name, late))
+			}
 			continue
 		}
 		w := e.work(&setup, t, req, report, log, read.complete)
-		tr, err := w.run(ctx)
+		tr, err := w.try(ctx, w.run)
 		if err != nil {
 			return nil, err
 		}
@@ -41,6 +47,7 @@ func (e *Engine) runFull(ctx context.Context, req run.Request) (*run.Report, err
 	if e.confirm != nil && !read.confirmAt.IsZero() {
 		e.confirm(read.confirmAt)
 	}
+	e.reportStale(&setup, report)
 	return e.end(ctx, report, &req, log)
 }
 
@@ -57,9 +64,13 @@ func (e *Engine) begin(s *Setup, req run.Request) *run.Report {
 func (e *Engine) end(ctx context.Context, r *run.Report, req *run.Request, log *slog.Logger) (*run.Report, error) {
 	r.DurationMS = e.now().Sub(r.Started).Milliseconds()
 	r.Exit = r.ExitCode()
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && overdue(ctx) == "" {
 		r.Exit = run.ExitInterrupted
 	}
+	if err := e.tellAll(); err != nil {
+		return nil, err
+	}
+	r.Notices = e.news()
 	if err := e.closeAudit(r, req); err != nil {
 		return nil, err
 	}
@@ -100,11 +111,34 @@ type work struct {
 	confirmAt time.Time
 	planSeq   uint64
 	batches   []batch
+	// failure is what makes the target as a whole fail.
+	failure error
 }
 
 func (e *Engine) work(s *Setup, t *TargetSetup, req run.Request, report *run.Report, log *slog.Logger, read map[string]bool) *work {
 	return &work{e: e, setup: s, t: t, state: e.target(t.Name), api: t.Open(), req: req, report: report,
 		log: log.With(slog.String(logging.KeyTarget, t.Name)), mode: mode(s, t, req), read: read}
+}
+
+// try does the part of a run for its target, unless that is left alone, and takes in how
+// the target fared.
+func (w *work) try(ctx context.Context, part func(context.Context) (*run.TargetReport, error)) (*run.TargetReport, error) {
+	p, began := w.t.party(), w.e.now()
+	if t, rests := w.e.rests(p, w.req.Trigger); rests {
+		w.log.LogAttrs(ctx, slog.LevelInfo, "target left alone", slog.String(logging.KeyReason, resting(&t)))
+		return &run.TargetReport{Name: w.t.Name, Changes: []run.Change{}, Problems: []run.Problem{}, Error: resting(&t), Hint: p.now(t.Hint)}, nil
+	}
+	tr, err := part(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if late := overdue(ctx); late != "" {
+		if tr.Error != "" {
+			tr.Error, tr.Hint = late+": "+tr.Error, deadlineHint
+		}
+		return tr, nil // Too little time is no failure of the target.
+	}
+	return tr, w.e.fared(p, w.failure, began, w.req.User == "")
 }
 
 // run does a full run's part for the target. The error is about our own state; what the
@@ -200,6 +234,7 @@ func (w *work) targetError(tr *run.TargetReport, err error) error {
 	if fault.KindOf(err) == fault.Damaged {
 		return err
 	}
+	w.failure = err
 	tr.Error, tr.Hint = err.Error(), fault.HintOf(err)
 	w.log.LogAttrs(context.Background(), slog.LevelError, "target failed", slog.String(logging.KeyErr, tr.Error), slog.String(logging.KeyHint, tr.Hint))
 	return nil
@@ -217,7 +252,7 @@ func (w *work) observe(ctx context.Context, tr *run.TargetReport) (stop bool, er
 	}
 	why := mem.TargetChanged(o)
 	if why != "" && !accepted {
-		return true, w.changed(ctx, tr, why)
+		return true, w.changed(tr, why)
 	}
 	var dirty plan.Dirty
 	if why != "" {
@@ -229,8 +264,9 @@ func (w *work) observe(ctx context.Context, tr *run.TargetReport) (stop bool, er
 	lost, found := mem.FindLost(w.e.now())
 	dirty.Merge(found)
 	if lost != "" {
-		w.log.LogAttrs(ctx, slog.LevelWarn, "state lost or restored", slog.String(logging.KeyReason, lost),
-			slog.String(logging.KeyHint, "members of our groups whom no directory names are held until somebody decides: groupsyncd holds"))
+		w.e.announce(run.Notice{At: w.e.now(), Kind: run.NoticeState, Key: "state/" + w.t.Name, Targets: []string{w.t.Name},
+			Message: "the state of target " + w.t.Name + " was lost or restored: " + lost,
+			Hint:    "members of our groups whom no directory names are held until somebody decides: groupsyncd holds"})
 	}
 	before := slices.Clone(mem.Holds)
 	mem.Holds = slices.DeleteFunc(mem.Holds, func(h run.Hold) bool {
@@ -277,7 +313,7 @@ func (w *work) dropLost(dirty *plan.Dirty) {
 }
 
 // changed reports and keeps the hold on a target that is not the one we know.
-func (w *work) changed(ctx context.Context, tr *run.TargetReport, why string) error {
+func (w *work) changed(tr *run.TargetReport, why string) error {
 	mem := w.state.mem
 	hold, before := mem.ChangedHold(why, w.e.now()), slices.Clone(mem.Holds)
 	mem.Holds = slices.DeleteFunc(mem.Holds, func(h run.Hold) bool { return h.Check == run.TargetChanged })
@@ -287,7 +323,6 @@ func (w *work) changed(ctx context.Context, tr *run.TargetReport, why string) er
 	tr.Problems = append(tr.Problems, run.Problem{Kind: run.KindConflict,
 		Message: "this does not look like the Open WebUI that groupsyncd knows: " + why + "; nothing is written",
 		Hint:    "if it is the right one: " + hold.Approve})
-	w.log.LogAttrs(ctx, slog.LevelWarn, "target held", slog.String("check", string(hold.Check)), slog.String(logging.KeyErr, why), slog.String(logging.KeyHint, hold.Approve))
 	return w.e.ledger.SaveMemory(mem, plan.Dirty{Holds: true, Events: w.heldEvents(before, mem.Holds)})
 }
 

@@ -173,7 +173,7 @@ func (w *world) calm() {
 	clear(w.writes)
 	for round := 0; round < 10 && w.failed == ""; round++ {
 		done := w.oracle.seen
-		w.do(step{"run", nil})
+		w.do(step{"sync", nil})
 		held := 0
 		for _, h := range w.engine.Holds() {
 			if h.Check == run.Collision {

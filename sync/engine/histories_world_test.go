@@ -153,7 +153,7 @@ func (w *world) fail(kind, format string, args ...any) {
 // boot starts the process: a new engine over what is kept.
 func (w *world) boot() {
 	w.store.Power.On()
-	e, err := engine.New(engine.Options{Logger: slog.New(slog.DiscardHandler), Now: w.clock.Now, Ledger: w.store, Journal: w.store, Runs: w.store, Audit: w.store,
+	e, err := engine.New(engine.Options{Logger: slog.New(slog.DiscardHandler), Now: w.clock.Now, Ledger: w.store, Journal: w.store, Runs: w.store, Audit: w.store, Health: w.store,
 		NewID: func() string { w.runs++; return fmt.Sprintf("run-%04d", w.runs) }, Setup: w.setup()})
 	if err != nil {
 		w.fail("boot", "%v", err)
@@ -281,6 +281,8 @@ func (w *world) do(s step) {
 		w.during[s.arg(0)] = append(w.during[s.arg(0)], s.rest(1))
 	case "run":
 		w.sync(run.Request{Trigger: run.Schedule, Mode: run.Apply, Source: w.only(s.arg(0))})
+	case "sync":
+		w.sync(run.Request{Trigger: run.Manual, Mode: run.Apply})
 	case "plan":
 		w.sync(run.Request{Trigger: run.Manual, Mode: run.Plan})
 	case "person":

@@ -27,7 +27,7 @@ func (e *Engine) runPerson(ctx context.Context, req run.Request) (*run.Report, e
 		if req.Source != "" && src.Name != req.Source {
 			continue
 		}
-		sr, err := e.lookUp(ctx, src, req.User)
+		sr, err := e.lookUp(ctx, src, req)
 		if err != nil {
 			return nil, err
 		}
@@ -44,11 +44,17 @@ func (e *Engine) runPerson(ctx context.Context, req run.Request) (*run.Report, e
 	}
 	for i := range setup.Targets {
 		t := &setup.Targets[i]
-		if req.Target != "" && t.Name != req.Target || ctx.Err() != nil {
+		if req.Target != "" && t.Name != req.Target {
+			continue
+		}
+		if ctx.Err() != nil {
+			if late := overdue(ctx); late != "" {
+				report.Targets = append(report.Targets, unreached(t.Name, late))
+			}
 			continue
 		}
 		w := e.work(&setup, t, req, report, log, map[string]bool{})
-		tr, err := w.person(ctx)
+		tr, err := w.try(ctx, w.person)
 		if err != nil {
 			return nil, err
 		}
@@ -64,10 +70,14 @@ func (e *Engine) replica(id string) *replica.Replica {
 }
 
 // lookUp reads one person from one source. The error is about our own state.
-func (e *Engine) lookUp(ctx context.Context, src *Source, who string) (run.SourceReport, error) {
+func (e *Engine) lookUp(ctx context.Context, src *Source, req run.Request) (run.SourceReport, error) {
+	who, began := req.User, e.now()
 	l, able := src.Provider.(providers.LookUp)
 	if !able {
 		return run.SourceReport{Name: src.Name, Coverage: string(directory.None), Reason: "this kind of source cannot look up one person"}, nil
+	}
+	if t, rests := e.rests(src.party(), req.Trigger); rests {
+		return e.left(ctx, src, &t), nil
 	}
 	person := directory.Person{Username: who}
 	if strings.Contains(who, "@") {
@@ -87,7 +97,7 @@ func (e *Engine) lookUp(ctx context.Context, src *Source, who string) (run.Sourc
 		e.log.LogAttrs(ctx, slog.LevelError, "person not looked up", slog.String(logging.KeySource, src.Name),
 			slog.String(logging.KeyErr, report.Reason), slog.String(logging.KeyHint, report.Hint))
 	}
-	return report, stored
+	return late(ctx, report), errors.Join(stored, e.fared(src.party(), err, began, false))
 }
 
 // findPerson finds somebody by id, mail or user name, when exactly one fits.

@@ -60,6 +60,13 @@ type Audit interface {
 	Head() (run.AuditHead, error)
 }
 
+// Health keeps how sources and targets fare, and what people were told of. Every call is
+// durable when it returns.
+type Health interface {
+	Health() (run.Health, error)
+	SaveHealth(run.Health) error
+}
+
 // Target is one look at and one series of writes to an Open WebUI. It counts its
 // requests. Errors carry a fault.Kind.
 type Target interface {

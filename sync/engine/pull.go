@@ -47,7 +47,7 @@ func (e *Engine) pull(ctx context.Context, s *Setup, req run.Request) (*pulled, 
 	out.reports = make([]run.SourceReport, len(sources))
 	for i, src := range sources {
 		wg.Go(func() {
-			report, learned, err := e.pullOne(ctx, src)
+			report, learned, err := e.pullOne(ctx, src, req.Trigger)
 			mu.Lock()
 			defer mu.Unlock()
 			out.reports[i] = report
@@ -68,7 +68,10 @@ func soonest(a, b time.Time) time.Time {
 }
 
 // pullOne reads one source and merges what it proved. The error is about our own state.
-func (e *Engine) pullOne(ctx context.Context, src *Source) (run.SourceReport, replica.Learned, error) {
+func (e *Engine) pullOne(ctx context.Context, src *Source, by run.Trigger) (run.SourceReport, replica.Learned, error) {
+	if t, rests := e.rests(src.party(), by); rests {
+		return e.left(ctx, src, &t), replica.Learned{}, nil
+	}
 	started := e.now()
 	timeout := src.Timeout
 	if timeout == 0 {
@@ -82,7 +85,8 @@ func (e *Engine) pullOne(ctx context.Context, src *Source) (run.SourceReport, re
 		e.progress(src.Name, what, done, 0)
 	})
 	learned, stored := e.merge(src, snapshot)
-	report := sourceReport(src.Name, snapshot, err)
+	report := late(ctx, sourceReport(src.Name, snapshot, err))
+	stored = errors.Join(stored, e.fared(src.party(), err, started, true))
 	e.note(src, report)
 	switch {
 	case err != nil:
@@ -146,12 +150,19 @@ func sourceReport(name string, s *directory.Snapshot, err error) run.SourceRepor
 func (e *Engine) note(src *Source, report run.SourceReport) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	p := e.pulls[src.ID]
-	p.Report = report
-	if report.Coverage == string(directory.Full) {
-		p.Complete, p.Failing = e.now(), 0
-	} else {
-		p.Failing++
+	e.pulls[src.ID] = report
+}
+
+// left reports a source that is left alone because it keeps failing.
+func (e *Engine) left(ctx context.Context, src *Source, t *run.Trouble) run.SourceReport {
+	e.log.LogAttrs(ctx, slog.LevelInfo, "source left alone", slog.String(logging.KeySource, src.Name), slog.String(logging.KeyReason, resting(t)))
+	return run.SourceReport{Name: src.Name, Coverage: string(directory.None), Reason: resting(t), Hint: src.party().now(t.Hint)}
+}
+
+// late says in a report that the run's time was up.
+func late(ctx context.Context, r run.SourceReport) run.SourceReport {
+	if why := overdue(ctx); why != "" && r.Coverage != string(directory.Full) {
+		r.Reason, r.Hint = why+": "+r.Reason, deadlineHint
 	}
-	e.pulls[src.ID] = p
+	return r
 }

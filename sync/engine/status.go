@@ -16,6 +16,8 @@ type Status struct {
 	State *StateStatus `json:"state,omitempty"`
 	// Daemon is nil when no daemon runs.
 	Daemon *DaemonStatus `json:"daemon,omitempty"`
+	// Notices are open: what they tell of was neither settled nor healed.
+	Notices []run.Notice `json:"notices"`
 }
 
 // SourceStatus is what is known of one source.
@@ -33,6 +35,8 @@ type SourceStatus struct {
 	Failing int       `json:"failing"`
 	Stale   bool      `json:"stale"`
 	Next    time.Time `json:"next,omitzero"`
+	// Quarantine is there while it is tried less often because it keeps failing.
+	Quarantine *run.Quarantine `json:"quarantine,omitempty"`
 }
 
 // TargetStatus is what is known of one target.
@@ -46,6 +50,8 @@ type TargetStatus struct {
 	Managed     int       `json:"managed"`
 	Memberships int       `json:"memberships"`
 	Held        int       `json:"held"`
+	// Quarantine is there while it is tried less often because it keeps failing.
+	Quarantine *run.Quarantine `json:"quarantine,omitempty"`
 	// Waiting counts owned memberships that wait for a source, by its name.
 	Waiting map[string]int `json:"waiting,omitempty"`
 }
@@ -53,7 +59,7 @@ type TargetStatus struct {
 // Status gives what is going on.
 func (e *Engine) Status() (*Status, error) {
 	s := e.current()
-	out := &Status{Holds: e.Holds(), Sources: []SourceStatus{}, Targets: []TargetStatus{}}
+	out := &Status{Holds: e.Holds(), Sources: []SourceStatus{}, Targets: []TargetStatus{}, Notices: e.Notices()}
 	names := map[string]string{}
 	for i := range s.Sources {
 		src := &s.Sources[i]
@@ -63,12 +69,16 @@ func (e *Engine) Status() (*Status, error) {
 		e.mu.Lock()
 		p := e.pulls[src.ID]
 		e.mu.Unlock()
-		_, fresh := r.Fresh(nil, e.now(), src.MaxAge)
-		out.Sources = append(out.Sources, SourceStatus{Name: src.Name, Coverage: p.Report.Coverage, Reason: p.Report.Reason, Hint: p.Report.Hint,
-			CompleteAsOf: r.CompleteAt, Users: users, Groups: groups, Failing: p.Failing, Stale: !fresh})
+		trouble, _ := e.trouble(src.party())
+		_, stale := e.stale(src)
+		out.Sources = append(out.Sources, SourceStatus{Name: src.Name, Coverage: p.Coverage, Reason: p.Reason, Hint: p.Hint,
+			CompleteAsOf: r.CompleteAt, Users: users, Groups: groups, Failing: trouble.Reads, Stale: stale, Quarantine: quarantine(&trouble)})
 	}
 	for i := range s.Targets {
-		out.Targets = append(out.Targets, e.targetStatus(s.Targets[i].Name, names))
+		t := e.targetStatus(s.Targets[i].Name, names)
+		trouble, _ := e.trouble(s.Targets[i].party())
+		t.Quarantine = quarantine(&trouble)
+		out.Targets = append(out.Targets, t)
 	}
 	last, err := e.runs.Runs(1)
 	if err != nil {

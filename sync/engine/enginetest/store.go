@@ -31,6 +31,7 @@ type Store struct {
 	target  []string
 	reports []run.Report
 	events  []run.Event
+	health  run.Health
 	// Keep says how many reports are kept; zero: all.
 	Keep int
 	// lives counts how often the store was lost.
@@ -100,6 +101,30 @@ func (s *Store) SaveReplica(r *replica.Replica) error {
 	defer s.mu.Unlock()
 	s.replicas[r.Source] = r
 	return nil
+}
+
+// Health loads how sources and targets fare.
+func (s *Store) Health() (run.Health, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return copyHealth(s.health), nil
+}
+
+// SaveHealth keeps it. No membership depends on it, so it is not one of the steps before
+// which the power can be cut.
+func (s *Store) SaveHealth(h run.Health) error {
+	if s.Power.Off() {
+		return fault.New(fault.Damaged, "write", "", errDead, "")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.health = copyHealth(h)
+	return nil
+}
+
+func copyHealth(h run.Health) run.Health {
+	return run.Health{Sources: maps.Clone(h.Sources), Targets: maps.Clone(h.Targets), Complete: maps.Clone(h.Complete),
+		Stale: maps.Clone(h.Stale), Holds: slices.Clone(h.Holds)}
 }
 
 // Memory loads a memory as it was last saved.
