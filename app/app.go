@@ -111,7 +111,7 @@ func (a *App) make(cfg *config.Config, progress func(string, string, int, int)) 
 	if err != nil {
 		return err
 	}
-	a.engine, err = engine.New(engine.Options{Logger: a.log, Now: a.now, NewID: newID, Ledger: a.db, Journal: a.db, Runs: a.db, Audit: a.db,
+	a.engine, err = engine.New(engine.Options{Logger: a.log, Now: a.now, NewID: newID, Ledger: a.db, Journal: a.db, Runs: a.db, Audit: a.db, Health: a.db,
 		Ended: a.ended, Setup: p.setup, Confirm: a.confirm, Progress: progress})
 	if err != nil {
 		return errors.Join(err, p.close())
@@ -195,12 +195,9 @@ func (a *App) Status(context.Context) (*engine.Status, error) {
 		s.Holds = []run.Hold{} // A list in JSON, also when it is empty.
 	}
 	a.mu.Lock()
-	d, cfg := a.daemon, a.parts.cfg
+	d := a.daemon
 	a.mu.Unlock()
 	s.State = a.stateStatus()
-	for i := range s.Sources {
-		s.Sources[i].Stale = s.Sources[i].Stale || a.missed(cfg, &s.Sources[i])
-	}
 	if d != nil {
 		s.Daemon = &engine.DaemonStatus{PID: os.Getpid(), Since: d.started}
 		for i := range s.Sources {
@@ -208,21 +205,6 @@ func (a *App) Status(context.Context) (*engine.Status, error) {
 		}
 	}
 	return s, nil
-}
-
-// missed reports whether a source was not read completely for as many intervals of its
-// schedule as make it stale.
-func (a *App) missed(cfg *config.Config, s *engine.SourceStatus) bool {
-	src := cfg.Source(s.Name)
-	if src == nil || s.CompleteAsOf.IsZero() {
-		return false
-	}
-	loc, err := zone(cfg)
-	if err != nil {
-		return false
-	}
-	sched, err := schedule.Parse(src.Schedule, loc)
-	return err == nil && a.now().Sub(s.CompleteAsOf) > time.Duration(cfg.StaleAfter)*sched.Interval()
 }
 
 // History gives the newest runs.

@@ -98,6 +98,7 @@ func (a *App) Serve(ctx context.Context, hup <-chan struct{}) (err error) {
 		}
 	})
 	a.startCare(d)
+	life.Add("watch for what does not run", a.watch(running))
 	a.ready(ctx)
 	a.loop(ctx, d, hup)
 	if err := sdnotify.Stopping(); err != nil {

@@ -18,6 +18,7 @@ import (
 	"groupsyncd/sync/mapping"
 	"groupsyncd/sync/plan"
 	"groupsyncd/sync/replica"
+	"groupsyncd/sync/schedule"
 	"groupsyncd/target/openwebui"
 )
 
@@ -39,6 +40,10 @@ func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logg
 			err = errors.Join(err, p.close())
 		}
 	}()
+	loc, err := zone(cfg)
+	if err != nil {
+		return p, err
+	}
 	s := &p.setup
 	s.Limits = plan.Limits{MaxPeople: cfg.Safety.MaxPeople, MaxPeople24h: cfg.Safety.MaxPeople24h, MaxGroupLoss: cfg.Safety.MaxGroupLoss,
 		MaxNewGroups: cfg.Safety.MaxNewGroups, MaxSourceShrink: cfg.Safety.MaxSourceShrink, ApprovalTTL: cfg.Safety.ApprovalTTL.Std()}
@@ -49,6 +54,12 @@ func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logg
 			return p, fmt.Errorf("source %s: %w", src.Name, err)
 		}
 		s.Sources = append(s.Sources, source(cfg, src, p.ids[src.Name], opened))
+		last := &s.Sources[len(s.Sources)-1]
+		every, err := schedule.Parse(src.Schedule, loc)
+		if err != nil {
+			return p, fault.New(fault.Invalid, "schedule", "source "+src.Name, err, "")
+		}
+		last.StaleAfter, last.Since = time.Duration(cfg.StaleAfter)*every.Interval(), since(identities, last.ID, now())
 	}
 	for _, t := range cfg.Targets {
 		client, err := openwebui.New(openwebui.Options{Name: t.Name, URL: t.URL, APIKey: t.APIKey.Read, CAFile: string(t.CAFile),
@@ -73,6 +84,14 @@ func source(cfg *config.Config, src *config.Source, id string, opened providers.
 		s.SignIn, s.Subject = src.SignIn.Provider, src.SignIn.Subject
 	}
 	return s
+}
+
+// since gives when a source was configured first: now, for one that is new.
+func since(known []state.SourceIdentity, id string, now time.Time) time.Time {
+	if i := slices.IndexFunc(known, func(k state.SourceIdentity) bool { return k.ID == id }); i >= 0 && !known[i].Since.IsZero() {
+		return known[i].Since
+	}
+	return now
 }
 
 // signIn reports whether any source says how its people sign in; only then accounts
@@ -152,6 +171,9 @@ func (p *parts) remember(db *state.DB, known []state.SourceIdentity) error {
 		}
 		before := id
 		id.Name, id.Place, id.Scope = src.Name, src.Config.Place(), src.Config.Scope()
+		if id.Since.IsZero() {
+			id.Since = p.source(id.ID).Since.UTC().Round(0)
+		}
 		if id == before {
 			continue
 		}
@@ -160,6 +182,12 @@ func (p *parts) remember(db *state.DB, known []state.SourceIdentity) error {
 		}
 	}
 	return nil
+}
+
+// source gives the source with that identity.
+func (p *parts) source(id string) *engine.Source {
+	i := slices.IndexFunc(p.setup.Sources, func(s engine.Source) bool { return s.ID == id })
+	return &p.setup.Sources[i]
 }
 
 // close closes what build made.

@@ -29,7 +29,7 @@ func begin(ts *testscript.TestScript, name string, args []string) error {
 	}
 	cmd := exec.Command(bin, args...)
 	cmd.Dir = s.dir
-	for _, key := range []string{"PATH", "HOME", "TZ", "USER", "TMPDIR", "GORACE", envLock, envRoom, "NOTIFY_SOCKET", "GROUPSYNCD_CONFIG"} {
+	for _, key := range []string{"PATH", "HOME", "TZ", "USER", "TMPDIR", "GORACE", envLock, envRoom, envLater, "NOTIFY_SOCKET", "GROUPSYNCD_CONFIG"} {
 		if v := ts.Getenv(key); v != "" {
 			cmd.Env = append(cmd.Env, key+"="+v)
 		}

@@ -37,6 +37,8 @@ const (
 	// envRoom is the largest size in bytes that the system lets a file have, which
 	// makes the disk look full.
 	envRoom = "TEST_ROOM"
+	// envLater is by how much the clock of the process goes ahead.
+	envLater = "TEST_LATER"
 )
 
 // TestMain lets the test binary be the program itself, in processes of its own.
@@ -55,6 +57,13 @@ func child() int {
 		if w.lockTimeout, err = time.ParseDuration(text); err != nil {
 			panic(err)
 		}
+	}
+	if text := os.Getenv(envLater); text != "" {
+		later, err := time.ParseDuration(text)
+		if err != nil {
+			panic(err)
+		}
+		w.now = func() time.Time { return time.Now().Add(later) }
 	}
 	if text := os.Getenv(envRoom); text != "" {
 		room, err := strconv.ParseUint(text, 10, 64)

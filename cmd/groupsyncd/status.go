@@ -45,7 +45,9 @@ func (c *command) statusTable(s *engine.Status) {
 	for _, src := range s.Sources {
 		state := src.Coverage
 		switch {
-		case src.Stale && !src.CompleteAsOf.IsZero():
+		case src.Quarantine != nil:
+			state = "quarantine"
+		case src.Stale:
 			state = "stale"
 		case state == "" && !src.CompleteAsOf.IsZero():
 			state = "known"
@@ -54,10 +56,11 @@ func (c *command) statusTable(s *engine.Status) {
 	}
 	c.table([]string{"SOURCE", "STATE", "LAST COMPLETE READ", "USERS", "GROUPS", "NEXT"}, rows)
 	for _, src := range s.Sources {
-		if src.Reason != "" {
+		if src.Reason != "" && src.Quarantine == nil {
 			c.line("  %s: %s", src.Name, src.Reason)
 			c.hint(src.Hint)
 		}
+		c.quarantine(src.Name, src.Quarantine)
 	}
 	rows = nil
 	for _, t := range s.Targets {
@@ -66,13 +69,28 @@ func (c *command) statusTable(s *engine.Status) {
 	}
 	c.table([]string{"TARGET", "VERSION", "SEEN", "ACCOUNTS", "GROUPS MANAGED", "MEMBERSHIPS", "HELD"}, rows)
 	for _, t := range s.Targets {
+		c.quarantine(t.Name, t.Quarantine)
 		for _, name := range slices.Sorted(maps.Keys(t.Waiting)) {
 			c.line("  %s: %s of ours wait for source %s", t.Name, plural(t.Waiting[name], "membership"), name)
 		}
 	}
 	c.stateStatus(s.State)
+	if len(s.Notices) > 0 {
+		c.line("notices:")
+		for _, n := range s.Notices {
+			c.line("  %s since %s: %s", n.Kind, c.when(n.At), n.Message)
+			c.hint(n.Hint)
+		}
+	}
 	if len(s.Holds) > 0 {
 		c.line("next: %s waiting for a decision; see them with: groupsyncd holds", plural(len(s.Holds), "hold"))
+	}
+}
+
+// quarantine says in words that a source or target is tried less often.
+func (c *command) quarantine(name string, q *run.Quarantine) {
+	if q != nil {
+		c.line("  %s: in quarantine since %s, next try %s", name, c.when(q.Since), c.when(q.NextTry))
 	}
 }
 
