@@ -36,6 +36,7 @@ type Backend interface {
 	ExplainGroup(ctx context.Context, name string) (*engine.GroupExplanation, error)
 	Reload(ctx context.Context) error
 	StateBackend
+	Decisions
 }
 
 // NewConfig is a configuration file that a plan is made with.
@@ -72,6 +73,7 @@ func Control(b Backend, log *slog.Logger, caller func(context.Context) string) h
 	mux.HandleFunc("POST /v1/approve", c.approve)
 	mux.HandleFunc("POST /v1/targets/{name}/accept", c.accept)
 	mux.HandleFunc("POST /v1/reload", c.reload)
+	c.decisions(mux)
 	mux.HandleFunc("GET /v1/holds", func(w http.ResponseWriter, r *http.Request) {
 		reply(c, w, func() ([]run.Hold, error) { return b.Holds(r.Context()) })
 	})

@@ -51,6 +51,9 @@ func (c *command) holdsTable(holds []run.Hold, full bool) {
 			c.line("  … and %d more; see all with: groupsyncd holds --full", len(h.Changes)-shownLines)
 		}
 		c.line("  let it through with: %s", h.Approve)
+		if h.Release != "" {
+			c.line("  keep it with:        %s", h.Release)
+		}
 	}
 }
 

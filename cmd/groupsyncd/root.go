@@ -103,7 +103,8 @@ pending (plan --check), 130 interrupted.`,
 		return fault.New(fault.Invalid, "", "", err, "see: "+cmd.CommandPath()+" --help")
 	})
 	root.AddCommand(c.serveCommand(), c.syncCommand(), c.planCommand(), c.explainCommand(), c.statusCommand(), c.historyCommand(),
-		c.holdsCommand(), c.approveCommand(), c.targetCommand(), c.configCommand(), c.doctorCommand(), c.demoCommand(),
+		c.holdsCommand(), c.approveCommand(), c.releaseCommand(),
+		c.linkCommand(), c.takeoverCommand(), c.listCommand(), c.targetCommand(), c.configCommand(), c.doctorCommand(), c.demoCommand(),
 		c.reloadCommand(), c.stateCommand(), c.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	return root

@@ -178,6 +178,10 @@ func (w *work) still(p *plan.Plan, b batch, id string) []*plan.Change {
 			why = "added meanwhile"
 		case b.op == run.RemoveMember && !c.Proof.Exact && !c.Proof.Lost && (mem.Owned[id] == nil || !mem.Owned[id].Has(c.Account)):
 			why = "no longer ours"
+		case b.op == run.RemoveMember && c.Proof.Exact && mem.Stays(id, c.User.ID):
+			why = "somebody decided meanwhile that they stay"
+		case b.op == run.RemoveMember && c.Proof.Lost && !slices.Contains(mem.Lost[id], c.Account):
+			why = "no longer in doubt"
 		case b.op == run.RemoveMember && !c.Approved && heldNow(mem, c.Key):
 			why = "held meanwhile"
 		}

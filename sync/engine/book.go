@@ -114,6 +114,9 @@ func own(mem *plan.Memory, group string, account uint32, feeds []plan.FeedKey, d
 		mem.Owned[group] = o
 	}
 	o.Set(account, feeds)
+	if len(feeds) > 0 {
+		mem.EndStay(group, mem.Mirror.Account(account).ID, dirty)
+	}
 	if len(o.Feeds) == 0 {
 		delete(mem.Owned, group)
 	}

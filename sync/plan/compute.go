@@ -51,7 +51,9 @@ type computer struct {
 	skipped, guarded []bool
 	// plain marks, per source, the users who are shown and enabled, so that the common
 	// case needs no look at their rows.
-	plain    [][]bool
+	plain [][]bool
+	// kept are, by group, the accounts that somebody decided to leave in an exact group.
+	kept     map[string]map[string]bool
 	accepted map[string][]*Want
 	painted  []uint8
 	touched  []uint32
@@ -100,6 +102,7 @@ func (c *computer) prepare() {
 			c.stale[s] = why
 		}
 	}
+	c.kept = in.Memory.kept()
 	if in.Accepted != nil {
 		c.accepted = map[string][]*Want{}
 		for i := range in.Accepted.Wants {

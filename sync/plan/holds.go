@@ -110,8 +110,17 @@ func (g *guard) merge(k holdKey, f *found, last run.Hold, planned map[string]run
 		c.Outcome, c.Hold = run.Held, nil
 		h.Changes = append(h.Changes, c)
 	}
-	h.Approve = "groupsyncd approve " + h.Hash + " --reason TEXT"
+	commands(&h)
 	return h
+}
+
+// commands writes the commands that let through what a hold lists, or keep it.
+func commands(h *run.Hold) {
+	h.Approve = "groupsyncd approve " + h.Hash + " --reason TEXT"
+	h.Release = ""
+	if slices.ContainsFunc(h.Keys, Removal) {
+		h.Release = "groupsyncd release --hold " + h.Hash + " --reason TEXT"
+	}
 }
 
 // holdHash is over what the hold is about and what it lists, with no run and no time.

@@ -134,6 +134,8 @@ type Proof struct {
 	// Lost marks a member who is in doubt since the state was lost, Nobody that their
 	// account belongs to nobody in any directory.
 	Lost, Nobody bool
+	// TakenOver marks a membership that is ours by a person's decision alone.
+	TakenOver bool
 	// SourceRemoved marks a grant of a source that is no longer configured.
 	SourceRemoved bool
 }

@@ -162,15 +162,10 @@ func (m *Memory) Settle(group string, account uint32, dirty *Dirty) {
 
 // MarkOf gives the mark that a linked group should carry now.
 func (m *Memory) MarkOf(group string) (*Mark, bool) {
-	var links []LinkKey
-	for key, link := range m.Links {
-		if link.GroupID == group {
-			links = append(links, key)
-		}
-	}
+	links := m.linksOf(group)
 	if len(links) == 0 {
 		return nil, false
 	}
-	l := slices.MinFunc(links, LinkKey.Compare)
+	l := links[0]
 	return &Mark{Instance: m.Instance, Rule: l.Rule, Source: l.Group.Source, Group: l.Group.ID, To: l.To, Serial: m.Serial}, true
 }

@@ -218,7 +218,7 @@ func (g *group) foreign(a uint32) {
 			return
 		}
 	}
-	if c.unsettled || len(c.people.contested[a]) > 0 || c.guarded[a] {
+	if c.unsettled || len(c.people.contested[a]) > 0 || c.guarded[a] || c.kept[g.id][c.in.Memory.Mirror.Account(a).ID] {
 		c.plan.Summary.Foreign++
 		return
 	}

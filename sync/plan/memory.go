@@ -66,6 +66,9 @@ type GroupLink struct {
 	// Exact says that somebody has approved that the group takes nobody whom the
 	// directory does not name.
 	Exact bool `json:"exact,omitempty"`
+	// Kept are the ids, sorted, of accounts that somebody decided to leave in the group
+	// although it takes only whom the directory names.
+	Kept []string `json:"kept,omitempty"`
 }
 
 // OwnedGroup is who is a member of one Open WebUI group because of us.

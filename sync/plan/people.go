@@ -35,8 +35,10 @@ type people struct {
 	// contested are the people who would be matched to an account, were it not for a
 	// conflict.
 	contested map[uint32][]person
-	linked    Linked
-	problems  []run.Problem
+	// claims are the accounts of those people, and why each of them does not get it.
+	claims   map[person]claim
+	linked   Linked
+	problems []run.Problem
 
 	// The indexes are built when the first person without a link turns up.
 	bySubject map[[2]string]uint32
@@ -51,10 +53,16 @@ type person struct {
 	user   uint32
 }
 
+// claim is an account that somebody would have by what it shows, and why it is not theirs.
+type claim struct {
+	account uint32
+	why     string
+}
+
 // matchPeople finds the account of every user: the stored link while both ends live,
 // else by sign-in, else by mail.
 func matchPeople(in *Input) *people {
-	p := &people{in: in, account: make([][]int32, len(in.Sources)), contested: map[uint32][]person{}}
+	p := &people{in: in, account: make([][]int32, len(in.Sources)), contested: map[uint32][]person{}, claims: map[person]claim{}}
 	for s := range in.Sources {
 		p.matchSource(s)
 	}
@@ -88,9 +96,10 @@ func (p *people) contest(s int, user, account uint32, why string) {
 	src := &p.in.Sources[s]
 	p.account[s][user] = conflict
 	p.contested[account] = append(p.contested[account], person{s, user})
+	p.claims[person{s, user}] = claim{account, why}
 	p.problems = append(p.problems, run.Problem{Kind: run.KindConflict,
 		Message: fmt.Sprintf("%s (%s) is not matched to the account %s: %s", label(&src.Replica.Users()[user]), src.Name, p.in.Memory.Mirror.Account(account).Email, why),
-		Hint:    "settle who owns the account; nothing is given to or taken from this person until then"})
+		Hint:    "settle who owns the account with: groupsyncd link set; nothing is given to or taken from this person until then"})
 }
 
 func (p *people) matchSource(s int) {
@@ -133,17 +142,17 @@ func (p *people) matchOpen(s int, open []uint32, taken map[uint32]bool) {
 	src := &p.in.Sources[s]
 	p.index()
 	mails := mailCounts(src.Replica.Users(), p.in.Now)
-	type claim struct {
+	type found struct {
 		user uint32
 		by   string
 	}
-	claims := map[uint32][]claim{}
+	claims := map[uint32][]found{}
 	for _, n := range open {
 		u := &src.Replica.Users()[n]
 		account, by, word := p.find(src, u, mails)
 		p.account[s][n] = word
 		if word >= 0 {
-			claims[account] = append(claims[account], claim{n, by})
+			claims[account] = append(claims[account], found{n, by})
 		}
 	}
 	for _, n := range open {

@@ -21,6 +21,9 @@ func createKey(l LinkKey) string { return changeKey(run.CreateGroup, l.String(),
 // RemovalKey is the key of the removal of an account from a group.
 func RemovalKey(group, account string) string { return changeKey(run.RemoveMember, group, account) }
 
+// Removal reports whether a key is that of a membership to be taken away.
+func Removal(key string) bool { return strings.HasPrefix(key, string(run.RemoveMember)+"\x1f") }
+
 // hashOf is over what the plan would do, in its order, without what became of it.
 func hashOf(p *Plan) string {
 	h := sha256.New()

@@ -99,6 +99,10 @@ func (j *judge) proof(rank int, p Proof) {
 // grant judges one recorded grant: the rule, and the directory group behind it.
 func (j *judge) grant(key FeedKey) {
 	c := j.c
+	if key.takenOver() {
+		j.takenOver(key)
+		return
+	}
 	j.v.sources = append(j.v.sources, key.Group.Source)
 	s, configured := c.sourceAt[key.Group.Source]
 	if !configured {
@@ -133,6 +137,27 @@ func (j *judge) grant(key FeedKey) {
 		// Somebody else may be behind the account now; nobody has said that this
 		// membership ended.
 		j.unknown(src.ID, "nobody in "+src.Name+" is linked to the account any more", time.Time{})
+	}
+}
+
+// takenOver judges a membership that is ours because somebody decided so: that is proof of
+// its own, once it is sure that no directory group names whoever has the account.
+func (j *judge) takenOver(key FeedKey) {
+	c := j.c
+	switch {
+	case !c.in.Rules[key.Rule]:
+		j.proof(rankUnruled, Proof{Word: "unruled", Rule: key.Rule, Reason: "its rule " + key.Rule + " is no longer configured"})
+	case j.want == nil:
+		j.unknown("", "it was taken over, and no rule leads to its group now", time.Time{})
+	case c.unsettled || len(c.people.contested[j.account]) > 0:
+		j.unknown("", "it was taken over, and somebody whom the directory names here cannot be matched to an account", time.Time{})
+	default:
+		p := Proof{Word: replica.Explicit.String(), Rule: key.Rule, TakenOver: true, Reason: "taken over by a person's decision, and no directory group names them"}
+		for _, s := range j.want.Could {
+			p.Sources = append(p.Sources, c.in.Sources[s].ID)
+		}
+		j.v.sources = append(j.v.sources, p.Sources...)
+		j.proof(rankExplicit, p)
 	}
 }
 

@@ -42,6 +42,10 @@ const UnnamedRule = "rule-"
 // source.
 const Everyone = "*"
 
+// TakenOver is the id, without a source, of what stands for a person's decision that a
+// membership is ours although no directory group names its owner.
+const TakenOver = "taken-over"
+
 // FeedKey is the provenance of a membership: the rule and the directory group (or
 // Everyone) that grant it.
 type FeedKey struct {
@@ -53,6 +57,9 @@ type FeedKey struct {
 func (k FeedKey) Compare(o FeedKey) int {
 	return cmp.Or(cmp.Compare(k.Rule, o.Rule), cmp.Compare(k.Group.Source, o.Group.Source), cmp.Compare(k.Group.ID, o.Group.ID))
 }
+
+// takenOver reports whether the grant is a person's decision and no directory's.
+func (k FeedKey) takenOver() bool { return k.Group.Source == "" && k.Group.ID == TakenOver }
 
 // Members says whose memberships in a group are ours to take away.
 type Members int

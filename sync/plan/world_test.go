@@ -438,6 +438,9 @@ func (w *world) own(group string, account uint32, feeds []plan.FeedKey) {
 		w.mem.Owned[group] = o
 	}
 	o.Set(account, feeds)
+	if len(feeds) > 0 {
+		w.mem.EndStay(group, w.mem.Mirror.Account(account).ID, &plan.Dirty{})
+	}
 	if len(o.Feeds) == 0 {
 		delete(w.mem.Owned, group)
 	}

@@ -21,6 +21,13 @@ type Released struct {
 	Target      string `json:"target"`
 	Memberships int    `json:"memberships"`
 	Groups      int    `json:"groups"`
+	// Again counts those memberships that the rules still want: the next run makes them
+	// ours again.
+	Again int `json:"again"`
+	// Links counts groups that no rule is tied to any more, Held the changes that are no
+	// longer held.
+	Links int `json:"links"`
+	Held  int `json:"held"`
 }
 
 // Takeover says which members of managed groups become ours although nobody knows who put
@@ -30,6 +37,17 @@ type Takeover struct {
 	User   string `json:"user,omitempty"`
 	Target string `json:"target,omitempty"`
 	Reason string `json:"reason,omitempty"`
+}
+
+// Stranger lists the members of one managed group whom no directory group names and who
+// are not ours.
+type Stranger struct {
+	Target string    `json:"target"`
+	Group  GroupRef  `json:"group"`
+	Rule   string    `json:"rule"`
+	Users  []UserRef `json:"users"`
+	// Gentle says that the group is add-only, so that taking over would change nothing.
+	Gentle bool `json:"add_only,omitempty"`
 }
 
 // TakenOver says who became ours in one group.
@@ -52,6 +70,9 @@ type Link struct {
 	Account *UserRef  `json:"account,omitempty"`
 	By      string    `json:"by,omitempty"` // sign_in, email, manual
 	Since   time.Time `json:"since,omitzero"`
+	// Kept counts memberships that stay and are no longer ours, because the account was
+	// given them as somebody else's.
+	Kept int `json:"kept,omitempty"`
 }
 
 // SetLink ties a directory user to an account, or, with Account empty, unties them.
@@ -61,6 +82,40 @@ type SetLink struct {
 	User    string `json:"user"`
 	Account string `json:"account,omitempty"`
 	Reason  string `json:"reason,omitempty"`
+}
+
+// DirectoryGroup is a group of a source with the rules that take it.
+type DirectoryGroup struct {
+	Source      string  `json:"source"`
+	ID          string  `json:"id"`
+	Name        string  `json:"name"`
+	DN          string  `json:"dn,omitempty"`
+	Path        string  `json:"path,omitempty"`
+	Description string  `json:"description,omitempty"`
+	Members     int     `json:"members"`
+	Status      string  `json:"status"` // listed, missing since …
+	Rules       []Taker `json:"rules"`
+}
+
+// Taker is a rule that takes a directory group, and where it leads to. Group has no id
+// while Open WebUI has no such group.
+type Taker struct {
+	Rule   string   `json:"rule"`
+	Target string   `json:"target"`
+	Group  GroupRef `json:"group"`
+}
+
+// DirectoryUser is somebody in a source with the accounts that are theirs.
+type DirectoryUser struct {
+	Source   string `json:"source"`
+	ID       string `json:"id"`
+	Username string `json:"username,omitempty"`
+	Email    string `json:"email,omitempty"`
+	Name     string `json:"name,omitempty"`
+	DN       string `json:"dn,omitempty"`
+	Status   string `json:"status"` // enabled, disabled, missing since …
+	Groups   int    `json:"groups"`
+	Accounts []Link `json:"accounts"`
 }
 
 // PlanFile is a plan that was written down to be carried out as it is, or not at all.

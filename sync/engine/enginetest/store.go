@@ -146,6 +146,9 @@ func (s *Store) SaveMemory(m *plan.Memory, dirty plan.Dirty) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.live[m.Target] != nil {
+		s.live[m.Target] = m // a decision puts a copy in force
+	}
 	return s.save(m, dirty)
 }
 
@@ -317,7 +320,7 @@ func sameMirrorGroup(a, b *plan.MirrorGroup) bool {
 }
 
 func sameLink(a, b plan.GroupLink) bool {
-	return a.GroupID == b.GroupID && a.Since.Equal(b.Since) && a.RecreatedAt.Equal(b.RecreatedAt) && len(a.Applied) == len(b.Applied) && len(a.Before) == len(b.Before)
+	return slices.Equal(a.Kept, b.Kept) && a.GroupID == b.GroupID && a.Since.Equal(b.Since) && a.RecreatedAt.Equal(b.RecreatedAt) && len(a.Applied) == len(b.Applied) && len(a.Before) == len(b.Before)
 }
 
 func sameOwned(a, b *plan.OwnedGroup) bool {
@@ -479,7 +482,7 @@ func copyMirrorGroup(g *plan.MirrorGroup) *plan.MirrorGroup {
 }
 
 func copyLink(l plan.GroupLink) plan.GroupLink {
-	l.Applied, l.Before = maps.Clone(l.Applied), maps.Clone(l.Before)
+	l.Applied, l.Before, l.Kept = maps.Clone(l.Applied), maps.Clone(l.Before), slices.Clone(l.Kept)
 	return l
 }
 
