@@ -93,8 +93,7 @@ func (w *work) bookPeople(p *plan.Plan, dirty *plan.Dirty) {
 	mem := w.state.mem
 	for _, l := range p.People.Ended {
 		key := directory.UserKey{Source: l.Source, ID: l.User}
-		delete(mem.People, key)
-		dirty.People = append(dirty.People, key)
+		mem.Unlink(key, w.e.now(), dirty)
 	}
 	for _, l := range p.People.New {
 		key := directory.UserKey{Source: l.Source, ID: l.User}

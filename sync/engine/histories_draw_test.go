@@ -10,8 +10,12 @@ import (
 func draw(seed uint64) []step {
 	d := drawer{rand.New(rand.NewPCG(seed, 20260302)), nil}
 	d.begin()
+	disaster := d.IntN(8)
 	for range 12 + d.IntN(30) {
 		d.something()
+		if d.IntN(12) == 0 {
+			d.disaster(disaster)
+		}
 	}
 	return d.steps
 }
@@ -82,6 +86,16 @@ func (d *drawer) begin() {
 	d.add("wait 1h")
 	if d.IntN(6) > 0 {
 		d.add("run")
+	}
+}
+
+// disaster draws what happens to our state or to the server as a whole, in some histories.
+func (d *drawer) disaster(kind int) {
+	switch kind {
+	case 0:
+		d.add("%s", d.of("statebackup", "staterestore", "staterestore", "statelost"))
+	case 1:
+		d.add("%s", d.of("webbackup", "webbackup", "webrestore"))
 	}
 }
 

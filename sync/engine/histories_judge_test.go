@@ -54,7 +54,7 @@ func (o *oracle) judgeRemoval(e *enginetest.Effect) {
 	let := o.letThrough(e)
 	m := o.w.store.Peek(target)
 	human := o.w.human[e.Account]
-	if at, hand := o.hand[p]; hand && o.lastGranted[p].Before(at) && !o.exact[p.group] {
+	if at, hand := o.hand[p]; hand && o.lastGranted[p].Before(at) && !o.exact[p.group] && !e.At.Before(o.decided[p]) {
 		o.w.fail("S2", "%s was removed: an administrator added it, and no directory has named it since", o.name(p))
 	}
 	if check, held := o.held[plan.RemovalKey(p.group, p.account)]; held && !let {
@@ -69,7 +69,7 @@ func (o *oracle) judgeRemoval(e *enginetest.Effect) {
 			continue
 		}
 		switch {
-		case g.now && o.known(k, g) && (k.source != "hr" || !g.again):
+		case g.now && o.known(k, g, e.At) && (k.source != "hr" || !g.again):
 			o.w.fail("S1", "%s was removed, and %s has granted it through %s to %s since %s", o.name(p), k.source, k.group, k.person, clock(g.since))
 		case !g.now && !let && g.used && o.everKnown(k, g) && g.since.Before(g.till) && !g.till.Before(o.put[p]):
 			o.proved(p, k, g, e)

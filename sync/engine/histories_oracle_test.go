@@ -61,12 +61,20 @@ type oracle struct {
 	// such removal is held.
 	exact   map[string]bool
 	counted map[string]int // reads of a source that were taken in
+	// decided are members in doubt, after the state was lost, whom somebody let go.
+	decided map[place]time.Time
+	// amnesia: the state was lost or restored at some time; suspicious: Open WebUI was
+	// restored, it can be seen, and nobody has accepted that yet.
+	amnesia, suspicious, frozen bool
+	// unseen: Open WebUI was restored, and nobody has said so.
+	unseen bool
+	handKept                    map[place]time.Time
 }
 
 func newOracle(w *world) *oracle {
 	return &oracle{w: w, grants: map[key]*grant{}, hand: map[place]time.Time{}, put: map[place]time.Time{}, lastGranted: map[place]time.Time{},
 		unruled: map[place]key{}, let: map[string]time.Time{}, held: map[string]run.Check{}, counts: map[string]int{},
-		exact: map[string]bool{}, whole: map[string]bool{}, shown: map[directory.UserKey]bool{}, counted: map[string]int{}}
+		exact: map[string]bool{}, whole: map[string]bool{}, shown: map[directory.UserKey]bool{}, counted: map[string]int{}, decided: map[place]time.Time{}}
 }
 
 func (o *oracle) everWhole(source string) bool { return o.whole[source] }
@@ -190,7 +198,8 @@ func (o *oracle) configured() {
 			continue // nothing could be lost there when it ended
 		}
 		p := place{id, account}
-		if n, known := m.Mirror.Number(account); id != "" && known && m.Owned[id] != nil && m.Owned[id].Has(n) && o.known(k, g) {
+		if n, known := m.Mirror.Number(account); id != "" && known && m.Owned[id] != nil && m.Owned[id].Has(n) && o.known(k, g, o.w.clock.Now()) &&
+			m.People[directory.UserKey{Source: k.source, ID: k.person}].Account == account {
 			o.unruled[p] = k
 		}
 	}
@@ -199,10 +208,11 @@ func (o *oracle) configured() {
 // now is the configuration in force: rules and sources in one list.
 func (o *oracle) now() []string { return slices.Concat(o.w.rules, o.w.order) }
 
-// known reports whether evidence of a grant reached the engine: a read that showed it.
-func (o *oracle) known(k key, g *grant) bool {
+// known reports whether evidence of a grant reached the engine by a time: a read that
+// showed it.
+func (o *oracle) known(k key, g *grant, by time.Time) bool {
 	return slices.ContainsFunc(o.w.sources[k.source].Reads, func(r enginetest.Read) bool {
-		if r.Lost || r.Data.Before(g.since) || !slices.Contains(r.Shown, k.person) {
+		if r.Lost || r.AsOf.After(by) || r.Data.Before(g.since) || !slices.Contains(r.Shown, k.person) {
 			return false
 		}
 		return k.group == plan.Everyone && r.Whole || slices.Contains(r.Covered, k.group) || r.Person == k.person && k.group != plan.Everyone
@@ -262,6 +272,7 @@ func deleteFunc[V any](m map[place]V, drop func(place) bool) {
 }
 
 func (o *oracle) approved(a *run.Approval) {
+	o.decide(a)
 	if a.Check == run.SourceChanged || a.Check == run.MaxSourceShrink {
 		// Such an approval is about the source as it is now, whatever the hold lists.
 		maps.DeleteFunc(o.unruled, func(_ place, k key) bool { return k.source == a.Scope && o.grants[k].byFilter })
@@ -278,6 +289,7 @@ func (o *oracle) approved(a *run.Approval) {
 func (o *oracle) before() {
 	o.look()
 	o.keepHolds()
+	o.frozen = o.suspicious && o.heldAsChanged() && o.looksOlder()
 	m := o.w.store.Peek(target)
 	clear(o.counts)
 	for id, owned := range m.Owned {
@@ -292,6 +304,9 @@ func (o *oracle) after(req run.Request, report *run.Report, dead bool) {
 	removed := map[string]int{}
 	for ; o.seen < len(o.w.web.Effects); o.seen++ {
 		e := &o.w.web.Effects[o.seen]
+		if o.frozen && o.suspicious {
+			o.w.fail("S6", "%s in %s was written although the server looked like a restored one and nobody had accepted it", e.Op, o.w.web.Name(e.Group))
+		}
 		switch e.Op {
 		case run.RemoveMember:
 			o.judgeRemoval(e)

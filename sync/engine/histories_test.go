@@ -184,6 +184,7 @@ func (w *world) calm() {
 				if err := w.engine.AcceptTarget(context.Background(), target, "tester"); err != nil {
 					w.fail("error", "accept: %v", err)
 				}
+				w.oracle.acceptsTarget()
 				continue
 			}
 			a, err := w.engine.Approve(context.Background(), h.Hash, "calm", "tester")
@@ -242,7 +243,7 @@ func (o *oracle) judgeRest() {
 	for _, id := range w.web.Groups() {
 		for _, account := range w.web.Members(id) {
 			p := place{id, account}
-			if _, hand := o.hand[p]; hand || wanted[p] || claimed[p] || w.unverified || o.addOnly(m, id) || o.blocked() || !o.linked(m, account) || o.contested(id) || w.recycled[w.human[account]] {
+			if _, hand := o.hand[p]; hand || o.amnesia || o.unseen || wanted[p] || claimed[p] || w.unverified || o.addOnly(m, id) || o.blocked() || !o.linked(m, account) || o.contested(id) || w.recycled[w.human[account]] {
 				continue
 			}
 			w.fail("L1", "%s is left at the end, and nobody grants it", o.name(p))

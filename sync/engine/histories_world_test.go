@@ -92,6 +92,7 @@ type world struct {
 	recycled map[string]bool // humans whose mail address somebody else has
 	rough    bool            // identities were changed: what should be linked is not checked
 
+	kept   backup
 	oracle *oracle
 	failed string
 	last   *run.Report // of the last run
@@ -239,6 +240,9 @@ func (w *world) sync(req run.Request) {
 // do lets one step happen.
 func (w *world) do(s step) {
 	w.clock.Add(time.Second)
+	if w.disasterStep(s) {
+		return
+	}
 	if w.directoryStep(s) || w.webStep(s) {
 		if w.runs > 0 { // Nobody has seen anything before that.
 			w.oracle.look()
@@ -363,6 +367,12 @@ func (w *world) approve(n int, earlier bool) {
 	hash := h.Hash
 	if earlier && len(h.Earlier) > 0 {
 		hash = h.Earlier[0].Hash
+	}
+	if h.Check == run.TargetChanged {
+		if w.engine.AcceptTarget(context.Background(), target, "tester") == nil {
+			w.oracle.acceptsTarget()
+		}
+		return
 	}
 	a, err := w.engine.Approve(context.Background(), hash, "because", "tester")
 	if err != nil {

@@ -154,6 +154,12 @@ func (w *work) findAccount(ctx context.Context, tr *run.TargetReport) (*plan.Onl
 	case err != nil:
 		return nil, true, w.targetError(tr, err)
 	}
+	if mem.Returned(view) {
+		// Somebody put them back by hand, or this is a server restored from a backup.
+		if stop, err := w.observe(ctx, tr); stop || err != nil {
+			return nil, true, err
+		}
+	}
 	if err := w.e.ledger.SaveMemory(mem, mem.ObserveAccount(view)); err != nil {
 		return nil, true, err
 	}

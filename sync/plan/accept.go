@@ -14,7 +14,7 @@ import (
 // backup, is ours again, so that the next plan can take them out again. The observation
 // must have the members of every group.
 func (m *Memory) Accept(o *Observation) Dirty {
-	again := m.returned(o)
+	again, deleted := m.returned(o), m.deleted()
 	dirty := m.Observe(o)
 	for key, link := range m.Links {
 		switch {
@@ -32,14 +32,14 @@ func (m *Memory) Accept(o *Observation) Dirty {
 	slices.SortFunc(dirty.Links, LinkKey.Compare)
 	for key, link := range m.People {
 		if n, known := m.Mirror.Number(link.Account); known && m.Mirror.Account(n).Deleted {
-			delete(m.People, key)
-			dirty.People = append(dirty.People, key)
+			m.Unlink(key, o.At, &dirty)
 		}
 	}
+	m.relink(deleted, &dirty)
 	slices.SortFunc(dirty.People, func(a, b directory.UserKey) int {
 		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.ID, b.ID))
 	})
-	for _, t := range again {
+	for _, t := range again { // Only now, because accounts have their numbers now.
 		n, known := m.Mirror.Number(t.Account)
 		if !known || m.Mirror.Account(n).Deleted {
 			continue
@@ -95,4 +95,67 @@ func (m *Memory) endGroup(id string, at time.Time, dirty *Dirty) {
 	dirty.Tombstones = true
 	delete(m.Owned, id)
 	dirty.Owned = append(dirty.Owned, id)
+}
+
+// deleted gives the accounts that are known as deleted.
+func (m *Memory) deleted() map[string]bool {
+	ids := map[string]bool{}
+	for n := range m.Mirror.Accounts() {
+		if a := m.Mirror.Account(uint32(n)); a.Deleted {
+			ids[a.ID] = true
+		}
+	}
+	return ids
+}
+
+// relink gives accounts that had been deleted and are there again back to whom they were
+// linked to, unless somebody has another account, or the account somebody else, by now.
+func (m *Memory) relink(deleted map[string]bool, dirty *Dirty) {
+	holder := map[[2]string]bool{}
+	for key, link := range m.People {
+		holder[[2]string{key.Source, link.Account}] = true
+	}
+	for _, t := range slices.Backward(m.Tombstones) {
+		n, known := m.Mirror.Number(t.Account)
+		if t.Link == nil || !deleted[t.Account] || !known || m.Mirror.Account(n).Deleted || holder[[2]string{t.Person.Source, t.Account}] {
+			continue
+		}
+		if _, linked := m.People[t.Person]; linked {
+			continue
+		}
+		m.People[t.Person] = *t.Link
+		holder[[2]string{t.Person.Source, t.Account}] = true
+		dirty.People = append(dirty.People, t.Person)
+	}
+}
+
+// Unlink ends the link of a person, with a tombstone.
+func (m *Memory) Unlink(person directory.UserKey, at time.Time, dirty *Dirty) {
+	link, linked := m.People[person]
+	if !linked {
+		return
+	}
+	m.Tombstones = append(m.Tombstones, Tombstone{At: at, Account: link.Account, Person: person, Link: &link})
+	delete(m.People, person)
+	dirty.People = append(dirty.People, person)
+	dirty.Tombstones = true
+}
+
+// Returned reports whether somebody is in a group from which we took them, and where we
+// have not seen them since.
+func (m *Memory) Returned(v *AccountView) bool {
+	n, known := m.Mirror.Number(v.Account.ID)
+	for _, id := range v.Groups {
+		g := m.Mirror.Group(id)
+		if g == nil {
+			continue
+		}
+		if _, is := slices.BinarySearch(g.Numbers, n); known && is {
+			continue
+		}
+		if slices.ContainsFunc(m.Tombstones, func(t Tombstone) bool { return t.Group == id && t.Account == v.Account.ID }) {
+			return true
+		}
+	}
+	return false
 }

@@ -308,7 +308,7 @@ func (c *computer) mayLeave(id string, w *Want) bool {
 // adopt takes over an existing group by its name, id or path.
 func (c *computer) adopt(w int, names map[string][]string, byName map[string][]int) {
 	want := &c.in.Desired.Wants[w]
-	if c.group[w].again || c.group[w].blocked || c.shared(w, byName) {
+	if c.group[w].blocked || c.shared(w, byName) {
 		return
 	}
 	var found []string

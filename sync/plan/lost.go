@@ -49,6 +49,10 @@ func (m *Memory) FindLost(now time.Time) (why string, dirty Dirty) {
 		return "", dirty
 	}
 	m.Serial = max(m.Serial, own)
+	if len(m.Approvals) > 0 {
+		// They may have been used up since the backup was made.
+		m.Approvals, dirty.Approvals = nil, true
+	}
 	linked := map[string]bool{}
 	for _, l := range m.Links {
 		linked[l.GroupID] = true

@@ -118,12 +118,15 @@ type AcceptedSource struct {
 	Groups int    `json:"groups"`
 }
 
-// Tombstone remembers that a membership of ours ended.
+// Tombstone remembers that a membership of ours ended, or, with a Link, that a person had
+// the account.
 type Tombstone struct {
-	At      time.Time `json:"at"`
-	Group   string    `json:"group"`
-	Account string    `json:"account"`
-	Feed    FeedKey   `json:"feed"`
+	At      time.Time         `json:"at"`
+	Group   string            `json:"group,omitempty"`
+	Account string            `json:"account"`
+	Feed    FeedKey           `json:"feed,omitzero"`
+	Person  directory.UserKey `json:"person,omitzero"`
+	Link    *PersonLink       `json:"link,omitempty"`
 }
 
 // NewMemory gives the memory of a target that was never seen.

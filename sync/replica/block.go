@@ -46,7 +46,7 @@ func (m *merger) blocksOf(i int, row *Group) []Block {
 	}
 	fresh := make([]string, 0, len(g.Unresolved))
 	for _, ref := range g.Unresolved {
-		if _, seen := slices.BinarySearch(row.Unresolved, ref); !seen {
+		if _, seen := slices.BinarySearch(row.Unresolved, ref); !seen && !m.isUser(ref) {
 			fresh = append(fresh, ref)
 		}
 	}
@@ -66,6 +66,12 @@ func (m *merger) blocksOf(i int, row *Group) []Block {
 		}
 	}
 	return blocks
+}
+
+// isUser reports whether a reference that resolves to nothing names somebody who was
+// known before: it is about a person who is gone, and no nested group hides behind it.
+func (m *merger) isUser(ref string) bool {
+	return slices.ContainsFunc(m.old.users, func(u User) bool { return u.DN == ref || u.ID == ref })
 }
 
 func overlaps(a, b []string) bool {

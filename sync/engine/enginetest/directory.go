@@ -167,6 +167,7 @@ func (s *State) snapshot(asOf time.Time, narrow bool) *directory.Snapshot {
 		u := s.Users[id]
 		u.StatusKnown = true
 		userAt[id] = uint32(len(out.Users))
+		u.DN = "uid=" + u.ID
 		out.Users = append(out.Users, u)
 	}
 	ids := slices.Sorted(maps.Keys(s.Groups))

@@ -161,6 +161,14 @@ func (o *OpenWebUI) Members(group string) []string {
 	return nil
 }
 
+// Changed gives when a group was last changed, in seconds since 1970.
+func (o *OpenWebUI) Changed(group string) int64 {
+	if g := o.groups[group]; g != nil {
+		return g.UpdatedAt
+	}
+	return 0
+}
+
 // Has reports whether an account is a member.
 func (o *OpenWebUI) Has(group, account string) bool {
 	g := o.groups[group]

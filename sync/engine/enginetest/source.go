@@ -166,6 +166,7 @@ func (s *Source) LookUp(_ context.Context, who directory.Person) (*directory.Sna
 	out := &directory.Snapshot{AsOf: asOf}
 	u := state.Users[ids[0]]
 	u.StatusKnown, u.GroupsKnown = true, true
+	u.DN = "uid=" + u.ID
 	out.Users = append(out.Users, u)
 	r := Read{AsOf: asOf, Data: data, Person: u.ID, Shown: []string{u.ID}}
 	at := slices.IndexFunc(whole.Users, func(x directory.User) bool { return x.ID == u.ID })
