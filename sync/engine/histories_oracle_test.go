@@ -67,8 +67,8 @@ type oracle struct {
 	// restored, it can be seen, and nobody has accepted that yet.
 	amnesia, suspicious, frozen bool
 	// unseen: Open WebUI was restored, and nobody has said so.
-	unseen bool
-	handKept                    map[place]time.Time
+	unseen   bool
+	handKept map[place]time.Time
 }
 
 func newOracle(w *world) *oracle {

@@ -17,7 +17,7 @@ func Compute(in *Input) *Plan {
 	own, desired := *in, *in.Desired
 	own.Desired, desired.Wants = &desired, slices.Clone(in.Desired.Wants)
 	in = &own
-	c := &computer{in: in, people: matchPeople(in), homeless: map[FeedKey]bool{}, claimed: map[string][]int{}, plan: &Plan{
+	c := &computer{in: in, people: matchPeople(in), approved: in.Memory.approved(in.Now), homeless: map[FeedKey]bool{}, claimed: map[string][]int{}, plan: &Plan{
 		Target: in.Memory.Target, Clocks: map[string][]Clock{}, Lost: map[string][]uint32{}, Unknown: map[string]bool{},
 		Waiting: map[string]int{}, SourceLosses: map[string]bool{}, Accepts: true,
 	}}
@@ -40,6 +40,8 @@ type computer struct {
 	group []resolved
 	// taken says which want an Open WebUI group belongs to.
 	taken map[string]int
+	// approved are the keys of changes that an approval lets through.
+	approved map[string]bool
 	// homeless are the feeds of wants that have no group; claimed gives such wants by the
 	// group that they had, and that another want holds now.
 	homeless map[FeedKey]bool

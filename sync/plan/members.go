@@ -184,7 +184,7 @@ func (g *group) unwanted(a uint32, observed bool) {
 		last.Outcome = run.Skipped
 		last.Hold = &run.HoldRef{Check: run.Protected, Detail: "the account is on the target's protect list, or our own"}
 	default:
-		if v.proof.Word == "unruled" {
+		if v.proof.Word == "unruled" && !c.approved[key] {
 			c.plan.Accepts = false
 		}
 		g.change(run.RemoveMember, a, v.proof, v.proof.Reason)

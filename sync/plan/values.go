@@ -34,7 +34,7 @@ func (c *computer) create(at int) bool {
 		Key:    key, Link: w.Links[0], Links: w.Links, Leaves: c.leaves(w), Want: at,
 		Spec: GroupSpec{Name: w.Name, Description: w.Description, Share: w.Share, Permissions: w.Permissions, Mark: c.mark(w)},
 	})
-	return r.hold == nil || c.in.Memory.approved(c.in.Now)[key]
+	return r.hold == nil || c.approved[key]
 }
 
 // leaves gives the group that a want without one is linked to, because another want holds

@@ -291,6 +291,11 @@ func earlier(a, b time.Time) time.Time {
 // they cannot tell: what is missing then is a rule, not a person in the directory.
 func (j *judge) acceptedRules() {
 	for _, w := range j.c.accepted[j.id] {
+		if w.Members == AddOnly && (j.want == nil || j.want.Members != AddOnly) {
+			// Who left while nobody could be taken out must not go all at once.
+			j.v.unruled = true
+			j.proof(rankUnruled, Proof{Word: "unruled", Rule: w.Rule(), Reason: "the rules changed: rule " + w.Rule() + " took nobody out before"})
+		}
 		for f := range w.Feeds {
 			feed := &w.Feeds[f]
 			for _, p := range j.c.people.of(j.account) {
