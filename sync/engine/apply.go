@@ -223,10 +223,7 @@ func (w *work) create(ctx context.Context, c *plan.Change, dirty *plan.Dirty) (s
 			continue // a group that is still there belongs to another link now
 		}
 		link.RecreatedAt = now
-		if mem.Owned[old.GroupID] != nil {
-			delete(mem.Owned, old.GroupID)
-			dirty.Owned = append(dirty.Owned, old.GroupID)
-		}
+		mem.EndGroup(old.GroupID, now, dirty)
 	}
 	// Every directory group behind it leads to the group: one of them may be gone before
 	// the next run could find out.

@@ -306,8 +306,7 @@ func (w *work) dropLost(dirty *plan.Dirty) {
 	}
 	for id := range mem.Owned {
 		if mem.Mirror.Group(id) == nil && !linked[id] {
-			delete(mem.Owned, id)
-			dirty.Owned = append(dirty.Owned, id)
+			mem.EndGroup(id, w.e.now(), dirty)
 		}
 	}
 }

@@ -202,8 +202,11 @@ func (o *oracle) proved(p place, k key, g *grant, e *enginetest.Effect) {
 		default:
 			unselected.sight(r.AsOf)
 		}
-		if r.Users && shown {
+		switch {
+		case r.Users && shown:
 			count(&unfit, r, !rule.takes(&u))
+		case shown && !rule.takes(&u):
+			unfit.sight(r.AsOf)
 		}
 		for _, miss := range []*sightings{&person, &group, &unselected, &unfit} {
 			if miss.done() && since.IsZero() {

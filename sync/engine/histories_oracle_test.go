@@ -67,8 +67,8 @@ type oracle struct {
 	// restored, it can be seen, and nobody has accepted that yet.
 	amnesia, suspicious, frozen bool
 	// unseen: Open WebUI was restored, and nobody has said so.
-	unseen   bool
-	handKept map[place]time.Time
+	unseen, blind bool
+	handKept      map[place]time.Time
 }
 
 func newOracle(w *world) *oracle {
@@ -332,6 +332,7 @@ func (o *oracle) after(req run.Request, report *run.Report, dead bool) {
 	if what := o.w.store.Unsaved(target); what != "" {
 		o.w.fail("state", "%s differ between the process and the store", what)
 	}
+	o.blind = o.blind || o.unseen && report != nil && !o.heldAsChanged()
 	o.judgeHolds()
 	if report != nil && req.User == "" && report.Mode == run.Apply && report.Exit != run.ExitInterrupted && req.Target == "" && len(report.Targets) == 1 && report.Targets[0].Error == "" {
 		o.applied = o.now()
@@ -358,7 +359,8 @@ func (o *oracle) twice(e *enginetest.Effect) bool {
 	for _, l := range o.w.store.Peek(target).Links {
 		elsewhere[l.GroupID] = true
 	}
-	return slices.ContainsFunc(e.SameMark, func(id string) bool { return !elsewhere[id] && o.w.web.Name(id) != "" })
+	// A mark of a state that was lost meanwhile is not ours any more.
+	return !o.amnesia && slices.ContainsFunc(e.SameMark, func(id string) bool { return !elsewhere[id] && o.w.web.Name(id) != "" })
 }
 
 // settle takes adoptions and used approvals out of a report.

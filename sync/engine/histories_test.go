@@ -243,7 +243,7 @@ func (o *oracle) judgeRest() {
 	for _, id := range w.web.Groups() {
 		for _, account := range w.web.Members(id) {
 			p := place{id, account}
-			if _, hand := o.hand[p]; hand || o.amnesia || o.unseen || wanted[p] || claimed[p] || w.unverified || o.addOnly(m, id) || o.blocked() || !o.linked(m, account) || o.contested(id) || w.recycled[w.human[account]] {
+			if _, hand := o.hand[p]; hand || o.amnesia || o.unseen || o.blind || wanted[p] || claimed[p] || w.unverified || o.addOnly(m, id) || o.blocked() || !o.linked(m, account) || o.contested(id) || w.recycled[w.human[account]] {
 				continue
 			}
 			w.fail("L1", "%s is left at the end, and nobody grants it", o.name(p))

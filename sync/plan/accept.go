@@ -19,7 +19,7 @@ func (m *Memory) Accept(o *Observation) Dirty {
 	for key, link := range m.Links {
 		switch {
 		case m.Mirror.Group(link.GroupID) == nil:
-			m.endGroup(link.GroupID, o.At, &dirty)
+			m.EndGroup(link.GroupID, o.At, &dirty)
 			delete(m.Links, key)
 		case !link.RecreatedAt.IsZero():
 			link.RecreatedAt = time.Time{}
@@ -81,8 +81,8 @@ func (m *Memory) returned(o *Observation) []Tombstone {
 	return again
 }
 
-// endGroup ends what we owned in a group that is not there, with tombstones.
-func (m *Memory) endGroup(id string, at time.Time, dirty *Dirty) {
+// EndGroup ends what we owned in a group that is not there, with tombstones.
+func (m *Memory) EndGroup(id string, at time.Time, dirty *Dirty) {
 	owned := m.Owned[id]
 	if owned == nil {
 		return

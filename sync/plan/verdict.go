@@ -361,7 +361,16 @@ func (j *judge) everySource() {
 // feed the group, or, where no rule does, those that granted it.
 func (j *judge) could() []int {
 	if j.want != nil {
-		return j.want.Could
+		at := j.want.Could
+		// A want that lost the group to another one could grant it too.
+		for _, w := range j.c.claimed[j.id] {
+			for _, s := range j.c.in.Desired.Wants[w].Could {
+				if !slices.Contains(at, s) {
+					at = append(slices.Clip(at), s)
+				}
+			}
+		}
+		return at
 	}
 	var at []int
 	for _, key := range j.owned.Grants(j.account) {
