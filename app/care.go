@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -162,7 +163,7 @@ func (a *App) backUpWhenDue(ctx context.Context) {
 		return // The program is told to stop; the next start tries again.
 	}
 	a.noteBackup(ctx, cfg, err)
-	if fault.KindOf(err) == fault.Damaged {
+	if fault.KindOf(err) == fault.Damaged && !errors.Is(err, state.ErrFull) {
 		a.verifyState(ctx) // Is it the copy that is damaged, or what it was made of?
 	}
 }

@@ -56,7 +56,7 @@ func TestADaemonMakesBackupsAndKeepsTheNewest(t *testing.T) {
 	}
 	// A wrong clock has left one from the future; it puts off nothing.
 	future := filepath.Join(w.dir, "state", "backups", "state-20990101T000000Z.db")
-	if err := os.WriteFile(future, nil, 0o600); err != nil {
+	if err := os.WriteFile(future, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	sync1(w, client, run.Request{})
@@ -93,6 +93,14 @@ func TestAFailingBackupIsToldOnceAndTriedAgain(t *testing.T) {
 	w := newTown(t)
 	a, client, _ := w.serve()
 	w.until("the first backup", func() bool { return len(w.backups()) == 1 })
+	// A backup is not over before it has looked for old ones.
+	w.until("the end of it", func() bool {
+		free := a.care.busy.TryLock()
+		if free {
+			a.care.busy.Unlock()
+		}
+		return free
+	})
 	folder := filepath.Join(w.dir, "state", "backups")
 	if err := os.Rename(folder, folder+".away"); err != nil {
 		t.Fatal(err)
@@ -117,7 +125,7 @@ func TestAFailingBackupIsToldOnceAndTriedAgain(t *testing.T) {
 		w.until("another attempt", func() bool { a.care.mu.Lock(); defer a.care.mu.Unlock(); return a.care.retry.After(retry) })
 	}
 	if n := strings.Count(w.log.String(), "state not backed up"); n != 1 {
-		t.Errorf("told %d times", n)
+		t.Errorf("told %d times:\n%s", n, w.log)
 	}
 	if b := failed().Backup; !strings.Contains(b.Problem, "backups") || b.Hint == "" {
 		t.Errorf("status: %+v", b)

@@ -62,6 +62,9 @@ func Backups(dir string) ([]Copy, error) {
 		if err != nil {
 			return nil, fault.New(fault.Unavailable, "list backups", folder, err, hintFolder)
 		}
+		if info.Size() == 0 {
+			continue // A name that was taken for a backup that never came.
+		}
 		c.Path, c.Size = filepath.Join(folder, e.Name()), info.Size()
 		list = append(list, c)
 	}
@@ -169,6 +172,9 @@ func (db *DB) localCopy(ctx context.Context) (string, error) {
 	if !db.opts.ReadOnly {
 		sweep(db.opts.Dir) // Whoever may write is alone here, so what is left was left by a crash.
 	}
+	if err := db.roomForCopy(); err != nil {
+		return "", err
+	}
 	path, err := workName(db.opts.Dir, workCopy)
 	if err != nil {
 		return "", err
@@ -177,6 +183,23 @@ func (db *DB) localCopy(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return path, nil
+}
+
+// copyReserve is what a copy must leave free on the disk: a backup is not worth that the
+// next run cannot be written down.
+const copyReserve = 16 << 20
+
+func (db *DB) roomForCopy() error {
+	s, err := db.Stats()
+	if err != nil {
+		return err
+	}
+	// Where free space cannot be known, the copy itself finds out.
+	if free, err := db.opts.space(db.opts.Dir); err == nil && free < s.Size-s.Free+copyReserve {
+		return fault.New(fault.Unavailable, "back up state", db.opts.Dir,
+			fmt.Errorf("%w: only %d MiB are free on the disk of the state", ErrFull, free>>20), "Make room there: a copy is made beside the state first, and must leave enough for the next run.")
+	}
+	return nil
 }
 
 // workName gives a name that nobody uses yet.

@@ -151,8 +151,9 @@ func TestOnlyOurOldestBackupsAreDeleted(t *testing.T) {
 		if day%2 == 0 {
 			name += ageSuffix
 		}
-		ok(t, os.WriteFile(filepath.Join(folder, name), nil, 0o600))
+		ok(t, os.WriteFile(filepath.Join(folder, name), []byte("x"), 0o600))
 	}
+	ok(t, os.WriteFile(filepath.Join(folder, "state-20270101T000000Z.db"), nil, 0o600)) // Its maker was killed.
 	gone, err := Prune(dir, 7)
 	ok(t, err)
 	if len(gone) != 2 || gone[0].At.Day() != 2 || gone[1].At.Day() != 1 {
@@ -210,6 +211,47 @@ func (d slowDisk) Write([]byte) (int, error) {
 	close(d.entered)
 	<-d.leave
 	return 0, errSlow
+}
+
+func TestABackupLeavesRoomForTheNextRun(t *testing.T) {
+	t.Parallel()
+	path, _, _ := fillState(t, 40)
+	opts := testOptions(filepath.Dir(path))
+	var free int64
+	opts.space = func(string) (int64, error) { return free, nil }
+	db := mustOpen(t, opts)
+	s, err := db.Stats()
+	ok(t, err)
+	free = s.Size - s.Free + copyReserve - 1
+	_, err = db.BackupTo(t.Context(), "", "")
+	if !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "MiB are free") || !strings.Contains(fault.HintOf(err), "Make room") {
+		t.Errorf("a disk that is nearly full gives %v", err)
+	}
+	free++
+	_, err = db.BackupTo(t.Context(), "", "")
+	ok(t, err)
+	db.opts.space = func(string) (int64, error) { return 0, errors.ErrUnsupported }
+	_, err = db.BackupTo(t.Context(), "", "")
+	ok(t, err)
+	ok(t, db.Err())
+}
+
+func TestANameIsGivenToACopyOnlyWhenItIsFree(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	part, to := filepath.Join(dir, "part"), filepath.Join(dir, "to")
+	ok(t, os.WriteFile(part, []byte("new"), 0o600))
+	ok(t, os.WriteFile(to, []byte("old"), 0o600))
+	wantKind(t, settle(part, to), fault.Conflict)
+	// A copy that cannot be had leaves no empty file under its name.
+	if err := settle(filepath.Join(dir, "none"), filepath.Join(dir, "free")); err == nil {
+		t.Error("a copy that is not there got a name")
+	}
+	text, err := os.ReadFile(to)
+	ok(t, err)
+	if string(text) != "old" || absent(filepath.Join(dir, "free")) != nil {
+		t.Errorf("%q, %v", text, names(t, dir))
+	}
 }
 
 func TestWhatACrashLeftIsSweptAndNothingElse(t *testing.T) {

@@ -131,7 +131,10 @@ func settle(part, to string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(taken.Close(), os.Rename(part, to))
+	if err := errors.Join(taken.Close(), os.Rename(part, to)); err != nil {
+		return errors.Join(err, os.Remove(to))
+	}
+	return nil
 }
 
 // Recipient reads the public key that backups are encrypted for. Errors never repeat it,

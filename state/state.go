@@ -75,6 +75,8 @@ type Options struct {
 	steps  []migration
 	target int
 	fsKind func(dir string) (string, error)
+	// space replaces the question for the free space on the disk in tests.
+	space func(dir string) (int64, error)
 }
 
 func (o Options) withDefaults() Options {
@@ -98,6 +100,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.fsKind == nil {
 		o.fsKind = sharedFileSystem
+	}
+	if o.space == nil {
+		o.space = Space
 	}
 	return o
 }
