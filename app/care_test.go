@@ -63,6 +63,9 @@ func TestADaemonMakesBackupsAndKeepsTheNewest(t *testing.T) {
 	if n := len(w.backups()); n != 2 {
 		t.Fatalf("%d backups within a day", n)
 	}
+	if due := a.backupDue(); due.After(w.now().Add(25 * time.Hour)) {
+		t.Errorf("the next backup is due at %s", due)
+	}
 	if err := os.Remove(future); err != nil {
 		t.Fatal(err)
 	}
@@ -118,6 +121,9 @@ func TestAFailingBackupIsToldOnceAndTriedAgain(t *testing.T) {
 	w.later(25 * time.Hour)
 	noticed(w, a)
 	w.until("the failure is shown", func() bool { return failed().Backup.Problem != "" })
+	if !a.backupDue().After(w.now()) {
+		t.Error("the next attempt follows at once")
+	}
 	for range 3 {
 		w.later(2 * time.Hour)
 		noticed(w, a)
@@ -205,8 +211,9 @@ func TestADailyCheckThatFailsStopsEveryWrite(t *testing.T) {
 	if _, writes := w.chat.Count(); writes != 0 || w.size("Sales") != 5 {
 		t.Errorf("%d writes, %d members", writes, w.size("Sales"))
 	}
-	w.later(24 * time.Hour)
-	noticed(w, a)
+	if due := a.backupDue(); !due.IsZero() {
+		t.Errorf("a damaged state is to be backed up at %s", due)
+	}
 	if n := len(w.backups()); n != 2 {
 		t.Errorf("a damaged state makes backups: %d", n)
 	}

@@ -129,8 +129,8 @@ func holdPlace(ctx context.Context, path string, opts Options) (*os.File, error)
 	return lockFile(ctx, path, opts)
 }
 
-// prepare checks the copy of the backup as a state is checked when it is opened and more,
-// brings it to our version, and writes into it that it was restored.
+// prepare brings the copy of the backup to our version, writes into it that it was
+// restored, and checks it then as a whole, with every record as it is read in use.
 func (res *Restored) prepare(ctx context.Context, fresh string, opts Options, by string) (err error) {
 	f, err := lockFile(ctx, fresh, opts)
 	if err != nil {
@@ -146,9 +146,6 @@ func (res *Restored) prepare(ctx context.Context, fresh string, opts Options, by
 		}
 	}()
 	if err := db.start(ctx); err != nil {
-		return err
-	}
-	if err := db.checkRecords(ctx); err != nil {
 		return err
 	}
 	res.Instance = db.Instance()

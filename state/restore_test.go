@@ -15,6 +15,8 @@ import (
 	"groupsyncd/internal/fault"
 	"groupsyncd/sync/plan"
 	"groupsyncd/sync/run"
+
+	"go.etcd.io/bbolt"
 )
 
 // events lists the audit of a state.
@@ -142,6 +144,7 @@ func TestABackupThatCannotBeUsedChangesNothing(t *testing.T) {
 	flipped := bytes.Clone(encrypted)
 	flipped[len(flipped)-40] ^= 1
 	newer := newerState(t, folder)
+	lacking := lackingState(t, plain.Path)
 	noKey := write("nokey", []byte("hello"))
 
 	dir := t.TempDir()
@@ -158,6 +161,7 @@ func TestABackupThatCannotBeUsedChangesNothing(t *testing.T) {
 		"foreign":            {write("foreign", bytes.Repeat([]byte("no database\n"), 4096)), "", fault.Damaged, "both head pages", "Nothing was changed"},
 		"cut":                {write("cut", whole[:len(whole)/2]), "", fault.Damaged, "cut off", "Nothing was changed"},
 		"changed":            {write("changed", changed), "", fault.Damaged, "the checksum is wrong", "Nothing was changed"},
+		"a record missing":   {lacking, "", fault.Damaged, "it is missing", "Nothing was changed"},
 		"newer":              {newer, "", fault.Damaged, "newer than this program", "version that wrote the backup"},
 		"encrypted, no key":  {sealed.Path, "", fault.Invalid, "it is encrypted", "--identity"},
 		"wrong key":          {sealed.Path, wrong, fault.Invalid, "no key in", "--identity"},
@@ -188,6 +192,18 @@ func newStateIn(t *testing.T, dir string) []byte {
 	b, err := os.ReadFile(db.Path())
 	ok(t, err)
 	return b
+}
+
+// lackingState gives a copy in which every sum is right and a record is not there.
+func lackingState(t *testing.T, path string) string {
+	t.Helper()
+	db, err := Open(t.Context(), testOptions(copyFile(t, path)))
+	ok(t, err)
+	known, err := db.Replicas()
+	ok(t, err)
+	ok(t, db.update("test", func(tx *bbolt.Tx) error { return find(tx, bucketReplica, known[0]).delete([]byte(keyMissing)) }))
+	ok(t, db.Close())
+	return db.Path()
 }
 
 // newerState gives the file of a state of the next version.
