@@ -51,9 +51,11 @@ func (e *Engine) tellAll() error {
 	if e.health == nil {
 		return nil
 	}
+	c := &e.condition
+	c.comparing.Lock()
+	defer c.comparing.Unlock()
 	s := e.current()
 	holds, why := e.Holds(), e.whyStale(&s)
-	c := &e.condition
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	changed := e.tellHolds(holds)

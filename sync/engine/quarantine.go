@@ -32,6 +32,11 @@ const (
 
 // condition is how sources and targets fare, and what people are still to hear of it.
 type condition struct {
+	// comparing lets one comparison of what is open with what was told go on at a time:
+	// with an older look a second one would forget what the first has just told. It is
+	// taken before every other lock.
+	comparing sync.Mutex
+
 	mu   sync.Mutex
 	kept run.Health
 	// news are the notices that no report has yet.
