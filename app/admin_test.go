@@ -179,21 +179,35 @@ func TestAReloadMovesTheAdminListenerOrLeavesIt(t *testing.T) {
 	w.until("it is switched off", func() bool { code, _ := w.http("GET", taken.Addr().String(), "/livez", "", ""); return code == 0 })
 }
 
+// take takes an address for as long as the test likes, unless another program keeps it.
+func (w *town) take(address string) func() {
+	w.Helper()
+	var lc net.ListenConfig
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		l, err := lc.Listen(w.Context(), "tcp", address)
+		if err == nil {
+			return func() {
+				if err := l.Close(); err != nil {
+					w.Error(err)
+				}
+			}
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			w.Fatal(err)
+		}
+		if time.Now().After(end) {
+			return func() {}
+		}
+	}
+}
+
 func TestATakenDefaultAddressIsAWarningAndAChosenOneAnError(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
 	address := "127.0.0.1:8421"
-	// Somebody has it in any case: we, or another program that we wait for.
-	var lc net.ListenConfig
-	var taken net.Listener
-	w.until("the default address", func() bool {
-		var err error
-		if taken, err = lc.Listen(t.Context(), "tcp", address); err != nil && !errors.Is(err, syscall.EADDRINUSE) {
-			t.Fatal(err)
-		}
-		return err == nil
-	})
-	defer taken.Close() //nolint:errcheck // the test is over
+	// We have it, or another program that keeps it.
+	taken := w.take(address)
+	defer taken()
 	w.admin("")
 	_, client, _ := w.serve()
 	w.until("the warning", func() bool {
