@@ -154,10 +154,9 @@ func ask(a *Admin, method, path, body string, changes ...func(*http.Request)) *h
 	return w
 }
 
-// deadlines gives a recorder the deadlines of a real connection.
+// deadlines gives a recorder the deadline of a real connection.
 type deadlines struct{ *httptest.ResponseRecorder }
 
-func (deadlines) SetReadDeadline(time.Time) error  { return nil }
 func (deadlines) SetWriteDeadline(time.Time) error { return nil }
 
 func header(name, value string) func(*http.Request) {

@@ -106,9 +106,7 @@ type accepted struct {
 // carry carries out what somebody decided, and answers with what it came to, or after
 // some time that it goes on.
 func carry[T any](a *Admin, w http.ResponseWriter, r *http.Request, wait time.Duration, hint string, call func(context.Context) (T, error)) {
-	control := http.NewResponseController(w)
-	// The body is read; from here on the time belongs to the call.
-	if err := errors.Join(control.SetReadDeadline(time.Time{}), control.SetWriteDeadline(time.Now().Add(wait+readBound))); err != nil {
+	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(wait + readBound)); err != nil {
 		a.fail(w, err)
 		return
 	}

@@ -31,12 +31,14 @@ func figures() []figure {
 		{"source_memberships", "Memberships in the last read by this process that proved anything.", "source", ""},
 		{"source_failing", "Reads that failed since the last complete one.", "source", ""},
 		{"source_stale", "1 while what is known of the source is too old.", "source", ""},
+		{"source_quarantined", "1 while the source is read less often because it keeps failing.", "source", ""},
 		{"held_changes", "Changes that the guard holds back.", "target", "check"},
 		{"holds", "Holds that wait for a decision, those that list no change among them.", "target", "check"},
 		{"target_memberships", "Memberships in the target that groupsyncd gave.", "target", ""},
 		{"target_groups_managed", "Groups in the target that groupsyncd manages.", "target", ""},
 		{"target_accounts", "Accounts in the target.", "target", ""},
 		{"target_waiting", "Memberships that groupsyncd gave and that wait for a source.", "target", ""},
+		{"target_quarantined", "1 while the target is tried less often because it keeps failing.", "target", ""},
 		{"state_size_bytes", "Size of the state file.", "", ""},
 		{"state_max_bytes", "Size that the state file may have.", "", ""},
 		{"state_oldest_reader_seconds", "Age of the oldest open look at the state; a large one keeps the file growing.", "", ""},
@@ -108,6 +110,7 @@ func (g *gauges) sources(s *engine.Status, put func(string, float64, ...string))
 		put("source_groups", float64(src.Groups), src.Name)
 		put("source_failing", float64(src.Failing), src.Name)
 		put("source_stale", flag(src.Stale), src.Name)
+		put("source_quarantined", flag(src.Quarantine != nil), src.Name)
 	}
 }
 
@@ -122,6 +125,7 @@ func (g *gauges) targets(s *engine.Status, put func(string, float64, ...string))
 		put("target_groups_managed", float64(t.Managed), t.Name)
 		put("target_accounts", float64(t.Accounts), t.Name)
 		put("target_waiting", float64(waiting), t.Name)
+		put("target_quarantined", flag(t.Quarantine != nil), t.Name)
 	}
 	type key struct{ target, check string }
 	changes, holds := map[key]int{}, map[key]int{}

@@ -12,6 +12,7 @@ import (
 
 	"groupsyncd/internal/logging"
 	"groupsyncd/sync/engine"
+	"groupsyncd/sync/run"
 )
 
 // Daemon is what health and metrics ask beside a Backend.
@@ -112,6 +113,7 @@ func (a *Admin) notes(ctx context.Context) []string {
 		if src.Stale {
 			line += ", stale"
 		}
+		line += a.quarantined(src.Quarantine)
 		if !src.Next.IsZero() {
 			line += ", next read in " + src.Next.Sub(a.Now()).Round(time.Second).String()
 		}
@@ -123,9 +125,18 @@ func (a *Admin) notes(ctx context.Context) []string {
 		if t.Held > 0 {
 			line += fmt.Sprintf(", %d changes held", t.Held)
 		}
+		line += a.quarantined(t.Quarantine)
 		out = append(out, line)
 	}
 	return out
+}
+
+// quarantined leaves the reason out: it may name an account.
+func (a *Admin) quarantined(q *run.Quarantine) string {
+	if q == nil {
+		return ""
+	}
+	return fmt.Sprintf(", in quarantine for %s, next try in %s", a.Now().Sub(q.Since).Round(time.Second), q.NextTry.Sub(a.Now()).Round(time.Second))
 }
 
 func (a *Admin) ago(t time.Time) string {

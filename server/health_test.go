@@ -17,7 +17,8 @@ func busy(now time.Time) engine.Status {
 	return engine.Status{
 		Sources: []engine.SourceStatus{
 			{Name: "corp", Coverage: "full", CompleteAsOf: now.Add(-3 * time.Minute), Users: 10, Groups: 4, Next: now.Add(12 * time.Minute)},
-			{Name: "hr", Coverage: "partial", Reason: "bind as cn=canary-person failed", Hint: "canary-person", CompleteAsOf: now.Add(-49 * time.Hour), Failing: 3, Stale: true},
+			{Name: "hr", Coverage: "partial", Reason: "bind as cn=canary-person failed", Hint: "canary-person", CompleteAsOf: now.Add(-49 * time.Hour), Failing: 3, Stale: true,
+				Quarantine: &run.Quarantine{Reason: "canary-person was refused", Since: now.Add(-time.Hour), NextTry: now.Add(30 * time.Minute)}},
 			{Name: "new", Coverage: "none"},
 		},
 		Targets: []engine.TargetStatus{{Name: "chat", ObservedAt: now.Add(-time.Minute), Accounts: 9, Managed: 2, Memberships: 7, Held: 2, Waiting: map[string]int{"hr": 2, "corp": 1}}},
@@ -60,7 +61,7 @@ func TestReadyzSaysWhyNotAndHowOldEverythingIs(t *testing.T) {
 		want := `[+]configuration ok, loaded 5s ago
 [+]state ok
 [ ]source corp: last complete read 3m0s ago, next read in 12m0s
-[ ]source hr: last complete read 49h0m0s ago, failing 3 times since, stale
+[ ]source hr: last complete read 49h0m0s ago, failing 3 times since, stale, in quarantine for 1h0m0s, next try in 30m0s
 [ ]source new: last complete read never
 [ ]target chat: last seen 1m0s ago, 2 changes held
 readyz check passed
