@@ -130,7 +130,7 @@ func (d *drawer) something() {
 		d.add("inside %d %s", 2+d.IntN(5), d.inside())
 		d.add("run")
 	case n < 85:
-		d.add("%s %d", d.of("approve", "approve", "approve-earlier"), d.IntN(4))
+		d.add("%s %d", d.of("approve", "approve", "approve-earlier", "release"), d.IntN(4))
 	case n < 89:
 		d.add("%s", d.rules())
 	case n < 91:
@@ -165,7 +165,7 @@ func (d *drawer) inside() string {
 	case 2:
 		return "stop"
 	case 3:
-		return fmt.Sprintf("approve %d", d.IntN(3))
+		return fmt.Sprintf("%s %d", d.of("approve", "approve", "release"), d.IntN(3))
 	}
 	return "person " + d.human()
 }

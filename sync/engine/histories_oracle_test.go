@@ -235,6 +235,25 @@ func (o *oracle) byHand(group, account string, in bool) {
 	o.hand[p], o.put[p] = oldest, o.w.clock.Now()
 }
 
+// released is told which removals somebody said must not happen: whoever is there stays as
+// if put there by hand, until a directory names them again.
+func (o *oracle) released(keys []string) {
+	for _, k := range keys {
+		p, removal := removalOf(k)
+		if !removal || !o.w.web.Has(p.group, p.account) {
+			continue
+		}
+		delete(o.held, k)
+		delete(o.let, k)
+		delete(o.unruled, p)
+		oldest := o.w.clock.Now()
+		for _, name := range sourceNames {
+			oldest = earliest(oldest, o.lastWhole(name))
+		}
+		o.hand[p], o.put[p] = oldest, o.w.clock.Now()
+	}
+}
+
 func earliest(a, b time.Time) time.Time {
 	if b.Before(a) {
 		return b

@@ -295,6 +295,8 @@ func (w *world) do(s step) {
 		w.approve(s.number(0), false)
 	case "approve-earlier":
 		w.approve(s.number(0), true)
+	case "release":
+		w.keep(s.number(0))
 	}
 }
 
@@ -385,4 +387,24 @@ func (w *world) approve(n int, earlier bool) {
 		return
 	}
 	w.oracle.approved(a)
+}
+
+// keep keeps what a hold lists.
+func (w *world) keep(n int) {
+	holds := w.engine.Holds()
+	if len(holds) == 0 || holds[n%len(holds)].Release == "" {
+		return
+	}
+	h := holds[n%len(holds)]
+	_, err := w.engine.Release(context.Background(), run.Release{Hold: h.Hash, Reason: "because"}, "tester")
+	if err != nil {
+		switch {
+		case !w.store.Power.Off():
+			w.fail("error", "release: %v", err)
+		case w.depth == 0:
+			w.boot()
+		}
+		return
+	}
+	w.oracle.released(h.Keys)
 }
