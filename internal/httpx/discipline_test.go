@@ -169,7 +169,7 @@ func TestOnlyOneProbeIsOnItsWay(t *testing.T) {
 		sent := 0
 		free := make(chan struct{})
 		slow := roundTrip(func(r *http.Request) (*http.Response, error) {
-			if sent++; sent == 1 {
+			if sent++; sent <= 2 || sent == 4 {
 				return nil, errors.New("reset")
 			}
 			select {
@@ -180,29 +180,38 @@ func TestOnlyOneProbeIsOnItsWay(t *testing.T) {
 			return inMemory{good()}.RoundTrip(r)
 		})
 		client := httpx.New(httpx.Options{Name: "x", Base: &url.URL{Scheme: "http", Host: "x"}, Transport: slow,
-			Retry: httpx.Retry{Tries: 1, Break: 1, Pause: time.Second}})
+			Retry: httpx.Retry{Tries: 1, Break: 2, Pause: time.Second}})
 		call := func(ctx context.Context) error {
 			_, err := client.Session().Do(ctx, read(&reply{}))
 			return err
 		}
-		if err := call(t.Context()); err == nil {
-			t.Fatal("the first call worked")
+		for range 2 {
+			if err := call(t.Context()); err == nil {
+				t.Fatal("the first calls worked")
+			}
 		}
 		time.Sleep(time.Second)
 		impatient, giveUp := context.WithCancel(t.Context())
 		gone := make(chan error)
 		go func() { gone <- call(impatient) }()
 		synctest.Wait()
-		if err := call(t.Context()); fault.KindOf(err) != fault.Unavailable || sent != 2 {
+		if err := call(t.Context()); fault.KindOf(err) != fault.Unavailable || sent != 3 {
 			t.Errorf("beside a probe: %v after %d attempts", err, sent)
 		}
 		giveUp()
 		if err := <-gone; fault.KindOf(err) != fault.Canceled {
 			t.Error(err)
 		}
-		// A probe that nobody waited for has shown nothing: the next call is one.
+		// A probe that nobody waited for has shown nothing: the next call is one, and when
+		// it fails, nothing more is sent.
+		for range 3 {
+			if err := call(t.Context()); err == nil || sent != 4 {
+				t.Errorf("a further probe: %v after %d attempts", err, sent)
+			}
+		}
 		close(free)
-		if err := call(t.Context()); err != nil || sent != 3 {
+		time.Sleep(time.Second)
+		if err := call(t.Context()); err != nil || sent != 5 {
 			t.Errorf("after a probe that was given up: %v after %d attempts", err, sent)
 		}
 	})
