@@ -60,6 +60,10 @@ type computer struct {
 	painted  []uint8
 	touched  []uint32
 	sourceAt map[string]int
+	// reverted are the changes that a person undid, by group; judged are the groups in which
+	// this plan has a say about them.
+	reverted map[string][]revertedChange
+	judged   map[string]bool
 	// without marks, per source and user, the people whom a rule names and who have no
 	// account; unsettled says that the group at hand has people who cannot be matched.
 	without   [][]bool
@@ -88,7 +92,6 @@ func (c *computer) prepare() {
 		c.guarded[self] = true
 	}
 	c.sourceAt = map[string]int{}
-	owning := make([]bool, len(accounts))
 	c.plain = make([][]bool, len(in.Sources))
 	c.without = make([][]bool, len(in.Sources))
 	c.stale = make([]string, len(in.Sources))
@@ -116,16 +119,24 @@ func (c *computer) prepare() {
 			}
 		}
 	}
-	for _, o := range in.Memory.Owned {
+	c.plan.Owning = owners(in.Memory)
+	c.listReverted()
+}
+
+// owners counts the accounts that own a membership.
+func owners(m *Memory) int {
+	owning, n := make([]bool, len(m.Mirror.Accounts())), 0
+	for _, o := range m.Owned {
 		for f := range o.Feeds {
 			for _, a := range o.Feeds[f].Accounts {
 				if !owning[a] {
 					owning[a] = true
-					c.plan.Owning++
+					n++
 				}
 			}
 		}
 	}
+	return n
 }
 
 func marks(accounts []Account, mails []string) []bool {
@@ -285,6 +296,7 @@ var opOrder = map[run.Op]int{run.RemoveMember: 1, run.ReleaseMember: 2, run.Crea
 
 func (c *computer) finish() {
 	p := c.plan
+	c.keepUnjudged()
 	p.People = c.people.linked
 	p.Problems = append(p.Problems, c.people.problems...)
 	p.Problems = append(p.Problems, c.in.Desired.Problems...)
@@ -300,11 +312,16 @@ func (c *computer) finish() {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Message, b.Message))
 	})
 	p.Problems = slices.CompactFunc(p.Problems, func(a, b run.Problem) bool { return a == b })
+	p.sort()
+	p.Hash = hashOf(p)
+}
+
+// sort puts the changes into the order in which they are carried out.
+func (p *Plan) sort() {
 	slices.SortFunc(p.Changes, func(a, b Change) int {
 		return cmp.Or(cmp.Compare(opOrder[a.Op], opOrder[b.Op]), cmp.Compare(a.Group.Name, b.Group.Name),
 			cmp.Compare(a.Group.ID, b.Group.ID), cmp.Compare(a.email(), b.email()), cmp.Compare(a.Key, b.Key))
 	})
-	p.Hash = hashOf(p)
 }
 
 func (c *Change) email() string {

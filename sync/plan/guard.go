@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -39,7 +40,8 @@ type Guarded struct {
 // Guard marks every change as planned or held. It looks only at losses and at groups
 // to be created; everything else goes on. A change that was held stays held until it is
 // approved or no longer wanted to be taken away, and what is held or approved counts in
-// no limit, so that neither joiners nor small runs can move a hold.
+// no limit, so that neither joiners nor small runs can move a hold. What a person undid
+// stays undone in the same way, gains and values too.
 func Guard(p *Plan, in *Input, limits Limits) *Guarded {
 	g := &guard{p: p, in: in, limits: limits, found: map[holdKey]*found{}, approved: map[string]int{}}
 	g.mark()
@@ -48,6 +50,7 @@ func Guard(p *Plan, in *Input, limits Limits) *Guarded {
 	g.groups()
 	g.people()
 	g.creations()
+	g.undone()
 	return g.conclude()
 }
 
@@ -60,6 +63,8 @@ type holdKey struct {
 type found struct {
 	detail string
 	keys   []string
+	// listed are changes that this run does not plan, by their key.
+	listed map[string]run.Change
 }
 
 type guard struct {
@@ -90,7 +95,7 @@ func (g *guard) mark() {
 	}
 	for i := range g.p.Changes {
 		c := &g.p.Changes[i]
-		if c.Outcome == run.Skipped {
+		if c.Outcome == run.Skipped || c.Outcome == run.Failed {
 			continue
 		}
 		c.Outcome = run.Planned
@@ -104,15 +109,52 @@ func (g *guard) mark() {
 			if c.Loss() && c.Proof.ours() {
 				g.approved[c.Group.ID]++
 			}
-		case c.Loss() && len(held[c.Key]) > 0:
-			for _, k := range held[c.Key] {
-				g.hold(i, k.check, k.scope, details[k])
-				if k.check == run.Emptied {
-					emptied(c)
-				}
-			}
+		case g.stays(i, held[c.Key], details):
 		case c.Loss():
 			g.fresh = append(g.fresh, i)
+		}
+	}
+}
+
+// stays holds a change that holds list already: a loss by all of them, anything else by
+// those that say that a person undid it. Undoing the undoing is a decision about its hold.
+func (g *guard) stays(i int, listed []holdKey, details map[holdKey]string) bool {
+	c := &g.p.Changes[i]
+	for _, k := range listed {
+		if k.check != run.Reverted && !c.Loss() || g.in.Undo != nil && k == (holdKey{run.Reverted, g.in.Undo.Reverts}) {
+			continue
+		}
+		g.hold(i, k.check, k.scope, details[k])
+		if k.check == run.Emptied {
+			emptied(c)
+		}
+	}
+	return c.Outcome == run.Held
+}
+
+// undone holds, from now on, what would undo this run, which undoes another.
+func (g *guard) undone() {
+	if g.in.Undo == nil {
+		return
+	}
+	key := holdKey{run.Reverted, g.in.Undo.Run}
+	for i := range g.p.Changes {
+		c := &g.p.Changes[i]
+		if c.Outcome != run.Planned || len(c.Against) == 0 {
+			continue
+		}
+		f := g.found[key]
+		if f == nil {
+			f = &found{}
+			g.found[key] = f
+		}
+		f.detail = revertedDetail(g.in.Undo.Run)
+		if f.listed == nil {
+			f.listed = map[string]run.Change{}
+		}
+		for _, o := range c.Against {
+			f.keys = append(f.keys, o.Key)
+			f.listed[o.Key] = o.Change
 		}
 	}
 }
@@ -138,6 +180,10 @@ func rankOf(check run.Check) int { return slices.Index(run.Checks(), check) }
 // sources holds what rests on a source that shrank or whose scope changed.
 func (g *guard) sources() {
 	g.scopes = map[string]AcceptedSource{}
+	if g.in.Undo != nil {
+		maps.Copy(g.scopes, g.in.Memory.Scopes)
+		return
+	}
 	for s := range g.in.Sources {
 		src := &g.in.Sources[s]
 		users, groups := src.Replica.Size()

@@ -25,9 +25,7 @@ func (g *guard) conclude() *Guarded {
 	for i := range g.p.Changes {
 		planned[g.p.Changes[i].Key] = g.p.Changes[i].Change
 	}
-	keys := slices.SortedFunc(maps.Keys(g.found), func(a, b holdKey) int {
-		return cmp.Or(cmp.Compare(rankOf(a.check), rankOf(b.check)), cmp.Compare(a.scope, b.scope))
-	})
+	keys := slices.SortedFunc(maps.Keys(g.found), compareHolds)
 	hashes := map[holdKey]string{}
 	for _, k := range keys {
 		f := g.found[k]
@@ -56,11 +54,12 @@ func (g *guard) conclude() *Guarded {
 func (g *guard) keepUnplanned(before map[holdKey]run.Hold) {
 	planned := map[string]bool{}
 	for i := range g.p.Changes {
-		planned[g.p.Changes[i].Key] = true
+		c := &g.p.Changes[i]
+		planned[c.Key] = g.in.Undo == nil || c.Outcome == run.Planned || c.Outcome == run.Held
 	}
 	for key, h := range before {
-		for _, k := range h.Keys {
-			if planned[k] || !g.p.Unknown[k] && !g.outside(k) {
+		for i, k := range h.Keys {
+			if planned[k] || !g.p.Unknown[k] && !g.outside(k) && !g.undoing(&h, i) {
 				continue
 			}
 			if g.found[key] == nil {
@@ -68,33 +67,48 @@ func (g *guard) keepUnplanned(before map[holdKey]run.Hold) {
 			}
 			g.found[key].keys = append(g.found[key].keys, k)
 		}
+		if g.in.Undo != nil && len(h.Keys) == 0 && g.found[key] == nil {
+			g.found[key] = &found{detail: h.Detail}
+		}
 	}
+}
+
+// undoing reports whether a listed change would undo a run: only reverting that run plans
+// it, so it stays held while what it takes away is there and ours.
+func (g *guard) undoing(h *run.Hold, i int) bool {
+	if i >= len(h.Changes) || h.Changes[i].Reverts == "" || h.Changes[i].Op != run.RemoveMember {
+		return false
+	}
+	m, c := g.in.Memory, &h.Changes[i]
+	group, owned := m.Mirror.Group(c.Group.ID), m.Owned[c.Group.ID]
+	a, known := m.Mirror.Number(c.User.ID)
+	if !known || group == nil || owned == nil {
+		return false
+	}
+	_, member := slices.BinarySearch(group.Numbers, a)
+	return owned.Has(a) && (member || !group.MembersRead)
 }
 
 // outside reports whether a change is none of this run's business.
 func (g *guard) outside(key string) bool {
 	only := g.in.Only
+	if g.in.Undo != nil {
+		return true
+	}
 	if only == nil {
 		return false
 	}
 	if only.None {
 		return true
 	}
-	return !strings.HasSuffix(key, "\x1f"+g.in.Memory.Mirror.Account(only.Account).ID)
+	return !strings.HasSuffix(key, separator+g.in.Memory.Mirror.Account(only.Account).ID)
 }
 
 func (g *guard) merge(k holdKey, f *found, last run.Hold, planned map[string]run.Change) run.Hold {
 	slices.Sort(f.keys)
 	f.keys = slices.Compact(f.keys)
 	h := run.Hold{Check: k.check, Target: g.in.Memory.Target, Scope: k.scope, Detail: f.detail, Keys: f.keys, Since: g.in.Now}
-	h.Hash = holdHash(&h)
-	if last.Hash != "" {
-		h.Since = last.Since
-		h.Earlier = slices.DeleteFunc(slices.Clone(last.Earlier), func(e run.EarlierList) bool { return !g.in.Now.Before(e.Until) })
-		if last.Hash != h.Hash {
-			h.Earlier = append(h.Earlier, run.EarlierList{Hash: last.Hash, Keys: last.Keys, Until: g.in.Now.Add(g.limits.ApprovalTTL)})
-		}
-	}
+	follow(&h, &last, g.in.Now, g.limits.ApprovalTTL)
 	listed := map[string]run.Change{}
 	for i, key := range last.Keys {
 		if i < len(last.Changes) {
@@ -103,14 +117,16 @@ func (g *guard) merge(k holdKey, f *found, last run.Hold, planned map[string]run
 	}
 	// Changes stand in the order of Keys.
 	for _, key := range h.Keys {
-		c, ok := planned[key]
+		c, ok := f.listed[key]
+		if !ok {
+			c, ok = planned[key]
+		}
 		if !ok {
 			c = listed[key]
 		}
 		c.Outcome, c.Hold = run.Held, nil
 		h.Changes = append(h.Changes, c)
 	}
-	commands(&h)
 	return h
 }
 
@@ -121,6 +137,57 @@ func commands(h *run.Hold) {
 	if slices.ContainsFunc(h.Keys, Removal) {
 		h.Release = "groupsyncd release --hold " + h.Hash + " --reason TEXT"
 	}
+}
+
+// follow gives a hold its hash, its command, and what it keeps of the form that it had.
+func follow(h, last *run.Hold, now time.Time, ttl time.Duration) {
+	h.Hash = holdHash(h)
+	commands(h)
+	if last.Hash == "" {
+		return
+	}
+	h.Since = last.Since
+	h.Earlier = slices.DeleteFunc(slices.Clone(last.Earlier), func(e run.EarlierList) bool { return !now.Before(e.Until) })
+	if last.Hash != h.Hash {
+		h.Earlier = append(h.Earlier, run.EarlierList{Hash: last.Hash, Keys: last.Keys, Until: now.Add(ttl)})
+	}
+}
+
+// HoldReverted adds to the hold of a run that was undone what would undo that, and reports
+// whether any of it was not listed there.
+func (m *Memory) HoldReverted(runID string, more []Opposite, now time.Time, ttl time.Duration) bool {
+	at := slices.IndexFunc(m.Holds, func(h run.Hold) bool { return h.Check == run.Reverted && h.Scope == runID })
+	last := run.Hold{}
+	if at >= 0 {
+		last = m.Holds[at]
+	}
+	h := run.Hold{Check: run.Reverted, Target: m.Target, Scope: runID, Detail: revertedDetail(runID), Since: now,
+		Keys: slices.Clone(last.Keys), Changes: slices.Clone(last.Changes)}
+	for _, o := range more {
+		i, listed := slices.BinarySearch(h.Keys, o.Key)
+		if !listed {
+			h.Keys, h.Changes = slices.Insert(h.Keys, i, o.Key), slices.Insert(h.Changes, min(i, len(h.Changes)), o.Change)
+		}
+	}
+	if len(h.Keys) == len(last.Keys) {
+		return false
+	}
+	follow(&h, &last, now, ttl)
+	m.Holds = slices.Clone(m.Holds)
+	if at >= 0 {
+		m.Holds[at] = h
+		return true
+	}
+	m.Holds = append(m.Holds, h)
+	slices.SortFunc(m.Holds, func(a, b run.Hold) int { return compareHolds(holdKey{a.Check, a.Scope}, holdKey{b.Check, b.Scope}) })
+	return true
+}
+
+func revertedDetail(runID string) string { return "run " + runID + " was reverted" }
+
+// compareHolds orders holds by check and scope.
+func compareHolds(a, b holdKey) int {
+	return cmp.Or(cmp.Compare(rankOf(a.check), rankOf(b.check)), cmp.Compare(a.scope, b.scope))
 }
 
 // holdHash is over what the hold is about and what it lists, with no run and no time.

@@ -26,6 +26,9 @@ type Input struct {
 	Ignore, Protect []string
 	// Only limits the plan to one account or, while they have none, to nobody.
 	Only *Only
+	// Undo is the run whose inverse is planned; nil for every other run. Such a plan says
+	// nothing about what the directories want, so Guard leaves all else as it is.
+	Undo *run.Report
 }
 
 // Only is the person whom a one-person run is about.
@@ -113,6 +116,15 @@ type Change struct {
 	Restored []string
 	// Approved says that an approval lets this change through.
 	Approved bool
+	// Against are the changes by which a later run would undo this one, which undoes
+	// another: they are held from then on.
+	Against []Opposite
+}
+
+// Opposite is a change that is held because a person undid it.
+type Opposite struct {
+	Key    string
+	Change run.Change
 }
 
 // Loss reports whether the change takes something away from somebody.

@@ -55,6 +55,7 @@ func (c *computer) members(at int, id string, w *Want) {
 	for _, a := range c.touched {
 		g.member(a)
 	}
+	c.keepReverted(id, w)
 	if slices.Sort(g.doubted); !slices.Equal(g.doubted, lost) {
 		c.plan.Lost[id] = g.doubted
 	}
@@ -87,6 +88,8 @@ func (c *computer) missing(f *Feed) bool {
 
 // undecided keeps everything in a group whose members were not read.
 func (c *computer) undecided(id string) {
+	c.judged[id] = true
+	c.doubtReverted(id)
 	if owned := c.in.Memory.Owned[id]; owned != nil {
 		for f := range owned.Feeds {
 			for _, a := range owned.Feeds[f].Accounts {

@@ -10,10 +10,13 @@ import (
 	"groupsyncd/sync/run"
 )
 
+// separator stands between the parts of a key.
+const separator = "\x1f"
+
 // changeKey identifies a change across runs: the operation, the group (or, before it
 // exists, its link), and the account or the values.
 func changeKey(op run.Op, scope, what string) string {
-	return string(op) + "\x1f" + scope + "\x1f" + what
+	return string(op) + separator + scope + separator + what
 }
 
 func createKey(l LinkKey) string { return changeKey(run.CreateGroup, l.String(), "") }

@@ -59,7 +59,6 @@ func (c *computer) values(at int) {
 	w, g := &c.in.Desired.Wants[at], c.in.Memory.Mirror.Group(c.group[at].id)
 	link := c.in.Memory.Links[w.Links[0]]
 	var fields []run.Field
-	spec := GroupSpec{}
 	set := func(name string, from, to any) {
 		fields = append(fields, run.Field{Name: name, From: from, To: to})
 		if last, ok := link.Applied[name]; ok && !sameJSON(last, from) {
@@ -69,48 +68,37 @@ func (c *computer) values(at int) {
 		}
 	}
 	if w.Name != "" && w.Name != g.Name && c.rename(at, g) {
-		spec.Name = w.Name
 		fields = append(fields, run.Field{Name: "name", From: g.Name, To: w.Name})
 	}
 	if w.Description != nil && *w.Description != g.Description {
-		spec.Description = w.Description
 		set("description", g.Description, *w.Description)
 	}
 	if w.Share != "" && w.Share != g.Share {
-		spec.Share = w.Share
 		set("share", g.Share, w.Share)
 	}
-	restored := c.restore(w, g, link, &spec, &fields)
-	if len(fields) > 0 {
-		c.update(run.UpdateGroup, at, g, spec, fields)
-		c.plan.Changes[len(c.plan.Changes)-1].Restored = restored
-	}
+	restored := c.restore(w, g, link, &fields)
+	c.update(run.UpdateGroup, at, g, fields, restored)
 	c.permissions(at, g, link)
 }
 
 // restore puts back what was there before us where the rules name a value no longer
 // and nobody has changed it since. It gives the names of those values.
-func (c *computer) restore(w *Want, g *MirrorGroup, link GroupLink, spec *GroupSpec, fields *[]run.Field) []string {
+func (c *computer) restore(w *Want, g *MirrorGroup, link GroupLink, fields *[]run.Field) []string {
 	var names []string
-	back := func(name, have string) (string, bool) {
+	back := func(name, have string) {
 		last, ours := link.Applied[name]
 		var before string
 		if !ours || !sameJSON(last, have) || json.Unmarshal(link.Before[name], &before) != nil || before == have {
-			return "", false
+			return
 		}
 		*fields = append(*fields, run.Field{Name: name, From: have, To: before})
 		names = append(names, name)
-		return before, true
 	}
 	if w.Description == nil {
-		if before, ok := back("description", g.Description); ok {
-			spec.Description = &before
-		}
+		back("description", g.Description)
 	}
 	if w.Share == "" {
-		if before, ok := back("share", g.Share); ok && before != "" {
-			spec.Share = before
-		}
+		back("share", g.Share)
 	}
 	return names
 }
@@ -123,17 +111,16 @@ func (c *computer) permissions(at int, g *MirrorGroup, link GroupLink) {
 	have, _, err := permission.Flatten(g.Permissions)
 	if err != nil {
 		c.problem(run.KindNaming, fmt.Sprintf("the permissions of group %q cannot be read: %s", g.Name, err), "")
+		c.doubtReverted(g.ID)
 		return
 	}
 	var fields []run.Field
-	want := permission.Set{}
 	for _, d := range permission.Diff(have, w.Permissions) {
 		if _, named := w.Permissions[d.Key]; !named {
 			continue
 		}
 		from, known := have[d.Key]
-		name := "permissions." + d.Key
-		want[d.Key] = w.Permissions[d.Key]
+		name := permissionField + d.Key
 		var before any
 		if known {
 			before = from
@@ -145,22 +132,74 @@ func (c *computer) permissions(at int, g *MirrorGroup, link GroupLink) {
 				"take the key out of the permission set to keep what was set by hand")
 		}
 	}
-	if len(fields) > 0 {
-		c.update(run.SetPermissions, at, g, GroupSpec{Permissions: want}, fields)
+	c.update(run.SetPermissions, at, g, fields, nil)
+}
+
+// update plans values of a group in one call. A value that a person undid is a change of
+// its own, so that the others need not wait for it.
+func (c *computer) update(op run.Op, at int, g *MirrorGroup, fields []run.Field, restored []string) {
+	var together []run.Field
+	for _, f := range fields {
+		if c.isReverted(g.ID, valueKey(op, g.ID, f)) {
+			c.set(op, at, g, []run.Field{f}, restored)
+			continue
+		}
+		together = append(together, f)
+	}
+	if len(together) > 0 {
+		c.set(op, at, g, together, restored)
 	}
 }
 
-func (c *computer) update(op run.Op, at int, g *MirrorGroup, spec GroupSpec, fields []run.Field) {
+func (c *computer) set(op run.Op, at int, g *MirrorGroup, fields []run.Field, restored []string) {
 	w := &c.in.Desired.Wants[at]
+	ch := Change{
+		Change: run.Change{Op: op, Group: &run.GroupRef{ID: g.ID, Name: g.Name}, Rule: w.Rule(), Fields: fields},
+		Key:    valueKey(op, g.ID, fields...), Link: w.Links[0], Want: at, Spec: specOf(fields),
+	}
+	for _, f := range fields {
+		if slices.Contains(restored, f.Name) {
+			ch.Restored = append(ch.Restored, f.Name)
+		}
+	}
+	c.plan.Changes = append(c.plan.Changes, ch)
+}
+
+// valueKey identifies a change of values across runs.
+func valueKey(op run.Op, group string, fields ...run.Field) string {
 	names := make([]string, len(fields))
 	for i := range fields {
 		names[i] = fmt.Sprintf("%s=%v", fields[i].Name, fields[i].To)
 	}
 	slices.Sort(names)
-	c.plan.Changes = append(c.plan.Changes, Change{
-		Change: run.Change{Op: op, Group: &run.GroupRef{ID: g.ID, Name: g.Name}, Rule: w.Rule(), Fields: fields},
-		Key:    changeKey(op, g.ID, strings.Join(names, ",")), Link: w.Links[0], Want: at, Spec: spec,
-	})
+	return changeKey(op, group, strings.Join(names, ","))
+}
+
+// permissionField is how the name of a field begins that is a permission.
+const permissionField = "permissions."
+
+// specOf gives what a call has to write to set fields. An empty name or share cannot be
+// written.
+func specOf(fields []run.Field) GroupSpec {
+	var spec GroupSpec
+	for _, f := range fields {
+		text, _ := f.To.(string)
+		on, _ := f.To.(bool)
+		switch key, permitted := strings.CutPrefix(f.Name, permissionField); {
+		case permitted:
+			if spec.Permissions == nil {
+				spec.Permissions = permission.Set{}
+			}
+			spec.Permissions[key] = on
+		case f.Name == "name":
+			spec.Name = text
+		case f.Name == "description":
+			spec.Description = &text
+		case f.Name == "share":
+			spec.Share = text
+		}
+	}
+	return spec
 }
 
 // rename reports whether a group may take its new name: not while another group has it.

@@ -37,6 +37,8 @@ type world struct {
 	ignore, protect []string
 	only            *plan.Only
 	made            int
+	// report is of a run that a test undoes.
+	report *run.Report
 }
 
 // newWorld gives an empty world with sources of these names.

@@ -118,6 +118,9 @@ type DirectoryUser struct {
 	Accounts []Link `json:"accounts"`
 }
 
+// PlanSchema is the version of a written plan.
+const PlanSchema = 1
+
 // PlanFile is a plan that was written down to be carried out as it is, or not at all.
 type PlanFile struct {
 	Schema  int           `json:"schema"`

@@ -44,4 +44,7 @@ type Approval struct {
 	Reason string    `json:"reason"`
 	At     time.Time `json:"at"`
 	Until  time.Time `json:"until"`
+	// Reverts are the runs whose undoing was held: reverting them once more carries out
+	// what is approved, and no other run does.
+	Reverts []string `json:"reverts,omitempty"`
 }

@@ -158,6 +158,8 @@ type Change struct {
 	Outcome Outcome   `json:"outcome"`
 	Error   string    `json:"error,omitempty"`
 	Hold    *HoldRef  `json:"hold,omitempty"`
+	// Reverts is the run whose change this one undoes.
+	Reverts string `json:"reverts,omitempty"`
 }
 
 // Summary counts what a run did to one target.
