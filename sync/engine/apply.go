@@ -131,6 +131,7 @@ func (w *work) batch(ctx context.Context, p *plan.Plan, b batch) (string, error)
 		err = fault.Errorf(fault.Invalid, "apply", string(b.op), "no such operation")
 	}
 	w.outcome(ctx, changes, id, err)
+	w.stayUndone(changes, err, &dirty)
 	if fault.KindOf(err) == fault.NotFound && id != "" {
 		dirty.Merge(mem.ForgetGroup(id))
 	}
@@ -182,7 +183,7 @@ func (w *work) still(p *plan.Plan, b batch, id string) []*plan.Change {
 			why = "somebody decided meanwhile that they stay"
 		case b.op == run.RemoveMember && c.Proof.Lost && !slices.Contains(mem.Lost[id], c.Account):
 			why = "no longer in doubt"
-		case b.op == run.RemoveMember && !c.Approved && heldNow(mem, c.Key):
+		case c.User != nil && !c.Approved && heldNow(mem, c.Key):
 			why = "held meanwhile"
 		}
 		if why != "" {
@@ -270,6 +271,7 @@ func (w *work) update(ctx context.Context, c *plan.Change, dirty *plan.Dirty) er
 	apply(&link, c.Fields, c.Restored)
 	mem.Links[c.Link] = link
 	dirty.Links = append(dirty.Links, c.Link)
+	w.useApproval(c.Key, dirty)
 	return nil
 }
 

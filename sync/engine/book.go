@@ -13,7 +13,7 @@ import (
 
 const (
 	lossMemory      = 25 * time.Hour
-	tombstoneMemory = 90 * 24 * time.Hour
+	tombstoneMemory = plan.TombstoneMemory
 )
 
 // book records what a plan decides without writing to the target, who is who, what is
@@ -35,11 +35,13 @@ func (w *work) book(p *plan.Plan, g *plan.Guarded, only *plan.Only) error {
 		case c.Outcome != run.Planned:
 		case c.Op == run.AdoptMember:
 			own(mem, c.Group.ID, c.Account, c.Feeds, &dirty)
+			w.useApproval(c.Key, &dirty)
 			c.Outcome = run.Applied
 			dirty.Events = append(dirty.Events, w.changeEvent(c))
 		case c.Op == run.ReleaseMember:
 			w.bury(c, &dirty)
 			own(mem, c.Group.ID, c.Account, nil, &dirty)
+			w.useApproval(c.Key, &dirty)
 			c.Outcome = run.Applied
 			dirty.Events = append(dirty.Events, w.changeEvent(c))
 		}

@@ -245,7 +245,10 @@ func (e *Engine) Run(ctx context.Context, req run.Request) (*run.Report, error) 
 	return e.queue.do(ctx, req, func(ctx context.Context) (*run.Report, error) {
 		ctx, cancel := e.bound(ctx, req)
 		defer cancel()
-		if req.User != "" {
+		switch {
+		case req.Revert != "":
+			return e.runRevert(ctx, req)
+		case req.User != "":
 			return e.runPerson(ctx, req)
 		}
 		return e.runFull(ctx, req)
@@ -254,6 +257,9 @@ func (e *Engine) Run(ctx context.Context, req run.Request) (*run.Report, error) 
 
 func (e *Engine) check(req run.Request) error {
 	s := e.current()
+	if req.Revert != "" && (req.User != "" || req.Source != "") {
+		return fault.New(fault.Invalid, "revert", "", errors.New("a run is reverted as a whole, or for one target"), "leave out the source and the person")
+	}
 	if req.Source != "" && !slices.ContainsFunc(s.Sources, func(x Source) bool { return x.Name == req.Source }) {
 		return fault.New(fault.Invalid, "", "", errors.New("no source is named "+req.Source), "see the sources with: groupsyncd status")
 	}

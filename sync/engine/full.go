@@ -113,6 +113,8 @@ type work struct {
 	batches   []batch
 	// failure is what makes the target as a whole fail.
 	failure error
+	// undo is the run whose changes this work undoes; nil for every other.
+	undo *run.Report
 }
 
 func (e *Engine) work(s *Setup, t *TargetSetup, req run.Request, report *run.Report, log *slog.Logger, read map[string]bool) *work {
@@ -170,31 +172,51 @@ func (w *work) do(ctx context.Context, tr *run.TargetReport, only *plan.Only) (*
 func (w *work) prepare(ctx context.Context, tr *run.TargetReport, only *plan.Only) (*plan.Plan, error) {
 	w.state.mu.Lock()
 	defer w.state.mu.Unlock()
+	p, g, err := w.look(ctx, tr, only)
+	if err != nil || p == nil {
+		return nil, err
+	}
+	if w.mode == run.Plan {
+		var dirty plan.Dirty
+		w.bookEvidence(p, &dirty)
+		if dirty.Empty() {
+			return p, nil
+		}
+		return p, w.e.ledger.SaveMemory(w.state.mem, dirty)
+	}
+	return p, w.book(p, g, only)
+}
+
+// look looks at the target and plans, for a caller who holds its lock.
+func (w *work) look(ctx context.Context, tr *run.TargetReport, only *plan.Only) (*plan.Plan, *plan.Guarded, error) {
 	crashed, err := w.crashed()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if only == nil || len(crashed) > 0 {
 		if stop, err := w.observe(ctx, tr); stop || err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if err := w.settle(ctx, crashed); err != nil {
-		return nil, w.targetError(tr, err)
+		return nil, nil, w.targetError(tr, err)
 	}
 	p, g := w.compute(only)
 	if only != nil && (p.Summary.Drift > 0 || slices.ContainsFunc(p.Changes, func(c plan.Change) bool { return c.Op == run.CreateGroup })) {
 		// A group is made only after a look at all that there are; and a membership of ours
 		// that is missing may mean that this is not the server we know.
 		if stop, err := w.observe(ctx, tr); stop || err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		p, g = w.compute(only)
 	}
 	mem := w.state.mem
 	tr.Version = mem.Mirror.Version
 	tr.Plan = p.Hash
-	if only == nil {
+	switch {
+	case w.undo != nil:
+		tr.Holds = holdNotes(holding(p, g.Holds))
+	case only == nil:
 		tr.Holds = holdNotes(g.Holds)
 		p.Problems = append(p.Problems, mem.Mirror.Competing...)
 		p.Problems = append(p.Problems, mem.PeerProblems(w.e.now())...)
@@ -202,15 +224,7 @@ func (w *work) prepare(ctx context.Context, tr *run.TargetReport, only *plan.Onl
 	}
 	w.confirmAt = p.ConfirmAt
 	w.planSeq = w.state.looked
-	if w.mode == run.Plan {
-		var dirty plan.Dirty
-		w.bookEvidence(p, &dirty)
-		if dirty.Empty() {
-			return p, nil
-		}
-		return p, w.e.ledger.SaveMemory(mem, dirty)
-	}
-	return p, w.book(p, g, only)
+	return p, g, nil
 }
 
 func holdNotes(holds []run.Hold) []run.HoldNote {
@@ -223,6 +237,9 @@ func holdNotes(holds []run.Hold) []run.HoldNote {
 }
 
 func (w *work) compute(only *plan.Only) (*plan.Plan, *plan.Guarded) {
+	if w.undo != nil {
+		return w.inverse()
+	}
 	in := w.input(only)
 	p := plan.Compute(in)
 	return p, plan.Guard(p, in, w.setup.Limits)
