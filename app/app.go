@@ -171,7 +171,7 @@ func (a *App) Holds(context.Context) ([]run.Hold, error) { return a.engine.Holds
 func (a *App) Approve(ctx context.Context, hash, reason, by string) (*run.Approval, error) {
 	approval, err := a.engine.Approve(ctx, hash, reason, by)
 	if err == nil {
-		a.soon(run.Request{Trigger: run.Manual, Mode: run.Apply, Target: approval.Target, By: by})
+		a.follow(approval, by)
 	}
 	return approval, err
 }

@@ -224,7 +224,7 @@ func (a *App) soon(req run.Request) {
 	if d == nil {
 		return
 	}
-	d.schedule.At(confirmName+" for "+req.Target, a.now(), func(ctx context.Context, _ time.Time) { a.quiet(ctx, req) })
+	d.schedule.At(confirmName+" for "+req.Target+" "+req.Revert, a.now(), func(ctx context.Context, _ time.Time) { a.quiet(ctx, req) })
 }
 
 // Reload reads the configuration file again and puts it in force, or leaves the old one.

@@ -37,6 +37,10 @@ type Backend interface {
 	Reload(ctx context.Context) error
 	StateBackend
 	Decisions
+	// Revert undoes a run; PlanFile and ApplyPlan write a plan down and carry it out.
+	Revert(ctx context.Context, req run.Request) (*run.Report, error)
+	PlanFile(ctx context.Context, req run.Request) (*engine.Planned, error)
+	ApplyPlan(ctx context.Context, file *run.PlanFile, reason, by string) (*run.Report, error)
 }
 
 // NewConfig is a configuration file that a plan is made with.
@@ -99,7 +103,8 @@ func Control(b Backend, log *slog.Logger, caller func(context.Context) string) h
 		reply(c, w, func() (*engine.GroupExplanation, error) { return b.ExplainGroup(r.Context(), r.PathValue("name")) })
 	})
 	c.stateRoutes(mux)
-	return http.MaxBytesHandler(mux, maxBody)
+	c.undoRoutes(mux)
+	return c.plans(http.MaxBytesHandler(mux, maxBody))
 }
 
 type control struct {

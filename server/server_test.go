@@ -86,6 +86,22 @@ func (b *backend) ExplainGroup(_ context.Context, name string) (*engine.GroupExp
 	return &engine.GroupExplanation{Group: name}, b.note("group %s", name)
 }
 
+func (b *backend) Revert(_ context.Context, req run.Request) (*run.Report, error) {
+	return &run.Report{Reverts: req.Revert}, b.note("revert %s %s %s %s", req.Revert, req.Mode, req.Reason, req.By)
+}
+
+func (b *backend) PlanFile(_ context.Context, req run.Request) (*engine.Planned, error) {
+	return &engine.Planned{File: &run.PlanFile{Run: "01P"}}, b.note("plan file %s %s", req.Target, req.By)
+}
+
+func (b *backend) ApplyPlan(_ context.Context, f *run.PlanFile, reason, by string) (*run.Report, error) {
+	size := 0
+	for i := range f.Targets {
+		size += len(f.Targets[i].Name)
+	}
+	return &run.Report{}, b.note("apply %s of %d %s %s", f.Run, size, reason, by)
+}
+
 func (b *backend) Reload(context.Context) error { return b.note("reload") }
 
 // start serves a backend on a socket and gives a client of it, the folder, and how to
@@ -168,8 +184,24 @@ func TestEveryQuestionReachesTheDaemonUnchanged(t *testing.T) {
 	_, err = c.ExplainGroup(ctx, odd)
 	check(err)
 	check(c.Reload(ctx))
+	undone, err := c.Revert(ctx, run.Request{Revert: odd, Mode: run.Plan, Reason: odd, By: "forged"})
+	check(err)
+	if undone.Reverts != odd {
+		t.Errorf("reverted: %+v", undone)
+	}
+	planned, err := c.PlanFile(ctx, run.Request{Target: "t", By: "forged"})
+	check(err)
+	if planned.File.Run != "01P" {
+		t.Errorf("planned: %+v", planned)
+	}
+	// A plan may be larger than any other request.
+	_, err = c.ApplyPlan(ctx, &run.PlanFile{Run: "01P", Targets: []run.PlannedPart{{Name: strings.Repeat("x", maxBody)}}}, odd, "forged")
+	check(err)
+	_, err = c.ApplyPlan(ctx, nil, odd, "forged")
+	check(err)
 	want := []string{"run plan s t " + odd + " " + me(t) + " [a.yaml in /d: x: \xff]", "holds", "approve abc " + odd + " " + me(t), "accept " + odd + " " + me(t),
-		"status", "history 7", "report " + odd, "user " + odd, "group " + odd, "reload"}
+		"status", "history 7", "report " + odd, "user " + odd, "group " + odd, "reload",
+		"revert " + odd + " plan " + odd + " " + me(t), "plan file t " + me(t), fmt.Sprintf("apply 01P of %d %s %s", maxBody, odd, me(t)), "apply  of 0 " + odd + " " + me(t)}
 	if diff := cmp.Diff(want, b.asked); diff != "" {
 		t.Errorf("asked (-want +got):\n%s", diff)
 	}

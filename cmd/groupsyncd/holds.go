@@ -78,7 +78,7 @@ starts a run at once; otherwise the next "groupsyncd sync" does it.`,
 				return c.print(a, func() {
 					c.line("approved: %s on target %s, %s, until %s", a.Check, a.Target, plural(len(a.Keys), "change"), c.when(a.Until))
 					if _, daemon := b.(*server.Client); !daemon {
-						c.line("carry it out with: groupsyncd sync")
+						c.line("carry it out with: %s", carryOut(a))
 					}
 				})
 			})

@@ -17,6 +17,9 @@ func (c *command) reportTable(r *run.Report, full bool) {
 	if r.User != "" {
 		head += ", only " + r.User
 	}
+	if r.Reverts != "" {
+		head += ", undoes " + r.Reverts
+	}
 	c.line("%s", head)
 	var rows [][]string
 	for i := range r.Sources {

@@ -82,7 +82,7 @@ Do it once, or keep doing it:          groupsyncd sync, groupsyncd serve
 Exit codes: 0 in sync, 1 failure, 2 wrong usage or configuration, 3 some calls failed,
 4 something is held by the guard, 5 a source was not read completely, 6 the target
 could not be reached or refused us, 7 the state is locked or damaged, 8 changes are
-pending (plan --check), 130 interrupted.`,
+pending (plan --check), 9 the world changed since the plan (apply), 130 interrupted.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
@@ -105,7 +105,7 @@ pending (plan --check), 130 interrupted.`,
 	root.AddCommand(c.serveCommand(), c.syncCommand(), c.planCommand(), c.explainCommand(), c.statusCommand(), c.historyCommand(),
 		c.holdsCommand(), c.approveCommand(), c.releaseCommand(),
 		c.linkCommand(), c.takeoverCommand(), c.listCommand(), c.targetCommand(), c.configCommand(), c.doctorCommand(), c.demoCommand(),
-		c.reloadCommand(), c.stateCommand(), c.versionCommand())
+		c.reloadCommand(), c.stateCommand(), c.versionCommand(), c.applyCommand(), c.revertCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	return root
 }

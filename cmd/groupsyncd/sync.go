@@ -55,6 +55,7 @@ func (c *command) planCommand() *cobra.Command {
 	var (
 		req         run.Request
 		check, full bool
+		out         planOutput
 	)
 	cmd := &cobra.Command{
 		Use:   "plan",
@@ -64,12 +65,21 @@ func (c *command) planCommand() *cobra.Command {
 While a daemon runs, it makes the plan; with --config FILE it plans with that file on a
 copy of what it knows.
 
+With --out FILE the plan is written down as well, for "groupsyncd apply FILE", which
+carries out just that or nothing. The file names people: only you can read it.
+
 Exit codes: as sync, and with --check 8 when changes are pending.`,
-		Example: "  groupsyncd plan\n  groupsyncd plan --config new.yaml --full\n  groupsyncd plan --check -q",
+		Example: "  groupsyncd plan\n  groupsyncd plan --config new.yaml --full\n  groupsyncd plan --check -q\n  groupsyncd plan --out monday.plan",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			req.Trigger, req.Mode = run.Manual, run.Plan
+			if err := out.check(&req); err != nil {
+				return err
+			}
 			return c.with(func(b server.Backend, _ *config.Config) error {
+				if out.file != "" {
+					return c.planOut(b, req, &out, check, full)
+				}
 				var file *server.NewConfig
 				if _, daemon := b.(*server.Client); daemon && c.config != "" {
 					var err error
@@ -84,6 +94,8 @@ Exit codes: as sync, and with --check 8 when changes are pending.`,
 	scope(cmd, &req)
 	cmd.Flags().BoolVar(&check, "check", false, "exit with 8 when changes are pending")
 	cmd.Flags().BoolVar(&full, "full", false, "show every line")
+	cmd.Flags().StringVar(&out.file, "out", "", "write the plan to this file as well")
+	cmd.Flags().BoolVar(&out.force, "force", false, "replace the file of --out when there is one")
 	return cmd
 }
 
@@ -107,6 +119,11 @@ func (c *command) reconcile(b server.Backend, req run.Request, file *server.NewC
 	if err != nil {
 		return err
 	}
+	return c.showRun(report, check, full)
+}
+
+// showRun prints the report of a run and takes its exit code.
+func (c *command) showRun(report *run.Report, check, full bool) error {
 	c.code = report.Exit
 	if check && pending(report) {
 		c.code = run.First(report.Exit, run.ExitChanges)

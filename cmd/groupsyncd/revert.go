@@ -1,0 +1,65 @@
+package main
+
+import (
+	"strings"
+
+	"groupsyncd/config"
+	"groupsyncd/server"
+	"groupsyncd/sync/run"
+
+	"github.com/spf13/cobra"
+)
+
+func (c *command) revertCommand() *cobra.Command {
+	var (
+		req       run.Request
+		dry, full bool
+	)
+	cmd := &cobra.Command{
+		Use:   "revert RUN",
+		Short: "Undo what a run did, and hold it from then on",
+		Long: `Undo what a run really did: who got in goes out, who was taken out comes back, and
+values get what they were before. Groups are not deleted. What somebody has changed since
+is left as it is, and named. The guard counts what is taken away as in every run.
+
+What was undone is held from then on, so that the next run does not do it again. It ends
+when the directory says otherwise, or with "groupsyncd approve". A revert can be reverted.
+
+RUN is an id, or a unique beginning of one: see "groupsyncd history". Of what was taken
+away 90 days ago or more nobody knows any more how to give it back.
+
+Exit codes: 0 done, 2 there is nothing to undo, 3 some changes could not be undone, 4
+something is held, 6 the target could not be reached or refused us, 7 state, 130 interrupted.`,
+		Example: "  groupsyncd revert 01KAG3 --dry-run\n  groupsyncd revert 01KAG3 --reason 'wrong rule, ticket 4711'",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			req.Trigger, req.Mode, req.Revert, req.By = run.Manual, run.Apply, strings.TrimSpace(args[0]), whoami()
+			if req.Revert == "" {
+				return usage("revert takes the id of a run; see them with: groupsyncd history")
+			}
+			if dry {
+				req.Mode = run.Plan
+			}
+			return c.with(func(b server.Backend, _ *config.Config) error {
+				report, err := b.Revert(c.ctx, req)
+				if err != nil {
+					return err
+				}
+				return c.showRun(report, false, full)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&req.Reason, "reason", "", "why; kept in the audit")
+	cmd.Flags().StringVar(&req.Target, "target", "", "only what was done to this target")
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "show what would be undone, and write nothing")
+	cmd.Flags().BoolVar(&full, "full", false, "show every line")
+	return cmd
+}
+
+// carryOut gives the command that does what an approval lets through.
+func carryOut(a *run.Approval) string {
+	if len(a.Reverts) > 0 {
+		return "groupsyncd revert " + strings.Join(a.Reverts, "; groupsyncd revert ")
+	}
+	return "groupsyncd sync"
+}
