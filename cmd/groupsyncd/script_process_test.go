@@ -94,7 +94,7 @@ func (p *process) ends(code string) error {
 }
 
 func (p *process) signal(name string) error {
-	signals := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL}
+	signals := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL, "QUIT": syscall.SIGQUIT}
 	s, ok := signals[name]
 	if !ok {
 		return fmt.Errorf("no signal is called %s", name)

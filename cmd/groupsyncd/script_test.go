@@ -80,14 +80,23 @@ func child() int {
 
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, testscript.Params{
+	testscript.Run(t, scripts())
+}
+
+// scripts says how scripts are run.
+func scripts() testscript.Params {
+	return testscript.Params{
 		Dir:                 "../../test/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
 			s := &stage{dir: e.WorkDir}
 			e.Values[stageKey{}] = s
+			// What was put off last is done first, and files are whole once all has stopped.
+			e.Defer(func() { keepsSecrets(e) })
 			e.Defer(s.close)
+			e.Setenv("LDAP_SECRET", ldapPassword)
+			e.Setenv("CHAT_SECRET", chatKey)
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv(envLock, "300ms")
 			e.Setenv("TZ", "UTC")
@@ -101,7 +110,7 @@ func TestScripts(t *testing.T) {
 			"json": jsonCommand, "keys": keysCommand, "hold": holdCommand, "http": httpCommand, "mode": modeCommand, "remember": rememberCommand,
 			"damage": damageCommand, "key": keyCommand,
 		},
-	})
+	}
 }
 
 type stageKey struct{}
@@ -180,6 +189,7 @@ func wait(what string, look func() (bool, error)) error {
 // execute runs a program line and gives its exit code.
 func execute(ts *testscript.TestScript, args []string) int {
 	err := ts.Exec(args[0], args[1:]...)
+	quietly(ts)
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return exit.ExitCode()
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,12 +25,12 @@ type ldapStage struct {
 }
 
 const (
-	ldapPassword = "ldap-secret-4711"
-	chatKey      = "sk-canary0123456789abcdef0123456789"
+	ldapPassword = `ldap-secret-4711"<&\+/%`
+	chatKey      = `sk-canary0123456789abcdef"<&\+/%456789`
 )
 
 func (l *ldapStage) start(addr string) error {
-	l.server = ldaptest.New(ldaptest.Options{BindDN: "cn=sync,dc=example,dc=org", Password: ldapPassword})
+	l.server = ldaptest.New(ldaptest.Options{BindDN: "cn=sync,dc=example,dc=org", Password: ldapPassword, Echo: true})
 	if err := l.server.Add(l.entries...); err != nil {
 		return err
 	}
@@ -107,7 +108,7 @@ func ldapCommand(ts *testscript.TestScript, neg bool, args []string) {
 		"delete": {1, "DN", func(args []string) error { return s.ldap.server.Delete(dn(args[0])) }},
 		"rename": {2, "DN DN", func(args []string) error { return s.ldap.server.Rename(dn(args[0]), dn(args[1])) }},
 		"heal":   {0, "", func([]string) error { s.ldap.server.SetFault(nil); return nil }},
-		"fault":  {1, "sizelimit | cut | slow DURATION", func(args []string) error { return s.ldap.fault(args) }},
+		"fault":  {1, "sizelimit | cut | echo | slow DURATION", func(args []string) error { return s.ldap.fault(args) }},
 		"searches": {0, "", func([]string) error {
 			_, n := s.ldap.server.Counts()
 			ts.Setenv("SEARCHES", strconv.Itoa(n))
@@ -124,6 +125,8 @@ func (l *ldapStage) fault(args []string) error {
 		f = ldaptest.Fault{Code: 4, CodeAfter: 1}
 	case "cut":
 		f = ldaptest.Fault{Cut: 1}
+	case "echo":
+		f = ldaptest.Fault{Code: 50, Diagnostic: "who reads with the password " + ldapPassword + "?"}
 	case "slow":
 		d, err := time.ParseDuration(args[1])
 		if err != nil {
@@ -308,6 +311,16 @@ func (c *chatStage) fault(args []string) error {
 	case "401", "403", "500", "503":
 		f.Status, _ = strconv.Atoi(args[0])
 		f.Detail = "no"
+	case "echo":
+		// Everything that the client sent, in all the forms that a server may give it.
+		said := []string{"Bearer " + chatKey}
+		for _, form := range disguises(chatKey) {
+			said = append(said, form)
+		}
+		f.Status, _ = strconv.Atoi(args[1])
+		f.Detail = strings.Join(said, " ")
+	case "echo-redirect":
+		f.Location = "http://elsewhere.example/" + url.PathEscape(chatKey) + "?key=" + url.QueryEscape(chatKey)
 	case "html":
 		f.HTML = true
 	case "drop":

@@ -20,6 +20,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"groupsyncd/internal/fault"
+	"groupsyncd/internal/secret"
 )
 
 // Request is one call of an API.
@@ -239,10 +240,11 @@ func status(err error) int {
 }
 
 // once makes one attempt.
-func (s *Session) once(ctx context.Context, q *Request, payload []byte, secret string) (*Answer, error) {
+func (s *Session) once(ctx context.Context, q *Request, payload []byte, credential string) (*Answer, error) {
+	key := secret.New(credential)
 	attempt, cancel := context.WithTimeout(ctx, s.c.o.Timeout)
 	defer cancel()
-	req, err := s.build(attempt, q, payload, secret)
+	req, err := s.build(attempt, q, payload, credential)
 	if err != nil {
 		return nil, err
 	}
@@ -250,14 +252,14 @@ func (s *Session) once(ctx context.Context, q *Request, payload []byte, secret s
 	began := time.Now()
 	resp, err := s.c.http.Do(req)
 	if err != nil {
-		return nil, s.transportFault(ctx, q, err)
+		return nil, s.transportFault(ctx, q, hide(err, key))
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, s.c.o.MaxBody+1))
 	s.c.o.Logger.Debug("request", "server", s.c.o.Name, "method", q.Method, "path", q.Path, "status", resp.StatusCode,
 		"bytes", len(body), "duration", time.Since(began))
 	if err != nil {
-		return nil, s.transportFault(ctx, q, fmt.Errorf("the answer was cut: %w", err))
+		return nil, s.transportFault(ctx, q, hide(fmt.Errorf("the answer was cut: %w", err), key))
 	}
 	if int64(len(body)) > s.c.o.MaxBody {
 		return nil, s.fail(fault.Invalid, q, fmt.Errorf("the answer is larger than %d bytes", s.c.o.MaxBody), "")
@@ -268,9 +270,9 @@ func (s *Session) once(ctx context.Context, q *Request, payload []byte, secret s
 		s.answered(date)
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return nil, s.statusFault(q, resp, body, secret)
+		return nil, s.statusFault(q, resp, body, key)
 	}
-	return a, s.decode(q, resp.Header.Get("Content-Type"), body)
+	return a, s.decode(q, key.Hide(resp.Header.Get("Content-Type")), body)
 }
 
 // build makes the request.
@@ -345,13 +347,13 @@ func isJSON(contentType string) bool {
 }
 
 // statusFault makes the error of an answer that is not a success.
-func (s *Session) statusFault(q *Request, resp *http.Response, body []byte, secret string) error {
+func (s *Session) statusFault(q *Request, resp *http.Response, body []byte, key secret.Value) error {
 	e := &StatusError{Status: resp.StatusCode, JSON: isJSON(resp.Header.Get("Content-Type"))}
 	if e.JSON {
-		e.Detail = detail(body, secret)
+		e.Detail = detail(body, key)
 	}
 	if u, err := url.Parse(resp.Header.Get("Location")); err == nil && u.Host != "" {
-		e.Location = u.Scheme + "://" + u.Host + u.Path
+		e.Location = shorten(key.Hide(u.Scheme+"://"+u.Host+u.Path), 200)
 	}
 	f := s.fail(kindOf(resp.StatusCode, e.JSON), q, e, "")
 	if f.Kind.Retryable() {
@@ -396,7 +398,7 @@ func parseRetryAfter(value string, now time.Time) (time.Duration, bool) {
 
 // detail takes the server's own words out of an error body: a text under "detail",
 // "message" or "error", or the list of a validation.
-func detail(body []byte, secret string) string {
+func detail(body []byte, key secret.Value) string {
 	var e struct {
 		Detail  json.RawMessage `json:"detail"`
 		Message string          `json:"message"`
@@ -424,10 +426,16 @@ func detail(body []byte, secret string) string {
 	default:
 		text = e.Message
 	}
-	if secret != "" {
-		text = strings.ReplaceAll(text, secret, "[secret]")
+	return shorten(key.Hide(text), 200)
+}
+
+// hide takes the credential out of an error that may repeat what a server said. The
+// error itself goes on where it holds none.
+func hide(err error, key secret.Value) error {
+	if text := err.Error(); key.Hide(text) != text {
+		return errors.New(key.Hide(text))
 	}
-	return shorten(text, 200)
+	return err
 }
 
 // shorten makes a foreign text fit for one line of a log.

@@ -81,7 +81,7 @@ func (s *source) checkBases(ctx context.Context, made *session) []providers.Find
 		findings = append(findings, s.checkBase(ctx, made, "groups", base, l.groups.Filter, []string{l.groups.ID, l.groups.Name}))
 	}
 	if l.users.Disabled != "" {
-		_, err := made.conn.Search(sample(l.users.Base[0], and(l.users.Filter, l.users.Disabled), []string{"1.1"}))
+		_, err := made.ask(sample(l.users.Base[0], and(l.users.Filter, l.users.Disabled), []string{"1.1"}))
 		if err != nil && code(err) != ldap.LDAPResultSizeLimitExceeded {
 			findings = append(findings, failed("users.disabled", searchError(ctx, made.server, "search", "users", l.users.Base[0], err)))
 		}
@@ -98,7 +98,7 @@ func sample(base, filter string, attributes []string) *ldap.SearchRequest {
 
 func (s *source) checkBase(ctx context.Context, made *session, block, base, filter string, attributes []string) providers.Finding {
 	check := block + ".base"
-	result, err := made.conn.Search(sample(base, filter, attributes))
+	result, err := made.ask(sample(base, filter, attributes))
 	if err != nil && code(err) != ldap.LDAPResultSizeLimitExceeded {
 		return failed(check, searchError(ctx, made.server, "search", block, base, err))
 	}

@@ -221,6 +221,10 @@ func parseServer(text string) (server, error) {
 	s := server{text: text}
 	scheme, rest, _ := strings.Cut(text, "://")
 	s.scheme = strings.ToLower(scheme)
+	// A password may stand before the @, so the text is not repeated.
+	if host, _, _ := strings.Cut(rest, "/"); strings.Contains(text, "@") && (strings.Contains(host, "@") || s.scheme != "ldapi") {
+		return server{}, errors.New("the url holds a user name or password, which belong into bind")
+	}
 	switch s.scheme {
 	case "ldapi":
 		host, _, _ := strings.Cut(rest, "/")
@@ -241,8 +245,6 @@ func parseServer(text string) (server, error) {
 	switch {
 	case err != nil || u.Hostname() == "":
 		return s, fmt.Errorf("%q is not an LDAP address", text)
-	case u.User != nil:
-		return s, errors.New("the url holds a user name or password, which belong into bind")
 	case u.Path != "" && u.Path != "/" || u.RawQuery != "":
 		return s, fmt.Errorf("%q has more than a host and a port; the base belongs into users.base and groups.base", text)
 	}

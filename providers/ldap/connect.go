@@ -14,6 +14,7 @@ import (
 	ldap "github.com/go-ldap/ldap/v3"
 
 	"groupsyncd/internal/fault"
+	"groupsyncd/internal/secret"
 )
 
 type cancelFunc = context.CancelCauseFunc
@@ -24,6 +25,23 @@ type session struct {
 	raw    net.Conn
 	server server
 	stop   func() bool
+	// password is what we bound with, zero without one.
+	password secret.Value
+}
+
+// ask searches. What the server says in an error must not repeat our password.
+func (s *session) ask(r *ldap.SearchRequest) (*ldap.SearchResult, error) {
+	result, err := s.conn.Search(r)
+	return result, hide(err, s.password)
+}
+
+// hide takes a password out of what a server says.
+func hide(err error, password secret.Value) error {
+	e, ok := errors.AsType[*ldap.Error](err)
+	if !ok || password.Hide(e.Err.Error()) == e.Err.Error() {
+		return err
+	}
+	return ldap.NewError(e.ResultCode, errors.New(password.Hide(e.Err.Error())))
 }
 
 // giveUp drops the connection after an error of the network, a time-out among them,
@@ -88,7 +106,7 @@ func (s *source) connectTo(ctx context.Context, to server) (*session, error) {
 			return nil, connectError(ctx, to, err)
 		}
 	}
-	if err := s.bind(conn); err != nil {
+	if made.password, err = s.bind(conn); err != nil {
 		made.close()
 		return nil, bindError(ctx, to, err)
 	}
@@ -154,19 +172,19 @@ func (s *source) tlsConfig(to server) (*tls.Config, error) {
 
 // bind proves who we are. The password is read at each bind, so that a rotated one
 // is used without a restart.
-func (s *source) bind(conn *ldap.Conn) error {
+func (s *source) bind(conn *ldap.Conn) (secret.Value, error) {
 	b := s.config.Bind
 	switch {
 	case b.External:
-		return conn.ExternalBind()
+		return secret.Value{}, conn.ExternalBind()
 	case b.DN == "":
-		return nil
+		return secret.Value{}, nil
 	}
 	password, err := b.Password.Read()
 	if err != nil {
-		return fault.New(fault.Invalid, "read bind.password", "", err, "")
+		return password, fault.New(fault.Invalid, "read bind.password", "", err, "")
 	}
 	// An empty password would be an anonymous bind that succeeds (RFC 4513, 5.1.2);
 	// a secret is never empty, and go-ldap refuses one too.
-	return conn.Bind(b.DN, password.Reveal())
+	return password, hide(conn.Bind(b.DN, password.Reveal()), password)
 }

@@ -43,7 +43,7 @@ func (s *session) search(ctx context.Context, q query, size int, each func(*ldap
 		// left behind in it.
 		control := ldap.NewControlPaging(uint32(size))
 		control.SetCookie(cookie)
-		result, err := s.conn.Search(request(q, []ldap.Control{control}))
+		result, err := s.ask(request(q, []ldap.Control{control}))
 		if result != nil {
 			f.references += len(result.Referrals)
 			f.entries += len(result.Entries)
@@ -106,7 +106,7 @@ func (s *session) entry(ctx context.Context, dn, filter string, attributes []str
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	result, err := s.conn.Search(request(query{dn, ldap.ScopeBaseObject, filter, attributes}, nil))
+	result, err := s.ask(request(query{dn, ldap.ScopeBaseObject, filter, attributes}, nil))
 	switch code(err) {
 	case ldap.LDAPResultNoSuchObject, ldap.LDAPResultReferral, ldap.LDAPResultInvalidDNSyntax, ldap.LDAPResultNamingViolation:
 		return nil, nil //nolint:nilnil // no entry is no failure

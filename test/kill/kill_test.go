@@ -17,7 +17,7 @@ import (
 )
 
 // usual is how often children are killed when nobody says otherwise.
-const usual = 40
+const usual = 30
 
 // simulator gives an Open WebUI of this process, new for each case.
 func simulator(t *testing.T) *server {

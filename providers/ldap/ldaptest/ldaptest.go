@@ -32,6 +32,8 @@ type Options struct {
 	// BindDN and Password are the only credentials that are accepted; with an empty
 	// BindDN everybody may read without a bind.
 	BindDN, Password string
+	// Echo repeats the password in the message with which a bind is refused.
+	Echo bool
 	// External accepts SASL EXTERNAL binds.
 	External bool
 	// TLS is offered by StartTLS; nil refuses it.

@@ -56,7 +56,11 @@ func (s *session) answer(id int64, message *ber.Packet) bool {
 	request := message.Children[1]
 	switch request.Tag {
 	case ldap.ApplicationBindRequest:
-		s.result(id, ldap.ApplicationBindResponse, s.bind(request), "", nil)
+		code, why := s.bind(request), ""
+		if s.server.options.Echo && code != ldap.LDAPResultSuccess && len(request.Children) > 2 {
+			why = "nobody has the password " + request.Children[2].Data.String()
+		}
+		s.result(id, ldap.ApplicationBindResponse, code, why, nil)
 	case ldap.ApplicationSearchRequest:
 		return s.search(id, request, message)
 	case ldap.ApplicationExtendedRequest:
