@@ -159,7 +159,7 @@ func (l *leaky) FailNow()       { l.failed = true; panic(errPlanted) }
 func (l *leaky) Skip(a ...any)  { l.Fatal(a...) }
 func (l *leaky) Run(_ string, f func(testscript.T)) {
 	defer func() {
-		if p := recover(); p != nil && p != error(errPlanted) {
+		if p := recover(); p != nil && p != errPlanted {
 			panic(p)
 		}
 	}()
@@ -188,7 +188,7 @@ func TestAScriptThatShowsASecretFails(t *testing.T) {
 			p.Dir, p.Files = "", []string{file}
 			func() {
 				defer func() {
-					if p := recover(); p != nil && p != error(errPlanted) {
+					if p := recover(); p != nil && p != errPlanted {
 						panic(p)
 					}
 				}()
