@@ -67,6 +67,11 @@ func (o *oracle) stateLost(reads map[string]int) {
 	clear(o.exact)
 	clear(o.whole)
 	clear(o.shown)
+	for p := range o.kept {
+		delete(o.hand, p)
+		delete(o.handKept, p)
+	}
+	clear(o.kept)
 	for name, src := range o.w.sources {
 		for i := range src.Reads {
 			r := &src.Reads[i]
@@ -91,7 +96,13 @@ func (o *oracle) keepHands() {
 // by hand since is undone, and what had been done by hand before is there again.
 func (o *oracle) webRestored() {
 	now := o.w.clock.Now()
-	o.hand = maps.Clone(o.handKept)
+	hand := maps.Clone(o.handKept)
+	for p := range o.kept {
+		if at, is := o.hand[p]; is {
+			hand[p] = at
+		}
+	}
+	o.hand = hand
 	for _, id := range o.w.web.Groups() {
 		for _, a := range o.w.web.Members(id) {
 			o.put[place{id, a}] = now

@@ -66,13 +66,16 @@ type oracle struct {
 	// amnesia: the state was lost or restored at some time; suspicious: Open WebUI was
 	// restored, it can be seen, and nobody has accepted that yet.
 	amnesia, suspicious, frozen bool
+	// kept are members of whom somebody said that they stay: that is in our state and not
+	// in Open WebUI.
+	kept map[place]bool
 	// unseen: Open WebUI was restored, and nobody has said so.
 	unseen, blind bool
 	handKept      map[place]time.Time
 }
 
 func newOracle(w *world) *oracle {
-	return &oracle{w: w, grants: map[key]*grant{}, hand: map[place]time.Time{}, put: map[place]time.Time{}, lastGranted: map[place]time.Time{},
+	return &oracle{w: w, kept: map[place]bool{}, grants: map[key]*grant{}, hand: map[place]time.Time{}, put: map[place]time.Time{}, lastGranted: map[place]time.Time{},
 		unruled: map[place]key{}, let: map[string]time.Time{}, held: map[string]run.Check{}, counts: map[string]int{},
 		exact: map[string]bool{}, whole: map[string]bool{}, shown: map[directory.UserKey]bool{}, counted: map[string]int{}, decided: map[place]time.Time{}}
 }
@@ -250,7 +253,7 @@ func (o *oracle) released(keys []string) {
 		for _, name := range sourceNames {
 			oldest = earliest(oldest, o.lastWhole(name))
 		}
-		o.hand[p], o.put[p] = oldest, o.w.clock.Now()
+		o.hand[p], o.put[p], o.kept[p] = oldest, o.w.clock.Now(), true
 	}
 }
 
