@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"groupsyncd/internal/scalar"
 	"groupsyncd/sync/mapping"
 )
 
@@ -25,6 +26,7 @@ func (d *decoder) check(c *Config) {
 	d.checkAdmin(&c.Server.Admin, path{"server", "admin"})
 	d.checkSafety(&c.Safety)
 	d.checkBackup(&c.Backup)
+	d.checkAudit(&c.Audit)
 	d.checkThere("sources", len(c.Sources), "describe at least one directory to read from")
 	d.checkThere("targets", len(c.Targets), "describe at least one Open WebUI to write to")
 	d.checkThere("rules", len(c.Rules), `say which directory groups to keep, such as: rules: [{match: "ai-*"}]`)
@@ -53,6 +55,22 @@ func (d *decoder) checkSafety(s *Safety) {
 	}
 	if s.ApprovalTTL <= 0 {
 		d.reportAt(path{"safety", "approval_ttl"}, "must be longer than nothing", "")
+	}
+}
+
+// checkAudit also makes the path of a forward absolute.
+func (d *decoder) checkAudit(a *Audit) {
+	if a.Retention < day {
+		d.reportAt(path{"audit", "retention"}, "must be at least 1d", "a year is a usual time: 400d")
+	}
+	switch {
+	case a.Forward == "" || a.Forward == ForwardSyslog:
+	case strings.HasSuffix(a.Forward, "/"):
+		d.reportAt(path{"audit", "forward"}, "is the path of a folder", "name a file in it")
+	case !strings.Contains(a.Forward, "/"):
+		d.reportAt(path{"audit", "forward"}, "must be syslog, or a path with a slash", "write ./audit.jsonl for a file beside this one")
+	default:
+		a.Forward = string(scalar.Path(a.Forward).In(d.opts.Dir))
 	}
 }
 

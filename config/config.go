@@ -43,6 +43,7 @@ type Config struct {
 	PermissionSets map[string]*PermissionSet `yaml:"permission_sets" doc:"Permissions by a name of your choice, for use in rules; spelled as in Open WebUI's own tree."`
 	Safety         Safety                    `yaml:"safety" doc:"How much may be taken away without somebody approving it."`
 	Backup         Backup                    `yaml:"backup" doc:"Copies of the state, made and verified while the program runs."`
+	Audit          Audit                     `yaml:"audit" doc:"The record of what was done, held and decided; see groupsyncd audit."`
 	StaleAfter     int                       `yaml:"stale_after" doc:"After how many missed intervals a source counts as stale."`
 
 	file     string
@@ -133,6 +134,17 @@ type PermissionSet struct {
 	Extends []string
 	Set     permission.Set
 }
+
+// Audit says how the audit is kept.
+type Audit struct {
+	Retention scalar.Duration `yaml:"retention" doc:"Older records are dropped; a record says so, and the rest can still be proved."`
+	Names     bool            `yaml:"names" doc:"Keep names of groups and mail addresses beside ids. Records cannot be changed afterwards."`
+	// Forward is empty, ForwardSyslog, or an absolute path.
+	Forward string `yaml:"forward" doc:"Pass every record on: syslog (the local one), or the path of a file, with a slash in it, for one line of JSON each. Omitted: nowhere."`
+}
+
+// ForwardSyslog is the forward to the syslog of this machine.
+const ForwardSyslog = "syslog"
 
 // Safety are the limits of the guard.
 type Safety struct {

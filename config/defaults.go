@@ -36,6 +36,7 @@ func defaults() *Config {
 			ApprovalTTL:     day,
 		},
 		Backup:     Backup{Every: Every(day), Keep: 7},
+		Audit:      Audit{Retention: 400 * day},
 		StaleAfter: 3,
 	}
 }
