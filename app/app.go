@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"groupsyncd/config"
@@ -62,6 +63,11 @@ type App struct {
 	// daemon is set while Serve runs.
 	daemon *daemon
 	care   care
+
+	audit *auditor
+	// ran says that this process carried out a run; changed, that the configuration did.
+	ran     atomic.Bool
+	changed chan struct{}
 }
 
 var _ server.Backend = (*App)(nil)
@@ -96,6 +102,8 @@ func New(ctx context.Context, o Options) (*App, error) {
 		return nil, err
 	}
 	a.db = db
+	a.audit = &auditor{db: db, log: a.log, now: a.now}
+	a.changed = make(chan struct{}, 1)
 	if err := a.make(o.Config, o.Progress); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -124,15 +132,17 @@ func newID() string { return ulid.Make().String() }
 
 // Close closes sources, targets and state.
 func (a *App) Close() error {
+	audit := a.closeAudit()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return errors.Join(a.parts.close(), a.db.Close())
+	return errors.Join(audit, a.parts.close(), a.db.Close())
 }
 
 // Run carries out a request. With a new configuration it plans only, on a copy of what
 // is known, and keeps nothing.
 func (a *App) Run(ctx context.Context, req run.Request, file *server.NewConfig) (*run.Report, error) {
 	if file == nil {
+		a.ran.Store(true)
 		report, err := a.engine.Run(ctx, req)
 		if err == nil {
 			a.afterRun(ctx, req)

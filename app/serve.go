@@ -56,6 +56,7 @@ func (a *App) Serve(ctx context.Context, hup <-chan struct{}) (err error) {
 	if err != nil {
 		return err
 	}
+	a.startAudit(life)
 	d := &daemon{ctx: ctx, started: a.now().UTC(), schedule: runner, reload: make(chan chan error), ping: make(chan struct{}), ran: make(chan struct{})}
 	d.loaded = d.started
 	entries, err := a.entries(a.parts.cfg)
@@ -301,6 +302,10 @@ func (a *App) exchange(ctx context.Context, d *daemon) error {
 			a.log.LogAttrs(ctx, slog.LevelWarn, "old sources not closed", slog.String(logging.KeyErr, err.Error()))
 		}
 	})
+	select {
+	case a.changed <- struct{}{}:
+	default: // The audit has not looked since the last one.
+	}
 	a.log.LogAttrs(ctx, slog.LevelInfo, "configuration loaded", slog.String("file", a.file))
 	a.soon(run.Request{Trigger: run.Reload, Mode: run.Apply})
 	return nil

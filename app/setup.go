@@ -45,6 +45,7 @@ func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logg
 		return p, err
 	}
 	s := &p.setup
+	s.AuditNames = cfg.Audit.Names
 	s.Limits = plan.Limits{MaxPeople: cfg.Safety.MaxPeople, MaxPeople24h: cfg.Safety.MaxPeople24h, MaxGroupLoss: cfg.Safety.MaxGroupLoss,
 		MaxNewGroups: cfg.Safety.MaxNewGroups, MaxSourceShrink: cfg.Safety.MaxSourceShrink, ApprovalTTL: cfg.Safety.ApprovalTTL.Std()}
 	for _, src := range cfg.Sources {

@@ -103,36 +103,45 @@ func (c *Client) Reload(ctx context.Context) error {
 
 func call[T any](ctx context.Context, c *Client, method, path string, body any) (T, error) {
 	var out T
+	resp, err := send(ctx, c, method, path, body)
+	if err != nil {
+		return out, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // nothing is left to do with it
+	if err := json.NewDecoder(resp.Body).Decode(&out); err != nil {
+		return out, fault.New(fault.Damaged, "talk to the daemon", c.path, err, "use the same version of groupsyncd as the daemon")
+	}
+	return out, nil
+}
+
+// send asks the daemon and gives its answer when that is none of a failure.
+func send(ctx context.Context, c *Client, method, path string, body any) (*http.Response, error) {
 	var in io.Reader = http.NoBody
 	if body != nil {
 		b, err := json.Marshal(body)
 		if err != nil {
-			return out, fmt.Errorf("write the request: %w", err)
+			return nil, fmt.Errorf("write the request: %w", err)
 		}
 		in = bytes.NewReader(b)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, "http://groupsyncd"+path, in)
 	if err != nil {
-		return out, fmt.Errorf("make the request: %w", err)
+		return nil, fmt.Errorf("make the request: %w", err)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		if ctx.Err() != nil {
-			return out, fault.New(fault.Canceled, "wait for the daemon", c.path, ctx.Err(), "the daemon ends the run after the call under way; see it with: groupsyncd history")
+			return nil, fault.New(fault.Canceled, "wait for the daemon", c.path, ctx.Err(), "the daemon ends the run after the call under way; see it with: groupsyncd history")
 		}
-		return out, fault.New(fault.Damaged, "talk to the daemon", c.path, err, "see the daemon's log")
+		return nil, fault.New(fault.Damaged, "talk to the daemon", c.path, err, "see the daemon's log")
 	}
-	defer resp.Body.Close() //nolint:errcheck // nothing is left to do with it
-	dec := json.NewDecoder(resp.Body)
 	if resp.StatusCode != http.StatusOK {
+		defer resp.Body.Close() //nolint:errcheck // nothing is left to do with it
 		var f failure
-		if err := dec.Decode(&f); err != nil || f.Message == "" {
-			return out, fault.New(fault.Damaged, "talk to the daemon", c.path, errors.New("it answered "+resp.Status), "use the same version of groupsyncd as the daemon")
+		if err := json.NewDecoder(resp.Body).Decode(&f); err != nil || f.Message == "" {
+			return nil, fault.New(fault.Damaged, "talk to the daemon", c.path, errors.New("it answered "+resp.Status), "use the same version of groupsyncd as the daemon")
 		}
-		return out, fault.New(f.Kind, f.Op, f.Where, errors.New(f.Message), f.Hint)
+		return nil, fault.New(f.Kind, f.Op, f.Where, errors.New(f.Message), f.Hint)
 	}
-	if err := dec.Decode(&out); err != nil {
-		return out, fault.New(fault.Damaged, "talk to the daemon", c.path, err, "use the same version of groupsyncd as the daemon")
-	}
-	return out, nil
+	return resp, nil
 }

@@ -41,6 +41,7 @@ type Backend interface {
 	Revert(ctx context.Context, req run.Request) (*run.Report, error)
 	PlanFile(ctx context.Context, req run.Request) (*engine.Planned, error)
 	ApplyPlan(ctx context.Context, file *run.PlanFile, reason, by string) (*run.Report, error)
+	AuditBackend
 }
 
 // NewConfig is a configuration file that a plan is made with.
@@ -103,6 +104,7 @@ func Control(b Backend, log *slog.Logger, caller func(context.Context) string) h
 		reply(c, w, func() (*engine.GroupExplanation, error) { return b.ExplainGroup(r.Context(), r.PathValue("name")) })
 	})
 	c.stateRoutes(mux)
+	c.auditRoutes(mux)
 	c.undoRoutes(mux)
 	return c.plans(http.MaxBytesHandler(mux, maxBody))
 }
@@ -172,6 +174,13 @@ func reply[T any](c *control, w http.ResponseWriter, call func() (T, error)) {
 		return
 	}
 	w.WriteHeader(http.StatusUnprocessableEntity)
+	if err := json.NewEncoder(w).Encode(describe(err)); err != nil {
+		c.log.LogAttrs(context.Background(), slog.LevelWarn, "answer not sent", slog.String(logging.KeyErr, err.Error()))
+	}
+}
+
+// describe gives a failure with everything a person needs.
+func describe(err error) failure {
 	body := failure{Kind: fault.KindOf(err), Message: err.Error(), Hint: fault.HintOf(err)}
 	// A list of problems in a configuration is shown whole.
 	if problems, ok := errors.AsType[config.Problems](err); ok {
@@ -183,7 +192,5 @@ func reply[T any](c *control, w http.ResponseWriter, call func() (T, error)) {
 			body.Message = e.Err.Error()
 		}
 	}
-	if err := json.NewEncoder(w).Encode(body); err != nil {
-		c.log.LogAttrs(context.Background(), slog.LevelWarn, "answer not sent", slog.String(logging.KeyErr, err.Error()))
-	}
+	return body
 }

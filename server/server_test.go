@@ -26,6 +26,7 @@ import (
 type backend struct {
 	err    error
 	panics bool
+	lines  int // of the audit
 	asked  []string
 	wait   chan struct{}
 	begun  chan struct{}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.etcd.io/bbolt"
 
 	"groupsyncd/app"
 	"groupsyncd/state"
@@ -107,7 +109,7 @@ func scripts() testscript.Params {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ldap": ldapCommand, "chat": chatCommand, "configure": configureCommand, "daemon": daemonCommand,
 			"background": backgroundCommand, "systemd": systemdCommand, "exits": exitsCommand, "eventually": eventuallyCommand,
-			"json": jsonCommand, "keys": keysCommand, "hold": holdCommand, "http": httpCommand, "mode": modeCommand, "remember": rememberCommand,
+			"json": jsonCommand, "keys": keysCommand, "hold": holdCommand, "tamper": tamperCommand, "http": httpCommand, "mode": modeCommand, "remember": rememberCommand,
 			"damage": damageCommand, "key": keyCommand,
 		},
 	}
@@ -252,9 +254,13 @@ func rememberCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: remember NAME PATH")
 	}
-	text, ok := lookInto(ts, args[1]).(string)
+	value := lookInto(ts, args[1])
+	text, ok := value.(string)
+	if n, number := value.(float64); number {
+		text, ok = strconv.FormatFloat(n, 'f', -1, 64), true
+	}
 	if !ok {
-		ts.Fatalf("%s is no text", args[1])
+		ts.Fatalf("%s is no text or number", args[1])
 	}
 	ts.Setenv(args[0], text)
 }
@@ -422,4 +428,18 @@ func secretFile(dir, name, value string) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, name), append(bytes.Clone([]byte(value)), '\n'), 0o600)
+}
+
+// tamperCommand takes a record out of the audit, as somebody could who can write the state.
+func tamperCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: tamper NUMBER")
+	}
+	n, err := strconv.ParseUint(args[0], 10, 64)
+	ts.Check(err)
+	db, err := bbolt.Open(ts.MkAbs("state/"+state.FileName), 0o600, nil)
+	ts.Check(err)
+	ts.Check(errors.Join(db.Update(func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte("audit")).Bucket([]byte("records")).Delete(binary.BigEndian.AppendUint64(nil, n))
+	}), db.Close()))
 }
