@@ -1,0 +1,58 @@
+package main
+
+import "fmt"
+
+// incidents gives the guards behind the tests of test/incident.
+func incidents() []mutation {
+	var list []mutation
+	// off switches a guard off that belongs to the incident of that number.
+	off := func(number int, name, file, old, put string) {
+		list = append(list, mutation{rule: fmt.Sprintf("incident %d", number), name: name, file: file, old: old, new: put,
+			pkg: "test/incident", run: fmt.Sprintf("^TestIncident%02d", number)})
+	}
+	off(1, "gone takes time", "sync/replica/absence.go", " && m.Last.Sub(m.First) >= g.Over", "")
+	off(1, "an empty source has shrunk", "sync/plan/guard.go", "lost < minShrink && is > 0", "lost < minShrink")
+	off(2, "a group that was cut is not covered", "sync/replica/merge.go", "if s.Groups[i].MembersKnown {", "if true {")
+	off(2, "a group may not lose half in a day", "sync/plan/guard.go", "if had >= minGroup && ", "if false && ")
+	off(3, "members of others stay", "sync/plan/members.go", "if g.want == nil || g.want.Members != ExactMembers {", "if g.want == nil {")
+	off(4, "a source that shrank is held", "sync/plan/guard.go", `g.shrank(last, now); why != ""`, `g.shrank(last, now); why == "never"`)
+	off(5, "a limit of the server ends the list without proof", "providers/ldap/read.go", "complete = false\n\t\t\tr.session.giveUp(err)", "r.session.giveUp(err)")
+	off(5, "a base below which nothing is shown must be visible", "providers/ldap/read.go", "if err == nil && f.entries == 0 {", "if false {")
+	off(6, "gone takes two sightings", "sync/replica/absence.go", "m.Reads >= g.Reads && ", "")
+	off(7, "an error after some entries is an error", "providers/ldap/page.go", "return f, err\n\t\t}\n\t\tanswer, ok", "return f, nil\n\t\t}\n\t\tanswer, ok")
+	off(8, "who was looked up meanwhile is left out", "sync/engine/apply.go", "case c.User != nil && w.state.refreshed[c.User.ID] > w.planSeq:", "case false:")
+	off(9, "no member in any group is no empty list", "providers/ldap/read.go", "if len(r.snapshot.Groups) > 0 && !r.memberShown {", "if false {")
+	off(10, "permissions of others stay", "target/openwebui/tree.go", "return permission.Merge(held, set)", "return permission.Explicit(set), nil")
+	off(11, "adopt: never leaves a group alone", "sync/plan/groups.go", "look(want.Adopt.Name, want.Name)", "look(true, want.Name)")
+	off(12, "a token without groups covers none", "sync/replica/merge.go", "if s.Users[i].GroupsKnown {", "if true {")
+	off(13, "protected accounts lose nothing", "sync/plan/members.go", "case c.guarded[a]:", "case c.guarded[a] && false:")
+	off(14, "pages are followed to the end", "providers/ldap/page.go", "if len(answer.Cookie) == 0 {", "if true {")
+	off(15, "an answer without the paging control has no end", "providers/ldap/page.go", `return f, fmt.Errorf("an answer without the paging control: %w", errIncomplete)`, "return f, nil")
+	off(16, "ranges of members are read", "providers/ldap/read.go", "r.ranged = append(r.ranged, rangedValues{group: at, attribute: configured})", "")
+	off(16, "a slice that fails leaves the group uncovered", "providers/ldap/ranges.go", "r.snapshot.Groups[v.group].MembersKnown = false", "")
+	off(17, "the same page again ends the read", "providers/ldap/page.go", "if known && again {", "if known && again && false {")
+	off(18, "what covers nothing changes nothing", "sync/engine/pull.go", "if s.Coverage() == directory.None {", "if false {")
+	off(19, "groups are known by an id that never changes", "providers/ldap/read.go", "id, err := entryID(e, l.groups.ID)", "id, err := e.DN, error(nil)")
+	off(20, "people are known by an id that never changes", "providers/ldap/read.go", "id, err := entryID(e, r.layout.users.ID)", "id, err := e.DN, error(nil)")
+	off(20, "an empty id is none", "providers/ldap/ids.go", `if strings.TrimSpace(id) == "" {`, "if false {")
+	off(21, "each entry stands alone", "providers/ldap/read.go", "bad.see(e, each(e))\n", "if err := each(e); err != nil {\n\t\t\t\treturn err\n\t\t\t}\n")
+	off(21, "an entry that cannot be used leaves the list uncovered", "providers/ldap/read.go", "if bad.count > 0 {\n\t\tcomplete = false", "if bad.count > 0 {")
+	off(22, "an account has one person of a source", "sync/plan/people.go", "case taken[account] || len(claims[account]) > 1:", "case len(claims[account]) > 1:")
+	off(22, "a mail of somebody else of 90 days matches nobody", "sync/plan/people.go", `case by == "email" && mails[directory.FoldEmail(u.Email)] > 1:`, "case false:")
+	off(23, "the whole address counts", "directory/directory.go", "return strings.ToLower(s)", "s, _, _ = strings.Cut(strings.ToLower(s), \"@\")\n\treturn s")
+	off(23, "an address of two accounts matches neither", "sync/plan/people.go", "case len(found) == 1:", "case len(found) > 0:")
+	off(24, "addresses are compared without regard to case", "directory/directory.go", "return strings.ToLower(s)", "return strings.Clone(s)")
+	off(25, "a look-up climbs through nested groups", "providers/ldap/lookup.go", "if !c.layout.nested {\n\t\t\treturn nil\n", "if true {\n\t\t\treturn nil\n")
+	off(26, "a link names its source", "sync/plan/people.go", "key := directory.UserKey{Source: src.ID, ID: rows[n].ID}", "key := directory.UserKey{Source: p.in.Sources[0].ID, ID: rows[n].ID}")
+	off(27, "the link to a deleted account ends", "sync/plan/people.go", "if p.in.Memory.Mirror.Account(account).Deleted {", "if false {")
+	off(28, "an addition that did not happen is a failure", "sync/engine/verify.go", "case c.Op == run.AddMember && !is:", "case false:")
+	off(28, "removals are counted", "sync/plan/report.go", "s.MembersRemoved++", "")
+	off(29, "a removal that did not happen is a failure", "sync/engine/verify.go", "case c.Op == run.RemoveMember && is:", "case false:")
+	off(30, "a refused login reads nothing", "providers/ldap/read.go", "snapshot: &directory.Snapshot{AsOf: now},", "snapshot: &directory.Snapshot{AsOf: now, UsersListed: true, GroupsListed: true},")
+	off(31, "the clock on the wall is looked at", "sync/schedule/runner.go", "longestSleep = 30 * time.Second", "longestSleep = 24 * time.Hour")
+	off(31, "the night of the clock change", "sync/schedule/schedule.go", "case s.cron.Hour&everyHour == everyHour:", "case s.cron != nil:")
+	off(32, "older evidence replaces nothing newer", "sync/replica/merge.go", "if m.asOf.Before(row.MembersAt) {", "if false {")
+	off(33, "another scope is held", "sync/plan/guard.go", "case last.Scope == src.Scope:", "case true:")
+	off(34, "the first exact removal is held", "sync/plan/guard.go", "case c.Proof.Exact && !g.in.Memory.Links[c.Link].Exact:", "case false:")
+	return list
+}
