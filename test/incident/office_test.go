@@ -131,7 +131,7 @@ func (o *office) reload() {
 func (o *office) ask(ctx context.Context, req run.Request) *run.TargetReport {
 	o.t.Helper()
 	if o.engine == nil {
-		e, err := engine.New(engine.Options{Logger: slog.New(slog.DiscardHandler), Now: o.clock.Now, Ledger: o.store, Journal: o.store, Runs: o.store,
+		e, err := engine.New(engine.Options{Logger: slog.New(slog.DiscardHandler), Now: o.clock.Now, Ledger: o.store, Journal: o.store, Runs: o.store, Audit: o.store,
 			NewID: func() string { o.runs++; return fmt.Sprintf("run-%04d", o.runs) }, Setup: o.setup})
 		if err != nil {
 			o.t.Fatal(err)

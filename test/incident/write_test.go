@@ -95,11 +95,14 @@ func TestIncident10PartialUpdateReplacedTheRest(t *testing.T) {
 	}
 }
 
-func plain(t *testing.T, raw json.RawMessage) (v any) {
+// plain reads a JSON object, without the mark that we leave in groups.
+func plain(t *testing.T, raw json.RawMessage) map[string]any {
 	t.Helper()
+	var v map[string]any
 	if err := json.Unmarshal(raw, &v); err != nil {
 		t.Fatal(err)
 	}
+	delete(v, "groupsyncd")
 	return v
 }
 
