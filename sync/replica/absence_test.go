@@ -30,6 +30,7 @@ func TestGoneNeedsReadsAndTime(t *testing.T) {
 		{"a sighting from before the first miss changes nothing", []*directory.Snapshot{without(10), without(40), lookUp(9, "bob", "sales")}, "bob sales gone"},
 		{"a missing person who was not in the group says nothing of it", []*directory.Snapshot{read(10, "users: bob", "sales: bob", "eng: bob")}, "ann eng none"},
 		{"a missing group in its grace", []*directory.Snapshot{noGroup(10)}, "bob eng unknown"},
+		{"a missing group, and a look-up without it", []*directory.Snapshot{noGroup(10), lookUp(20, "bob", "sales")}, "bob eng unknown"},
 		{"a missing group beyond its grace", []*directory.Snapshot{noGroup(10), noGroup(30)}, "bob eng gone"},
 		{"a group seen again within its grace", []*directory.Snapshot{noGroup(10), base, read(20, "users: ann bob", "sales: ann bob", "eng: bob"), noGroup(30)}, "bob eng unknown"},
 		{"a group sighted by a look-up within its grace", []*directory.Snapshot{noGroup(10), lookUp(20, "bob", "sales", "eng"), noGroup(30)}, "bob eng unknown"},
@@ -40,6 +41,21 @@ func TestGoneNeedsReadsAndTime(t *testing.T) {
 			t.Parallel()
 			expect(t, after(append([]*directory.Snapshot{base}, c.reads...)...), c.want)
 		})
+	}
+}
+
+func TestGoneNeedsEveryRead(t *testing.T) {
+	t.Parallel()
+	r := read(0, "users: ann bob", "sales: ann bob")
+	merged := after(r)
+	patient := replica.Grace{Reads: 3}
+	sales, _ := merged.Group("sales")
+	bob, _ := merged.User("bob")
+	for n, want := range []replica.Standing{replica.Unknown, replica.Unknown, replica.Absent} {
+		merged, _ = merged.Merge(read(100*(n+1), "users: ann", "sales: ann"), 0)
+		if got := merged.Membership(bob, sales, patient).Standing; got != want {
+			t.Errorf("after %d reads: %v, want %v", n+1, got, want)
+		}
 	}
 }
 
@@ -150,6 +166,7 @@ func TestFreshNeedsListsAndSelectedGroups(t *testing.T) {
 		{"the same with more patience", []uint32{eng, sales}, at(61), 2 * time.Hour, true},
 		{"exactly as old as allowed", []uint32{eng}, at(120), time.Hour, true},
 		{"older", []uint32{eng}, at(121), time.Hour, false},
+		{"older lists, whatever the groups", nil, at(121), time.Hour, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -30,7 +30,6 @@ type result struct {
 	word   string
 	detail string
 	failed []string // names of the tests that failed
-	all    bool
 }
 
 // lab tries mutations.
@@ -68,7 +67,7 @@ func (l *lab) try(ctx context.Context, m *mutation) result {
 		run = ""
 	}
 	out, failed := l.test(ctx, m, binary, run)
-	r := result{word: survived, detail: "the test passes: " + m.pkg + " " + m.run, all: l.all}
+	r := result{word: survived, detail: "the test passes: " + m.pkg + " " + m.run}
 	if failed {
 		r.word, r.failed = killed, names(out)
 	}

@@ -28,9 +28,9 @@ func main() {
 	list := flag.Bool("list", false, "print the table without running anything")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := play(ctx, *pattern, *all, *list); err != nil {
-		stop()
+	err := play(ctx, *pattern, *all, *list)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutation:", err)
 		os.Exit(1)
 	}
@@ -46,7 +46,7 @@ func play(ctx context.Context, pattern string, all, list bool) error {
 		return fmt.Errorf("no mutation matches %q", pattern)
 	}
 	if list {
-		print(chosen, nil)
+		write(chosen, nil)
 		return nil
 	}
 	root, err := moduleRoot(ctx)
@@ -72,7 +72,7 @@ func play(ctx context.Context, pattern string, all, list bool) error {
 			return ctx.Err()
 		}
 	}
-	print(chosen, results)
+	write(chosen, results)
 	if bad > 0 {
 		return fmt.Errorf("%d of %d mutations were not noticed", bad, len(chosen))
 	}
@@ -92,20 +92,19 @@ func moduleRoot(ctx context.Context) (string, error) {
 	return filepath.Dir(mod), nil
 }
 
-// print writes the table in Markdown.
-func print(mutations []mutation, results []result) {
+// write prints the table in Markdown, with the tests that failed where they were run.
+func write(mutations []mutation, results []result) {
 	fmt.Println("| rule | guard switched off | file | test that notices | result |\n|---|---|---|---|---|")
 	for i := range mutations {
 		m := &mutations[i]
-		word := "not run"
-		tests := "`" + strings.Trim(m.run, "^$") + "` in " + m.pkg
+		word, tests := "not run", []string{m.run}
 		if results != nil {
 			word = results[i].word
-			if len(results[i].failed) > 0 && results[i].all {
-				tests = strings.Join(results[i].failed, ", ")
+			if len(results[i].failed) > 0 {
+				tests = results[i].failed
 			}
 		}
-		fmt.Printf("| %s | %s | `%s` | %s | %s |\n", m.rule, m.name, m.file, strings.ReplaceAll(tests, "|", "`, `"), word)
+		fmt.Printf("| %s | %s | `%s` | %s: %s | %s |\n", m.rule, m.name, m.file, m.pkg, strings.ReplaceAll(strings.Join(tests, ", "), "|", `\|`), word)
 	}
 }
 
