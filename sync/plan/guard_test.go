@@ -533,3 +533,35 @@ func TestDeletedAccountsDoNotCount(t *testing.T) {
 		t.Errorf("five of twenty people who are left are 25 %%; held %d", held)
 	}
 }
+
+// TestWhoHasNothingLeftCountsAmongThoseWhoHad: the share of a day is one of all who had
+// something in it, also of those who have lost it since.
+func TestWhoHasNothingLeftCountsAmongThoseWhoHad(t *testing.T) {
+	t.Parallel()
+	w, people := full(t, 10)
+	w.limits.MaxPeople24h = plan.LimitPercent(50)
+	w.leave(10, 4, people)
+	if planned, held := outcomes(w.leave(20, 5, people)); planned != 1 || held != 0 {
+		t.Errorf("the fifth of ten people: %d planned, %d held", planned, held)
+	}
+	if planned, held := outcomes(w.leave(30, 6, people)); planned != 0 || held != 1 {
+		t.Errorf("the sixth of ten people: %d planned, %d held", planned, held)
+	}
+}
+
+func TestApprovedLossesCountInNoLimit(t *testing.T) {
+	t.Parallel()
+	w, people := full(t, 40)
+	w.limits.MaxGroupLoss, w.limits.MaxPeople24h = plan.LimitPercent(50), plan.LimitPercent(60)
+	w.leave(10, 21, people)
+	w.approve(w.hold(run.MaxGroupLoss).Hash)
+	if planned, _ := outcomes(w.leave(20, 21, people)); planned != 21 {
+		t.Fatalf("approved, %d go", planned)
+	}
+	// 24 of 40 would be too many of the group, and 30 of 40 too many people.
+	for i, gone := range []int{24, 30} {
+		if planned, held := outcomes(w.leave(30+i, gone, people)); held != 0 || planned == 0 {
+			t.Errorf("%d gone: %d planned, %d held", gone, planned, held)
+		}
+	}
+}
