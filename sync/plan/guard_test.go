@@ -565,3 +565,41 @@ func TestApprovedLossesCountInNoLimit(t *testing.T) {
 		}
 	}
 }
+
+func TestACutReadIsNoNewSize(t *testing.T) {
+	t.Parallel()
+	w, people := full(t, 10)
+	w.limits.MaxSourceShrink = plan.LimitPercent(30)
+	more := crowd("q", 10)
+	w.read("corp", 10, "users?: "+words(people, more), "all: "+words(people)).run()
+	w.read("corp", 20, "users: "+words(people), "all: "+words(people)).run()
+	if len(w.mem.Holds) != 0 {
+		t.Errorf("the ten whom a cut read showed count as a loss: %v", w.holds())
+	}
+}
+
+func TestAScopeIsAcceptedByACompleteReadOnly(t *testing.T) {
+	t.Parallel()
+	w, people := full(t, 10)
+	w.source("corp").Scope = "a part of corp"
+	for range 2 {
+		w.run() // nothing was read yet
+	}
+	w.leave(10, 3, people)
+	if h := w.hold(run.SourceChanged); len(h.Keys) != 3 {
+		t.Errorf("held: %v", w.holds())
+	}
+}
+
+func TestWhatOneCheckHoldsCountsInNoOther(t *testing.T) {
+	t.Parallel()
+	people := crowd("p", 14)
+	w := newWorld(t, "corp").rule("r", "*").accounts(people...)
+	w.read("corp", 0, "users: "+words(people), "a: "+words(people[:12]), "b: "+words(people)).run()
+	w.limits.MaxGroupLoss, w.limits.MaxPeople = plan.LimitPercent(50), plan.LimitCount(6)
+	// Seven lose group a, which is held; two others lose group b, which is nothing much.
+	p := w.read("corp", 10, "users: "+words(people), "a: "+words(people[7:12]), "b: "+words(people[:12])).run()
+	if planned, held := outcomes(p); planned != 2 || held != 7 || len(w.mem.Holds) != 1 {
+		t.Errorf("%d planned, %d held: %v", planned, held, w.holds())
+	}
+}
