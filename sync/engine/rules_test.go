@@ -1,10 +1,14 @@
 package engine_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
+	"groupsyncd/internal/fault"
+	"groupsyncd/sync/engine"
 	"groupsyncd/sync/engine/enginetest"
+	"groupsyncd/sync/plan"
 	"groupsyncd/sync/run"
 )
 
@@ -99,4 +103,89 @@ func TestALostStateHoldsWhomNobodyNames(t *testing.T) {
 	}
 	w.play(t, "approve 0\nrun")
 	w.wants(t, "eng", "h1")
+}
+
+func TestAGroupThatALoginMadeMeanwhileIsNotMadeAgain(t *testing.T) {
+	t.Parallel()
+	w := begin(t, two+"inside 2 person h0\nrun")
+	for _, name := range []string{"eng", "ops"} {
+		if n := len(w.web.Named(name)); n != 1 {
+			t.Errorf("%d groups are named %s", n, name)
+		}
+	}
+	w.wants(t, "eng", "h0", "h1")
+	w.wants(t, "ops", "h0")
+}
+
+// leaver is a target whose first addition is under way when the run is told to stop.
+type leaver struct {
+	engine.Target
+	stop func()
+}
+
+func (l *leaver) AddMembers(ctx context.Context, group string, accounts []string) error {
+	l.stop()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return l.Target.AddMembers(ctx, group, accounts)
+}
+
+func TestACallUnderWayIsFinishedWhenTheRunIsToldToStop(t *testing.T) {
+	t.Parallel()
+	w := begin(t, two)
+	ctx, stop := context.WithCancel(t.Context())
+	s := w.setup()
+	s.Targets[0].Open = func() engine.Target { return &leaver{w.web.Open(), stop} }
+	if err := w.engine.Replace(s); err != nil {
+		t.Fatal(err)
+	}
+	report, err := w.engine.Run(ctx, run.Request{Trigger: run.Manual, Mode: run.Apply})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := outcomes(&report.Targets[0]); n[run.Failed] != 0 || n[run.Applied] != 4 || report.Exit != run.ExitInterrupted {
+		t.Errorf("exit %d, outcomes %v", report.Exit, n)
+	}
+	w.wants(t, "eng", "h0", "h1")
+}
+
+// unread is a target that takes calls and cannot be read again.
+type unread struct{ engine.Target }
+
+func (unread) ReadGroup(context.Context, string) (plan.Group, error) {
+	return plan.Group{}, fault.Errorf(fault.Unavailable, "read group", "open webui", "the connection was refused")
+}
+
+func TestWhatCannotBeVerifiedIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	w := begin(t, two)
+	s := w.setup()
+	s.Targets[0].Open = func() engine.Target { return unread{w.web.Open()} }
+	if err := w.engine.Replace(s); err != nil {
+		t.Fatal(err)
+	}
+	w.play(t, "run")
+	if n := outcomes(w.report(t)); w.last.Exit != run.ExitPartly || n[run.Failed] != 3 || n[run.Applied] != 2 {
+		t.Errorf("exit %d, outcomes %v", w.last.Exit, n)
+	}
+	w.reload()
+	w.play(t, "run\nrun")
+	w.wants(t, "eng", "h0", "h1")
+	if w.last.Exit != run.ExitOK {
+		t.Errorf("exit %d when it can be read again", w.last.Exit)
+	}
+}
+
+func TestWhatWasAddedBeforeACrashIsOursWithoutAdopting(t *testing.T) {
+	t.Parallel()
+	// The rule adopts nobody, so nothing but the journal can say that we added h0.
+	for cut := range 15 {
+		w := begin(t, "sources eu\nrules r6a\nuser eu h0\nuser eu h1\nsignup h0\nsignup h1\ngroup eu x\njoin eu h0 x\njoin eu h1 x")
+		w.store.Power.CutAfter(cut)
+		w.play(t, "run")
+		w.store.Power.On()
+		w.play(t, "run\nleave eu h0 x\nrun")
+		w.wants(t, "eu_x", "h1")
+	}
 }
