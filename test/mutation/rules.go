@@ -75,7 +75,7 @@ func plans() []mutation {
 		mutation{name: "drift is told", file: values, old: "if last, ok := link.Applied[name]; ok && !sameJSON(last, from) {", new: "if false {", run: "TestValuesOfAnAdoptedGroup|TestDrift.*"},
 	), in("1.3 tombstones", "sync/engine",
 		mutation{name: "a removal leaves one", file: "sync/engine/apply.go", old: "\tw.bury(c, dirty)\n", new: "", run: "TestTombstones.*|TestWhoeverComesBackWithABackupGoesAgain"},
-		mutation{name: "for 90 days", file: "sync/engine/book.go", old: "tombstoneMemory = 90 * 24 * time.Hour", new: "tombstoneMemory = time.Hour", run: "TestTombstones.*"},
+		mutation{name: "for 90 days", file: "sync/plan/inverse.go", old: "TombstoneMemory = 90 * 24 * time.Hour", new: "TombstoneMemory = time.Hour", run: "TestTombstones.*"},
 	), in("1.4 two sets of rules", "sync/engine",
 		mutation{name: "what the accepted rules want is held", file: "sync/engine/full.go", old: "if old := acceptedRules(w.state.mem, s.Rules); len(old) > 0 {", new: "if old := acceptedRules(w.state.mem, s.Rules); len(old) < 0 {", run: "TestARuleThatIsNarrowedHoldsWhatItGave"},
 		mutation{name: "old forms stay while something needs them", file: "sync/engine/accept.go", old: "if p.Accepts {", new: "if true {", run: "TestARuleStaysAcceptedWhileNobodyCanTell"},
