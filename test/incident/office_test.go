@@ -36,6 +36,8 @@ type office struct {
 	runs   int
 	last   *run.Report
 	config *ldap.Config // of the LDAP source, when there is one
+	// health keeps how sources fare; nil: none of them is ever in quarantine.
+	health engine.Health
 	// members gives the ids of the members of the groups of a name, sorted.
 	members func(group string) []string
 	// signUp makes an account whose id is the person's name.
@@ -132,7 +134,7 @@ func (o *office) ask(ctx context.Context, req run.Request) *run.TargetReport {
 	o.t.Helper()
 	if o.engine == nil {
 		e, err := engine.New(engine.Options{Logger: slog.New(slog.DiscardHandler), Now: o.clock.Now, Ledger: o.store, Journal: o.store, Runs: o.store, Audit: o.store,
-			NewID: func() string { o.runs++; return fmt.Sprintf("run-%04d", o.runs) }, Setup: o.setup})
+			NewID: func() string { o.runs++; return fmt.Sprintf("run-%04d", o.runs) }, Setup: o.setup, Health: o.health})
 		if err != nil {
 			o.t.Fatal(err)
 		}

@@ -49,6 +49,7 @@ func incidents() []mutation {
 	off(28, "removals are counted", "sync/plan/report.go", "s.MembersRemoved++", "")
 	off(29, "a removal that did not happen is a failure", "sync/engine/verify.go", "case c.Op == run.RemoveMember && is:", "case false:")
 	off(30, "a refused login reads nothing", "providers/ldap/read.go", "snapshot: &directory.Snapshot{AsOf: now},", "snapshot: &directory.Snapshot{AsOf: now, UsersListed: true, GroupsListed: true},")
+	off(30, "a refused credential is not tried over and over", "sync/engine/quarantine.go", "kind != fault.Auth && t.Failures < patience:", "t.Failures < 100:")
 	off(31, "the clock on the wall is looked at", "sync/schedule/runner.go", "longestSleep = 30 * time.Second", "longestSleep = 24 * time.Hour")
 	off(31, "the night of the clock change", "sync/schedule/schedule.go", "case s.cron.Hour&everyHour == everyHour:", "case s.cron != nil:")
 	off(32, "older evidence replaces nothing newer", "sync/replica/merge.go", "if m.asOf.Before(row.MembersAt) {", "if false {")
