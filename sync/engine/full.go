@@ -10,6 +10,7 @@ import (
 	"groupsyncd/internal/logging"
 	"groupsyncd/sync/mapping"
 	"groupsyncd/sync/plan"
+	"groupsyncd/sync/replica"
 	"groupsyncd/sync/run"
 )
 
@@ -111,6 +112,8 @@ type work struct {
 	confirmAt time.Time
 	planSeq   uint64
 	batches   []batch
+	// instead is looked at in place of the replica of its source that is in force; nil: no one is.
+	instead *replica.Replica
 	// failure is what makes the target as a whole fail.
 	failure error
 	// undo is the run whose changes this work undoes; nil for every other.
@@ -374,10 +377,18 @@ func (w *work) people() *plan.Input {
 	defer e.mu.Unlock()
 	for i := range s.Sources {
 		src := &s.Sources[i]
-		in.Sources = append(in.Sources, plan.Source{ID: src.ID, Name: src.Name, Replica: e.replicas[src.ID], Grace: src.Grace, MaxAge: src.MaxAge,
+		in.Sources = append(in.Sources, plan.Source{ID: src.ID, Name: src.Name, Replica: w.shown(src.ID), Grace: src.Grace, MaxAge: src.MaxAge,
 			Provider: src.SignIn, Subject: src.Subject, Domains: src.Domains, Scope: src.Scope, Read: w.read[src.ID]})
 	}
 	return in
+}
+
+// shown gives what a source has proved. The lock of the replicas is held.
+func (w *work) shown(source string) *replica.Replica {
+	if w.instead != nil && w.instead.Source == source {
+		return w.instead
+	}
+	return w.e.replicas[source]
 }
 
 // finish closes the target's part of the report.

@@ -17,13 +17,16 @@ import (
 // came to.
 func (e *Engine) Release(ctx context.Context, req run.Release, by string) ([]run.Released, error) {
 	const op = "release"
-	if req.Source == "" && req.Rule == "" && req.Group == "" && req.Hold == "" {
+	if req.Source == "" && req.Rule == "" && req.Group == "" && req.Hold == "" && req.Reference == "" {
 		return nil, fault.New(fault.Invalid, op, "", errors.New("nothing says what to release"), "give --source, --rule, --group or --hold")
 	}
 	if req.Reason == "" {
 		return nil, noReason(op)
 	}
 	s := e.current()
+	if req.Reference != "" {
+		return e.releaseReference(ctx, &s, req, by)
+	}
 	targets, err := s.targets(op, req.Target)
 	if err != nil {
 		return nil, err

@@ -20,6 +20,9 @@ type Decided struct {
 	Links, Held int
 
 	in *Input
+	// before are the changes that were planned without the decision, and whether each takes
+	// something away.
+	before map[string]bool
 	// touched are the memberships that the decision is about, by the key of their removal.
 	touched map[string]spot
 }
@@ -40,7 +43,7 @@ func decide(in *Input, change func(*Decided), spare func(*Change) bool) *Decided
 		before[c.Key] = c.Loss()
 	}
 	next := *in
-	d := &Decided{Memory: in.Memory.clone(), in: &next, touched: map[string]spot{}}
+	d := &Decided{Memory: in.Memory.clone(), in: &next, before: before, touched: map[string]spot{}}
 	next.Memory = d.Memory
 	change(d)
 	for {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"groupsyncd/sync/replica"
 	"groupsyncd/sync/run"
 )
 
@@ -74,10 +75,24 @@ func (c *computer) reportPeople() {
 		for _, g := range src.Replica.Groups() {
 			if len(g.Blocked) > 0 && c.in.Only == nil {
 				c.problem(run.KindUnresolved, fmt.Sprintf("%s (%s) names %d nested groups that resolved before and do not now; who came in through them stays",
-					firstOf(g.DN, g.Path, g.Name), src.Name, len(g.Blocked)), "move the groups back, widen groups.base, or take the references out")
+					firstOf(g.DN, g.Path, g.Name), src.Name, len(g.Blocked)), unresolvedHint(src.Name, &g))
 			}
 		}
 	}
+}
+
+// unresolvedHint says what can be done about nested groups that do not resolve any more.
+func unresolvedHint(source string, g *replica.Group) string {
+	return "move the groups back, or widen groups.base; to let those people leave, take the references out in the directory; to let them stay for good: " +
+		"groupsyncd release --source " + quoted(source) + " --reference " + quoted(firstOf(g.DN, g.ID)) + " --reason TEXT"
+}
+
+// quoted writes a word so that a shell takes it as one.
+func quoted(word string) string {
+	if strings.ContainsAny(word, " \t'\"\\$`!*?#&|;<>()[]{}~") {
+		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	return word
 }
 
 // Tally counts the changes of a plan by what became of them.

@@ -164,8 +164,8 @@ func (m *merger) mergeMembers(i int) {
 	}
 	row.Recent = m.expire(row.Recent)
 	row.Direct = nil
-	if len(g.Children) > 0 {
-		row.Direct = slices.Clone(m.rows(g.Direct))
+	if len(g.Children)+len(row.Blocked) > 0 {
+		row.Direct = append([]uint32{}, m.rows(g.Direct)...)
 	}
 	children := make([]uint32, 0, len(g.Children)+len(row.Blocked))
 	for _, c := range g.Children {

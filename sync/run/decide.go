@@ -11,9 +11,12 @@ type Release struct {
 	Rule   string `json:"rule,omitempty"`
 	Group  string `json:"group,omitempty"`
 	// Hold is the hash of a hold: what it lists is kept.
-	Hold   string `json:"hold,omitempty"`
-	Target string `json:"target,omitempty"`
-	Reason string `json:"reason,omitempty"`
+	Hold string `json:"hold,omitempty"`
+	// Reference is the name, id, path or DN of a directory group of Source that names nested
+	// groups which do not resolve any more: they count no longer. It goes with Source alone.
+	Reference string `json:"reference,omitempty"`
+	Target    string `json:"target,omitempty"`
+	Reason    string `json:"reason,omitempty"`
 }
 
 // Released says what a release came to, for one target.
@@ -28,6 +31,8 @@ type Released struct {
 	// longer held.
 	Links int `json:"links"`
 	Held  int `json:"held"`
+	// References counts nested groups that are no longer waited for.
+	References int `json:"references,omitempty"`
 }
 
 // Takeover says which members of managed groups become ours although nobody knows who put
