@@ -49,7 +49,8 @@ type front struct {
 	// busy counts requests that are being carried out.
 	busy int
 	idle *sync.Cond
-	// struck says that a request that writes was struck before its answer.
+	// struck says that a request that makes a group or changes members was struck before
+	// its answer. The number in our mark is written without an intent.
 	struck bool
 }
 
@@ -118,7 +119,7 @@ func (f *front) due(r *http.Request) (p phase, kill func()) {
 	if f.n++; f.n != f.at {
 		return answered, nil
 	}
-	f.struck = r.Method != http.MethodGet && f.phase != answered
+	f.struck = r.Method != http.MethodGet && f.phase != answered && !strings.HasSuffix(r.URL.Path, "/update")
 	return f.phase, f.kill
 }
 
