@@ -28,11 +28,12 @@ import (
 	"groupsyncd/sync/run"
 )
 
-// canaries are secrets that no program may show: the credentials of every script, and
-// those that the simulator has among its settings. Ours hold characters that JSON, URLs
+// canaries are secrets that no program may show: the credentials of every script, those
+// that the simulator has among its settings, and the tokens of the admin listener. Ours hold characters that JSON, URLs
 // and HTML write in another way.
 func canaries() []string {
-	return []string{ldapPassword, chatKey, "canary-client-secret", "canary-ldap-password"}
+	return []string{ldapPassword, chatKey, "canary-client-secret", "canary-ldap-password",
+		"canary-alice-0123456789", "canary-grafana-0123456789"}
 }
 
 // disguises gives the forms in which a secret may turn up.

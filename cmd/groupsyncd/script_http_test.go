@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -43,6 +44,9 @@ func httpCommand(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(errors.Join(err, resp.Body.Close()))
 	_, err = ts.Stdout().Write(text)
 	ts.Check(err)
+	if what := betrayed(fmt.Appendf(text, "\n%v", resp.Header)); what != "" {
+		ts.Fatalf("the answer holds %s", what)
+	}
 	if strconv.Itoa(resp.StatusCode) != args[0] {
 		ts.Fatalf("status %d, want %s: %s", resp.StatusCode, args[0], text)
 	}

@@ -259,6 +259,9 @@ func (w *world) inspect(began uint64, s strike, l *life) {
 	if err := db.Check(w.Context()); err != nil {
 		w.Fatal(err)
 	}
+	if _, err := db.VerifyAudit(nil); err != nil {
+		w.Fatal(err)
+	}
 	for _, id := range l.runs {
 		if _, err := db.Run(id); err != nil {
 			w.Fatalf("a run that ended is not in the history: %v", err)
