@@ -42,6 +42,9 @@ type Options struct {
 	Step func(when string)
 	// Network bounds requests; the zero value is right outside of tests.
 	Network Network
+	// Empty has the program work on an empty state, which is gone when it is closed; none
+	// is made where the configuration says.
+	Empty bool
 	// Version and Revision are those of the program, for its metrics.
 	Version, Revision string
 }
@@ -54,6 +57,8 @@ type App struct {
 	// network is the same for every configuration.
 	network Network
 	db      *state.DB
+	// scratch is the folder of a state that is gone when it is closed, else empty.
+	scratch string
 	engine  *engine.Engine
 	// version and revision are those of the program.
 	version, revision string
@@ -97,15 +102,23 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if a.now == nil {
 		a.now = time.Now
 	}
-	db, err := state.Open(ctx, state.Options{Dir: string(o.Config.State), Timeout: o.LockTimeout, Logger: o.Logger, Now: a.now, Step: o.Step})
+	dir := string(o.Config.State)
+	if o.Empty {
+		var err error
+		if dir, err = os.MkdirTemp("", "groupsyncd-empty-*"); err != nil {
+			return nil, fault.New(fault.Unavailable, "make an empty state", os.TempDir(), err, "the folder for temporary files must take a small one; name another with TMPDIR")
+		}
+		a.scratch = dir
+	}
+	db, err := state.Open(ctx, state.Options{Dir: dir, Timeout: o.LockTimeout, Logger: o.Logger, Now: a.now, Step: o.Step})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, a.tidy())
 	}
 	a.db = db
 	a.audit = &auditor{db: db, log: a.log, now: a.now}
 	a.changed = make(chan struct{}, 1)
 	if err := a.make(o.Config, o.Progress); err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, db.Close(), a.tidy())
 	}
 	return a, nil
 }
@@ -135,7 +148,15 @@ func (a *App) Close() error {
 	audit := a.closeAudit()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return errors.Join(audit, a.parts.close(), a.db.Close())
+	return errors.Join(audit, a.parts.close(), a.db.Close(), a.tidy())
+}
+
+// tidy removes a state that was only there to be looked at.
+func (a *App) tidy() error {
+	if a.scratch == "" {
+		return nil
+	}
+	return os.RemoveAll(a.scratch)
 }
 
 // Run carries out a request. With a new configuration it plans only, on a copy of what
@@ -207,7 +228,9 @@ func (a *App) Status(context.Context) (*engine.Status, error) {
 	a.mu.Lock()
 	d := a.daemon
 	a.mu.Unlock()
-	s.State = a.stateStatus()
+	if a.scratch == "" {
+		s.State = a.stateStatus()
+	}
 	if d != nil {
 		s.Daemon = &engine.DaemonStatus{PID: os.Getpid(), Since: d.started}
 		for i := range s.Sources {

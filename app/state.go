@@ -84,6 +84,9 @@ func backupStatus(cfg *config.Config, now time.Time) engine.BackupStatus {
 	return b
 }
 
+// NothingYet reports whether there is no state at all where the configuration says.
+func NothingYet(cfg *config.Config) bool { return state.Missing(string(cfg.State)) }
+
 // StateOptions are what work on the state needs while no daemon holds it.
 type StateOptions struct {
 	Config      *config.Config

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"cmp"
 	"reflect"
 
+	"groupsyncd/internal/fault"
 	"groupsyncd/internal/scalar"
 	"groupsyncd/internal/secret"
 )
@@ -21,7 +23,7 @@ func (c *Config) CheckSecrets() Problems {
 			problems = append(problems, Problem{
 				File: c.file, Line: at.line, Column: at.column,
 				Message: p.String() + ": " + err.Error(),
-				Hint:    "config validate --no-secrets checks the rest without reading secrets",
+				Hint:    cmp.Or(fault.HintOf(err), "name another place for it") + "; groupsyncd config validate --no-secrets checks the rest without it",
 			})
 		}
 	})

@@ -125,6 +125,7 @@ func (db *DB) BackupTo(ctx context.Context, path, recipient string) (Copy, error
 		return Copy{}, fault.New(fault.Unavailable, "back up state", path, err, "")
 	}
 	made.Path, made.Size = path, info.Size()
+	handOver(db.opts)
 	return made, nil
 }
 

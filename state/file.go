@@ -30,7 +30,7 @@ func prepareFolder(opts Options) error {
 		return invalidFolder("", errors.New("no folder is named"), "")
 	}
 	if !opts.ReadOnly {
-		if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
+		if err := makeFolder(opts.Dir, opts.owners); err != nil {
 			return invalidFolder(opts.Dir, err, "Make the folder, or let the user that runs the program make it.")
 		}
 	}

@@ -3,6 +3,8 @@ package state
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"go.etcd.io/bbolt"
@@ -33,6 +35,12 @@ func Look(ctx context.Context, opts Options) (*DB, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+// Missing reports whether a folder holds no state at all.
+func Missing(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, FileName))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // identify runs bbolt's own check and reads who a state is.

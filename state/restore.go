@@ -50,6 +50,7 @@ func Restore(ctx context.Context, opts Options, r RestoreOptions) (res *Restored
 		return nil, err
 	}
 	path := filepath.Join(opts.Dir, FileName)
+	defer handOver(opts)
 	res = &Restored{Path: path, From: r.From}
 	if res.At, err = backupTime(r.From, path); err != nil {
 		return nil, err

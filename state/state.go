@@ -75,6 +75,8 @@ type Options struct {
 	steps  []migration
 	target int
 	fsKind func(dir string) (string, error)
+	// owners replaces who has files, and how they are given away, in tests.
+	owners ownership
 	// space replaces the question for the free space on the disk in tests.
 	space func(dir string) (int64, error)
 }
@@ -100,6 +102,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.fsKind == nil {
 		o.fsKind = sharedFileSystem
+	}
+	if o.owners.root == nil {
+		o.owners = systemOwnership()
 	}
 	if o.space == nil {
 		o.space = Space
@@ -166,6 +171,7 @@ func Open(ctx context.Context, opts Options) (*DB, error) {
 	if err := db.start(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	handOver(opts)
 	return db, nil
 }
 
@@ -249,6 +255,7 @@ func (db *DB) Close() error {
 	}
 	if !db.opts.ReadOnly {
 		forgetHolder(db.opts)
+		defer handOver(db.opts) // What was made meanwhile: the key, backups.
 	}
 	if broken {
 		// A panic inside bbolt may have left its locks behind: do not wait for them.

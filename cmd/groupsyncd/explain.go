@@ -25,7 +25,7 @@ func (c *command) explainCommand() *cobra.Command {
 		Example: "  groupsyncd explain user ana@example.org",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return c.with(func(b server.Backend, _ *config.Config) error {
+			return c.look(func(b server.Backend, _ *config.Config) error {
 				e, err := b.ExplainUser(c.ctx, args[0])
 				if err != nil {
 					return err
@@ -39,7 +39,7 @@ func (c *command) explainCommand() *cobra.Command {
 		Example: "  groupsyncd explain group Sales",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return c.with(func(b server.Backend, _ *config.Config) error {
+			return c.look(func(b server.Backend, _ *config.Config) error {
 				e, err := b.ExplainGroup(c.ctx, args[0])
 				if err != nil {
 					return err

@@ -18,12 +18,16 @@ func (c *command) historyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "history [RUN]",
 		Short: "Past runs, newest first; or one run with every change",
-		Args:  cobra.MaximumNArgs(1),
+		Long: `Past runs, newest first; or one run, by its id or the beginning of it, with every change.
+
+With -o json the list has no "changes" in its targets: they are not loaded. One run always
+has them, an empty list when nothing changed.`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if limit < 1 {
 				return usage("--limit takes a number from 1 on")
 			}
-			return c.with(func(b server.Backend, _ *config.Config) error {
+			return c.look(func(b server.Backend, _ *config.Config) error {
 				if len(args) == 1 {
 					r, err := b.Report(c.ctx, args[0])
 					if err != nil {

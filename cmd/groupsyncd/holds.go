@@ -15,7 +15,7 @@ func (c *command) holdsCommand() *cobra.Command {
 		Short: "What the guard holds back, why, and the command that lets it through",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return c.with(func(b server.Backend, _ *config.Config) error {
+			return c.look(func(b server.Backend, _ *config.Config) error {
 				holds, err := b.Holds(c.ctx)
 				if err != nil {
 					return err

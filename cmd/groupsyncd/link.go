@@ -27,7 +27,7 @@ func (c *command) linkListCommand() *cobra.Command {
 		Short: "Who is which account, and who is none and why",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return c.with(func(b server.Backend, _ *config.Config) error {
+			return c.look(func(b server.Backend, _ *config.Config) error {
 				links, err := b.Links(c.ctx, source, conflicts)
 				if err != nil {
 					return err

@@ -26,7 +26,7 @@ func (c *command) listCommand() *cobra.Command {
 		Short: "Directory groups, as last read, with the rules that take them",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return c.with(func(b server.Backend, _ *config.Config) error {
+			return c.look(func(b server.Backend, _ *config.Config) error {
 				all, err := b.ListGroups(c.ctx, source, unmatched)
 				if err != nil {
 					return err
@@ -40,7 +40,7 @@ func (c *command) listCommand() *cobra.Command {
 		Short: "Directory users, as last read, with their accounts",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return c.with(func(b server.Backend, _ *config.Config) error {
+			return c.look(func(b server.Backend, _ *config.Config) error {
 				all, err := b.ListUsers(c.ctx, source, unmatched)
 				if err != nil {
 					return err

@@ -198,6 +198,22 @@ func (c *command) logger(cfg *config.Config, daemon bool) *slog.Logger {
 // with gives a command the running daemon, or, when none holds the state, the program
 // itself for as long as the command lasts.
 func (c *command) with(work func(server.Backend, *config.Config) error) error {
+	return c.withState(work, func(*config.Config) bool { return false })
+}
+
+// look is with for commands that only look: where there is no state yet they work on an
+// empty one and make none.
+func (c *command) look(work func(server.Backend, *config.Config) error) error {
+	return c.withState(work, func(cfg *config.Config) bool {
+		missing := app.NothingYet(cfg)
+		if missing && !c.quiet {
+			fmt.Fprintf(c.Err, "nothing has run yet: there is no state in %s\n", cfg.State)
+		}
+		return missing
+	})
+}
+
+func (c *command) withState(work func(server.Backend, *config.Config) error, empty func(*config.Config) bool) error {
 	file, cfg, err := c.load()
 	if err != nil {
 		return err
@@ -205,7 +221,7 @@ func (c *command) with(work func(server.Backend, *config.Config) error) error {
 	progress, done := c.progress()
 	defer done()
 	daemon, a, err := c.open(cfg, app.Options{File: file, Config: cfg, Logger: c.logger(cfg, false), LockTimeout: c.lockTimeout,
-		Progress: progress, Now: c.now})
+		Progress: progress, Now: c.now}, empty)
 	switch {
 	case err != nil:
 		return err
@@ -220,10 +236,14 @@ const redial = 200 * time.Millisecond
 
 // open finds the daemon, or opens the state. Whoever holds the state may be a daemon
 // that is just starting, so one is looked for again while we wait.
-func (c *command) open(cfg *config.Config, o app.Options) (*server.Client, *app.App, error) {
+func (c *command) open(cfg *config.Config, o app.Options, empty func(*config.Config) bool) (*server.Client, *app.App, error) {
 	daemon, err := server.Dial(c.ctx, string(cfg.State))
 	if daemon != nil || err != nil {
 		return daemon, nil, err
+	}
+	if o.Empty = empty(cfg); o.Empty {
+		a, err := app.New(c.ctx, o)
+		return nil, a, err
 	}
 	ctx, opened := context.WithCancel(c.ctx)
 	var look sync.WaitGroup

@@ -21,7 +21,7 @@ func (c *command) statusCommand() *cobra.Command {
 		Short: "Say what is going on: sources, targets, last run, holds",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return c.with(func(b server.Backend, _ *config.Config) error {
+			return c.look(func(b server.Backend, _ *config.Config) error {
 				s, err := b.Status(c.ctx)
 				if err != nil {
 					return err

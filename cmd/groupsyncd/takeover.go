@@ -31,10 +31,10 @@ is locked or damaged.`,
 			case req.Group != "" && req.Reason == "":
 				return needReason()
 			}
+			if req.Group == "" {
+				return c.look(func(b server.Backend, _ *config.Config) error { return c.strangers(b, req.Target) })
+			}
 			return c.with(func(b server.Backend, _ *config.Config) error {
-				if req.Group == "" {
-					return c.strangers(b, req.Target)
-				}
 				out, err := b.TakeOver(c.ctx, req, whoami())
 				if err != nil {
 					return err

@@ -196,13 +196,15 @@ type SourceReport struct {
 
 // TargetReport says what a run did to one Open WebUI.
 type TargetReport struct {
-	Name     string    `json:"name"`
-	Version  string    `json:"version"`
-	Requests int       `json:"requests"`
-	Writes   int       `json:"writes"`
-	Plan     string    `json:"plan"`
-	Summary  Summary   `json:"summary"`
-	Changes  []Change  `json:"changes"`
+	Name     string  `json:"name"`
+	Version  string  `json:"version"`
+	Requests int     `json:"requests"`
+	Writes   int     `json:"writes"`
+	Plan     string  `json:"plan"`
+	Summary  Summary `json:"summary"`
+	// Changes are left out of the JSON where they were not loaded, as in a list of runs;
+	// a run without changes has an empty list.
+	Changes  []Change  `json:"changes,omitzero"`
 	Problems []Problem `json:"problems"`
 	// Holds are the open holds after a full run, also those that list nothing yet.
 	Holds []HoldNote `json:"holds,omitempty"`
