@@ -12,12 +12,13 @@ import (
 	"groupsyncd/sync/run"
 )
 
-// unruled checks that h0 is still in ops, and why.
-func (w *world) unruled(t *testing.T) {
+// unruled checks that h0 is still in ops, and that so many memberships of h0 are held
+// because the rules changed.
+func (w *world) unruled(t *testing.T, memberships int) {
 	t.Helper()
 	w.wants(t, "ops", "h0")
 	holds := w.engine.Holds()
-	if len(holds) != 1 || holds[0].Check != run.Unruled || len(holds[0].Keys) != 1 {
+	if len(holds) != 1 || holds[0].Check != run.Unruled || len(holds[0].Keys) != memberships {
 		t.Errorf("held: %+v", holds)
 	}
 }
@@ -25,26 +26,28 @@ func (w *world) unruled(t *testing.T) {
 func TestARuleThatIsNarrowedHoldsWhatItGave(t *testing.T) {
 	t.Parallel()
 	w := begin(t, two+"run\nrules r1b\nrun")
-	w.unruled(t)
+	w.unruled(t, 1)
 	w.play(t, "wait 16m\nrun\nwait 16m\nrun")
-	w.unruled(t)
+	w.unruled(t, 1)
 	w.play(t, "approve 0\nrun")
 	w.wants(t, "ops")
 }
 
 func TestARuleStaysAcceptedWhileNobodyCanTell(t *testing.T) {
 	t.Parallel()
-	// Nothing can be said of ops when the rule is narrowed, because corp is too old.
-	w := begin(t, two+"run\nwait 13h\nrules r1b\nfault corp fails\nrun")
-	w.wants(t, "ops", "h0")
+	// When the rule comes to want department A only, corp is too old to say anything.
+	w := begin(t, two+"dept corp h0 B\nrun\nwait 13h\nrules r1c\nfault corp fails\nrun")
+	if holds := w.engine.Holds(); len(holds) != 0 {
+		t.Errorf("held on old evidence: %+v", holds)
+	}
 	w.play(t, "run\nwait 16m\nrun\nwait 16m\nrun")
-	w.unruled(t)
+	w.unruled(t, 2)
 }
 
 func TestARunOfOnePersonAcceptsNoRules(t *testing.T) {
 	t.Parallel()
 	w := begin(t, two+"run\nrules r1b\nperson h1\nrun\nwait 16m\nrun\nwait 16m\nrun")
-	w.unruled(t)
+	w.unruled(t, 1)
 }
 
 func TestTombstonesOfARemovalLastNinetyDays(t *testing.T) {

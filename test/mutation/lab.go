@@ -113,7 +113,7 @@ func (l *lab) build(ctx context.Context, pkg, binary string, flags ...string) er
 
 // test runs a test in the folder of its package, as go test does.
 func (l *lab) test(ctx context.Context, m *mutation, binary, run string) (out string, failed bool) {
-	cmd := exec.CommandContext(ctx, binary, "-test.v", "-test.short", "-test.failfast", "-test.run="+run, "-test.timeout="+limit.String())
+	cmd := exec.CommandContext(ctx, binary, "-test.v", "-test.failfast", "-test.run="+run, "-test.timeout="+limit.String())
 	cmd.Dir = filepath.Join(l.root, m.pkg)
 	cmd.Env = append(os.Environ(), "GROUPSYNCD_HISTORIES="+fmt.Sprint(max(m.histories, 1)))
 	text, err := cmd.CombinedOutput()

@@ -53,8 +53,6 @@ func plans() []mutation {
 		mutation{name: "every source that could must be fresh", file: verdict, old: "j.c.ready(s, groups); !fresh {", new: `j.c.ready(s, groups); !fresh && why == "" {`, run: "TestTakenAwayOnlyWhenEverySourceThatCouldIsFresh"},
 		mutation{name: "and read since the first sighting", file: verdict, old: "if !j.since.IsZero() && ", new: "if false && ", run: "TestGoneGoesAfterTheGrace|TestTakenAway.*|TestUnselected"},
 		mutation{name: "nothing is added on what is too old", file: compute, old: "groupFresh || c.in.Now.Sub(rows[n].GroupsAt) <= src.MaxAge", new: "groupFresh || true", run: "TestNothingIsAddedOnWhatIsTooOld"},
-		mutation{name: "another grant in its grace keeps it", file: verdict, old: "feed.Source && j.c.shows(feed, p.user) == replica.Unknown {", new: "feed.Source && j.id == \"\" {", run: "Test.*"},
-		mutation{name: "nobody behind the account proves nothing", file: verdict, old: "if !seen {", new: "if !seen && j.id == \"\" {", run: "TestNobodyBehindTheAccount"},
 	), in("1.2 unselected", "sync/plan",
 		mutation{name: "the same grace as gone", file: verdict, old: "if clock.Reads < d.src.Grace.Reads || clock.Last.Sub(clock.First) < d.src.Grace.Over {", new: "if false {", run: "TestUnselected"},
 		mutation{name: "many runs over one read count once", file: verdict, old: "if oldest.After(c.Last) {", new: "if true {", run: "TestRunsBetweenReadsDoNotShortenTheGrace"},
