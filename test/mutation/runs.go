@@ -63,12 +63,9 @@ func oracles() []mutation {
 	const enough = 3000
 	return in("9 histories", "sync/engine",
 		mutation{name: "members of a group that was cut", file: "sync/replica/merge.go", old: "if s.Groups[i].MembersKnown {", new: "if true {", run: "TestHistories", histories: enough},
-		mutation{name: "older evidence", file: "sync/replica/merge.go", old: "if m.asOf.Before(row.MembersAt) {", new: "if false {", run: "TestHistories", histories: enough},
 		mutation{name: "unknown removes nothing", file: "sync/plan/members.go", old: "case v.unknown:\n", new: "case v.unknown && !observed:\n", run: "TestHistories", histories: enough},
 		mutation{name: "held stays held", file: "sync/plan/guard.go", old: "case g.stays(i, held[c.Key], details):", new: "case g.stays(i, nil, details):", run: "TestHistories", histories: enough},
 		mutation{name: "unknown keeps a hold", file: "sync/plan/holds.go", old: "!g.p.Unknown[k] && !g.outside(k) && ", new: "!g.outside(k) && ", run: "TestHistories", histories: enough},
-		mutation{name: "names that collide", file: "sync/plan/groups.go", old: "if len(rivals) > 1 {", new: "if false {", run: "TestHistories", histories: enough},
-		mutation{name: "recycled mail", file: "sync/plan/people.go", old: "case taken[account] || ", new: "case ", run: "TestHistories", histories: enough},
 	)
 }
 
