@@ -83,6 +83,8 @@ type step struct {
 	State string `yaml:"state"`
 	// Approve are the checks whose holds are approved.
 	Approve list `yaml:"approve"`
+	// Release are the checks whose holds are released: what they list is kept.
+	Release list `yaml:"release"`
 	// Run is all, the name of a source, or the mail address of a person.
 	Run string `yaml:"run"`
 	// Meanwhile happens when the run has read its sources and not planned yet.

@@ -165,6 +165,11 @@ func (w *world) step(s *step, name string) {
 	for _, check := range s.Approve {
 		w.approve(run.Check(check), name)
 	}
+	for _, check := range s.Release {
+		hold := w.held(run.Check(check), name)
+		_, err := w.engine.Release(context.Background(), run.Release{Hold: hold.Hash, Reason: "the story says so"}, "tester")
+		w.must(err, name)
+	}
 	if s.Run != "" {
 		w.run(s, name)
 	}
@@ -304,14 +309,18 @@ func (w *world) approve(check run.Check, name string) {
 		w.must(w.engine.AcceptTarget(context.Background(), "chat", "tester"), name)
 		return
 	}
-	for _, h := range w.engine.Holds() {
-		if h.Check == check {
-			_, err := w.engine.Approve(context.Background(), h.Hash, "the story says so", "tester")
-			w.must(err, name)
-			return
-		}
+	_, err := w.engine.Approve(context.Background(), w.held(check, name).Hash, "the story says so", "tester")
+	w.must(err, name)
+}
+
+// held gives the first hold of a check.
+func (w *world) held(check run.Check, name string) *run.Hold {
+	holds := w.engine.Holds()
+	i := slices.IndexFunc(holds, func(h run.Hold) bool { return h.Check == check })
+	if i < 0 {
+		w.t.Fatalf("%s: nothing is held by %s", name, check)
 	}
-	w.t.Fatalf("%s: nothing is held by %s", name, check)
+	return &holds[i]
 }
 
 // run carries out a run, and with it what happens meanwhile.
