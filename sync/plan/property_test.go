@@ -93,7 +93,7 @@ func anyRules(t *rapid.T, w *world) {
 }
 
 func anyStep(t *rapid.T, w *world, minute int) {
-	switch rapid.IntRange(0, 8).Draw(t, "step") {
+	switch rapid.IntRange(0, 9).Draw(t, "step") {
 	case 0, 1, 2, 3:
 		anyRead(t, w, "corp", minute)
 	case 4:
@@ -137,6 +137,16 @@ func anyStep(t *rapid.T, w *world, minute int) {
 			seen[s.Hash()] = true
 			return dup
 		})
+	case 9:
+		// The state is found to have been lost: everybody in a group of ours is in doubt.
+		for _, link := range w.mem.Links {
+			if g := w.mem.Mirror.Group(link.GroupID); g != nil && g.MembersRead && len(g.Numbers) > 0 {
+				w.mem.Lost[g.ID] = slices.Clone(g.Numbers)
+			}
+		}
+		if rapid.Bool().Draw(t, "nothing is known") {
+			clear(w.mem.Owned)
+		}
 	case 8:
 		if len(w.mem.Holds) > 0 {
 			w.approve(rapid.SampledFrom(w.mem.Holds).Draw(t, "approve").Hash)
@@ -199,9 +209,17 @@ func promise(t *rapid.T, in *plan.Input, c *plan.Change) {
 	if c.Op != run.RemoveMember && c.Op != run.ReleaseMember {
 		return
 	}
+	if c.Approved && !slices.ContainsFunc(in.Memory.Approvals, func(a run.Approval) bool { return in.Now.Before(a.Until) && slices.Contains(a.Keys, c.Key) }) {
+		t.Fatalf("%v goes through an approval that does not list it", c.Change)
+	}
 	owned := in.Memory.Owned[c.Group.ID]
 	ours := owned != nil && owned.Has(c.Account)
+	if slices.Contains(in.Memory.Lost[c.Group.ID], c.Account) && c.Op == run.RemoveMember && c.Outcome == run.Planned && !c.Approved {
+		t.Fatalf("%v: in doubt since the state was lost, and not held", c.Change)
+	}
 	switch {
+	case c.Proof.Lost:
+		return
 	case c.Proof.Exact && (ours || c.Outcome == run.Planned && !c.Approved):
 		t.Fatalf("%v: exact, ours %v, approved %v", c.Change, ours, c.Approved)
 	case !c.Proof.Exact && !ours:

@@ -317,6 +317,11 @@ func (w *world) apply(p *plan.Plan, g *plan.Guarded) {
 			o.Clocks = clocks
 		}
 	}
+	for id, lost := range p.Lost {
+		if m.Lost[id] = lost; len(lost) == 0 {
+			delete(m.Lost, id)
+		}
+	}
 	m.Holds = g.Holds
 	if w.only == nil {
 		m.Scopes = g.Scopes
@@ -363,6 +368,7 @@ func (w *world) change(c *plan.Change, made map[plan.LinkKey]string) {
 	case run.RemoveMember:
 		w.member(id, c.Account, false)
 		w.own(id, c.Account, nil)
+		m.Settle(id, c.Account, &plan.Dirty{})
 		m.Losses = append(m.Losses, plan.Loss{At: w.now, Group: id, Account: c.User.ID, Approved: c.Approved})
 	default:
 		w.t.Fatalf("nobody knows how to %s", c.Op)
