@@ -238,6 +238,10 @@ func (a *App) Vitals() (server.Vitals, error) {
 		a.mu.Unlock()
 	}
 	s, err := a.db.Stats()
+	if err != nil {
+		return v, err
+	}
 	v.StateSize, v.StateMaxSize, v.OldestReader = s.Size, s.MaxSize, s.OldestReader
+	v.Audit, err = a.db.Head()
 	return v, err
 }

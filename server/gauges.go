@@ -42,6 +42,8 @@ func figures() []figure {
 		{"state_size_bytes", "Size of the state file.", "", ""},
 		{"state_max_bytes", "Size that the state file may have.", "", ""},
 		{"state_oldest_reader_seconds", "Age of the oldest open look at the state; a large one keeps the file growing.", "", ""},
+		{"audit_records", "Number of the last record of the audit.", "", ""},
+		{"audit_head_info", "1; the end of the audit, signed: whoever keeps it can tell later that nothing before it was cut or changed.", "hash", "signature"},
 		{"config_last_reload_successful", "0 when the configuration file was refused at the last reload.", "", ""},
 		{"config_last_reload_timestamp_seconds", "When the configuration in force was loaded.", "", ""},
 	}
@@ -87,6 +89,10 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 		put("state_size_bytes", float64(v.StateSize))
 		put("state_max_bytes", float64(v.StateMaxSize))
 		put("state_oldest_reader_seconds", v.OldestReader.Seconds())
+		if v.Audit.Seq > 0 {
+			put("audit_records", float64(v.Audit.Seq))
+			put("audit_head_info", 1, v.Audit.Hash, v.Audit.Signature)
+		}
 	}
 	put("config_last_reload_successful", flag(!v.LoadFailed))
 	if !v.Loaded.IsZero() {

@@ -37,6 +37,8 @@ type Vitals struct {
 	StateSize, StateMaxSize int64
 	// OldestReader is the age of the oldest open look at the state.
 	OldestReader time.Duration
+	// Audit is the signed end of the audit.
+	Audit run.AuditHead
 	// Loaded is when the configuration in force was loaded; LoadFailed says that a
 	// newer file was refused since.
 	Loaded     time.Time

@@ -19,7 +19,7 @@ import (
 // worked is an admin side with every metric in use.
 func worked(t *testing.T) *Admin {
 	t.Helper()
-	o := &office{state: busy(time.Now()), vitals: Vitals{StateSize: 4096, StateMaxSize: 1 << 30, OldestReader: 1500 * time.Millisecond, Loaded: time.Now()}}
+	o := &office{state: busy(time.Now()), vitals: Vitals{StateSize: 4096, StateMaxSize: 1 << 30, OldestReader: 1500 * time.Millisecond, Audit: run.AuditHead{Seq: 12, Hash: "5e1f", Signature: "c2ln"}, Loaded: time.Now()}}
 	a, _, _ := newAdmin(t, o)
 	person := &run.UserRef{ID: "canary-person", Email: "canary-person@example.org"}
 	group := &run.GroupRef{ID: "canary-group", Name: "canary-group"}
@@ -82,6 +82,8 @@ func TestMetricsSayWhatHappenedAndWhatIs(t *testing.T) {
 			`groupsyncd_target_waiting{target="chat"} 3`,
 			`groupsyncd_state_size_bytes 4096`,
 			`groupsyncd_state_oldest_reader_seconds 1.5`,
+			`groupsyncd_audit_records 12`,
+			`groupsyncd_audit_head_info{hash="5e1f",signature="c2ln"} 1`,
 			`groupsyncd_config_last_reload_successful 1`,
 			`groupsyncd_config_last_reload_timestamp_seconds 9.466848e+08`,
 			`groupsyncd_build_info{revision="",version="v1"} 1`,
