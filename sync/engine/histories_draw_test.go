@@ -145,7 +145,7 @@ func (d *drawer) something() {
 	case n < 96:
 		d.add("down\nrun\nup")
 	case n < 97:
-		d.add("plan")
+		d.add("%s", d.of("plan", fmt.Sprintf("revert %d", d.IntN(3))))
 	default:
 		s, h := d.source(), d.human()
 		if d.IntN(2) == 0 {

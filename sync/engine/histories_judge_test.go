@@ -24,6 +24,13 @@ func (o *oracle) judgeAdd(e *enginetest.Effect) {
 		o.put[p] = e.At
 	}
 	m := o.w.store.Peek(target)
+	if o.undoing {
+		// It was there before, and whoever was not ours then is not ours now.
+		if n, known := m.Mirror.Number(e.Account); known && (m.Owned[e.Group] == nil || !m.Owned[e.Group].Has(n)) {
+			o.hand[p] = e.At
+		}
+		return
+	}
 	human := o.w.human[e.Account]
 	// A name that is newer than what is known of the members counts for all of them.
 	feeds := map[directory.GroupKey]bool{}
@@ -59,6 +66,13 @@ func (o *oracle) judgeRemoval(e *enginetest.Effect) {
 	}
 	if check, held := o.held[plan.RemovalKey(p.group, p.account)]; held && !let {
 		o.w.fail("S4", "%s was removed while %s held it", o.name(p), check)
+	}
+	if o.undoing {
+		// A person said so; only what is ours, and not held for another reason, may go.
+		delete(o.hand, p)
+		delete(o.put, p)
+		delete(o.unruled, p)
+		return
 	}
 	if k, unruled := o.unruled[p]; unruled && !let {
 		o.w.fail("unruled", "%s was removed without approval: only the configuration changed (%v)", o.name(p), k)

@@ -71,7 +71,9 @@ type oracle struct {
 	kept map[place]bool
 	// unseen: Open WebUI was restored, and nobody has said so.
 	unseen, blind bool
-	handKept      map[place]time.Time
+	// undoing: the run that goes on undoes another one.
+	undoing  bool
+	handKept map[place]time.Time
 }
 
 func newOracle(w *world) *oracle {
@@ -356,7 +358,7 @@ func (o *oracle) after(req run.Request, report *run.Report, dead bool) {
 	}
 	o.blind = o.blind || o.unseen && report != nil && !o.heldAsChanged()
 	o.judgeHolds()
-	if report != nil && req.User == "" && report.Mode == run.Apply && report.Exit != run.ExitInterrupted && req.Target == "" && len(report.Targets) == 1 && report.Targets[0].Error == "" {
+	if report != nil && req.User == "" && req.Revert == "" && report.Mode == run.Apply && report.Exit != run.ExitInterrupted && req.Target == "" && len(report.Targets) == 1 && report.Targets[0].Error == "" {
 		o.applied = o.now()
 	}
 	if report != nil {

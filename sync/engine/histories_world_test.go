@@ -222,7 +222,7 @@ func (w *world) sync(req run.Request) {
 	dead := w.store.Power.Off()
 	w.unverified = w.unverified || w.lied && dead
 	w.lied = false
-	if err != nil && !dead && fault.KindOf(err) != fault.NotFound {
+	if err != nil && !dead && fault.KindOf(err) != fault.NotFound && req.Revert == "" {
 		w.fail("error", "%s", err)
 	}
 	if dead {
@@ -295,6 +295,8 @@ func (w *world) do(s step) {
 		w.approve(s.number(0), false)
 	case "approve-earlier":
 		w.approve(s.number(0), true)
+	case "revert":
+		w.undo(s.number(0))
 	case "release":
 		w.keep(s.number(0))
 	}
@@ -407,4 +409,18 @@ func (w *world) keep(n int) {
 		return
 	}
 	w.oracle.released(h.Keys)
+}
+
+// undo reverts one of the last runs.
+func (w *world) undo(n int) {
+	if w.depth > 0 {
+		return
+	}
+	reports, err := w.store.Runs(3)
+	if err != nil || len(reports) == 0 {
+		return
+	}
+	w.oracle.undoing = true
+	defer func() { w.oracle.undoing = false }()
+	w.sync(run.Request{Trigger: run.Manual, Mode: run.Apply, Revert: reports[n%len(reports)].Run, Reason: "because", By: "tester"})
 }
