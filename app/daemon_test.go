@@ -15,6 +15,7 @@ import (
 	"groupsyncd/internal/fault"
 	"groupsyncd/server"
 	"groupsyncd/state"
+	"groupsyncd/sync/plan"
 	"groupsyncd/sync/run"
 	"groupsyncd/target/openwebui/openwebuitest"
 )
@@ -449,4 +450,31 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 		}
 	}
 	t.Errorf("the wrong key was not found: %+v", checked[1].Findings)
+}
+
+func TestADaemonLooksAtOnceWhatBecameOfInterruptedCalls(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	a := w.open()
+	sync1(w, a, run.Request{Trigger: run.Manual, Mode: run.Apply})
+	// The next read is a day off, and a call is open.
+	if err := a.noteStart("list"); err != nil {
+		t.Fatal(err)
+	}
+	m, err := a.db.Memory("chat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	intent := plan.Intent{Run: "01CRASHED", Op: string(run.AddMember), GroupID: m.Mirror.Groups()[0].ID, Accounts: []string{m.Mirror.Account(0).ID}, Feeds: [][]int{nil}}
+	if err := a.db.Begin(m, intent.Run, "sha256:x", []plan.Intent{intent}, plan.Dirty{}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- a.Serve(ctx, nil) }()
+	w.until("the call is settled", func() bool { open, err := a.db.Open("chat"); return err == nil && len(open) == 0 })
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }

@@ -99,6 +99,9 @@ func (a *App) Serve(ctx context.Context, hup <-chan struct{}) (err error) {
 		}
 	})
 	a.startCare(d)
+	if err := a.resume(ctx); err != nil {
+		return err
+	}
 	life.Add("watch for what does not run", a.watch(running))
 	a.ready(ctx)
 	a.loop(ctx, d, hup)
@@ -106,6 +109,22 @@ func (a *App) Serve(ctx context.Context, hup <-chan struct{}) (err error) {
 		a.log.LogAttrs(ctx, slog.LevelWarn, "systemd not told", slog.String(logging.KeyErr, err.Error()))
 	}
 	a.log.LogAttrs(ctx, slog.LevelInfo, "stopping")
+	return nil
+}
+
+// resume starts a run where the last one was cut off by a crash: what became of its calls
+// need not stay unknown until the next schedule.
+func (a *App) resume(ctx context.Context) error {
+	for _, t := range a.parts.cfg.Targets {
+		open, err := a.db.Open(t.Name)
+		if err != nil {
+			return err
+		}
+		if len(open) > 0 {
+			a.log.LogAttrs(ctx, slog.LevelInfo, "calls of an interrupted run are open", slog.String(logging.KeyTarget, t.Name), slog.Int(logging.KeyCount, len(open)))
+			a.soon(run.Request{Trigger: run.Schedule, Mode: run.Apply, Target: t.Name})
+		}
+	}
 	return nil
 }
 

@@ -34,37 +34,40 @@ func acceptedRules(mem *plan.Memory, rules []*mapping.Rule) []*mapping.Rule {
 	return old
 }
 
-// accept adds the rules of a full run that applied to the accepted ones, and drops old
-// forms once nothing is left that they want and the new ones do not.
-func (w *work) accept(ctx context.Context, p *plan.Plan, only *plan.Only) error {
-	if only != nil || ctx.Err() != nil {
-		return nil
-	}
-	w.state.mu.Lock()
-	defer w.state.mu.Unlock()
+// join adds the rules of a full run to the accepted ones, before its first call: what it
+// gives must be known as theirs even when it does not come to its end.
+func (w *work) join(dirty *plan.Dirty) error {
 	mem := w.state.mem
-	have := map[string]bool{}
-	for _, a := range mem.Accepted {
-		have[a.Hash] = true
-	}
-	next := slices.Clone(mem.Accepted)
-	now := map[string]bool{}
 	for _, r := range w.setup.Rules {
 		hash := r.Hash()
-		now[hash] = true
-		if have[hash] {
+		if slices.ContainsFunc(mem.Accepted, func(a plan.AcceptedRule) bool { return a.Hash == hash }) {
 			continue
 		}
 		spec, err := json.Marshal(r.Spec)
 		if err != nil {
 			return err
 		}
-		next = append(next, plan.AcceptedRule{Key: r.Key(), Hash: hash, Spec: spec})
+		mem.Accepted = append(slices.Clip(mem.Accepted), plan.AcceptedRule{Key: r.Key(), Hash: hash, Spec: spec})
+		dirty.Accepted = true
 	}
-	if p.Accepts {
-		next = slices.DeleteFunc(next, func(a plan.AcceptedRule) bool { return !now[a.Hash] })
+	return nil
+}
+
+// accept drops old forms of rules at the end of a full run, once nothing is left that
+// they want and the new ones do not.
+func (w *work) accept(ctx context.Context, p *plan.Plan, only *plan.Only) error {
+	if only != nil || ctx.Err() != nil || !p.Accepts {
+		return nil
 	}
-	if slices.EqualFunc(next, mem.Accepted, func(a, b plan.AcceptedRule) bool { return a.Hash == b.Hash }) {
+	w.state.mu.Lock()
+	defer w.state.mu.Unlock()
+	mem := w.state.mem
+	now := map[string]bool{}
+	for _, r := range w.setup.Rules {
+		now[r.Hash()] = true
+	}
+	next := slices.DeleteFunc(slices.Clone(mem.Accepted), func(a plan.AcceptedRule) bool { return !now[a.Hash] })
+	if len(next) == len(mem.Accepted) {
 		return nil
 	}
 	mem.Accepted = next

@@ -47,6 +47,11 @@ func (w *work) book(p *plan.Plan, g *plan.Guarded, only *plan.Only) error {
 		}
 	}
 	w.bookEvidence(p, &dirty)
+	if only == nil && w.undo == nil {
+		if err := w.join(&dirty); err != nil {
+			return err
+		}
+	}
 	for _, id := range slices.Sorted(maps.Keys(p.Lost)) {
 		mem.Lost[id] = p.Lost[id]
 		if len(p.Lost[id]) == 0 {
