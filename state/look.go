@@ -16,18 +16,7 @@ import (
 func Look(ctx context.Context, opts Options) (*DB, error) {
 	opts.ReadOnly = true
 	opts = opts.withDefaults()
-	if err := prepareFolder(opts); err != nil {
-		return nil, err
-	}
-	path := filepath.Join(opts.Dir, FileName)
-	if err := ensureFile(ctx, path, opts); err != nil {
-		return nil, err
-	}
-	f, err := lockFile(ctx, path, opts)
-	if err != nil {
-		return nil, err
-	}
-	db, err := openLocked(ctx, f, path, opts)
+	db, err := acquire(ctx, opts)
 	if err != nil {
 		return nil, err
 	}

@@ -153,6 +153,19 @@ type DB struct {
 // a folder that cannot hold a state; fault.NotFound for a missing one when ReadOnly.
 func Open(ctx context.Context, opts Options) (*DB, error) {
 	opts = opts.withDefaults()
+	db, err := acquire(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.start(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	handOver(opts)
+	return db, nil
+}
+
+// acquire locks the file in a folder, which it makes where it may, and hands it to bbolt.
+func acquire(ctx context.Context, opts Options) (*DB, error) {
 	if err := prepareFolder(opts); err != nil {
 		return nil, err
 	}
@@ -164,15 +177,7 @@ func Open(ctx context.Context, opts Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := openLocked(ctx, f, path, opts)
-	if err != nil {
-		return nil, err
-	}
-	if err := db.start(ctx); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	handOver(opts)
-	return db, nil
+	return openLocked(ctx, f, path, opts)
 }
 
 // openLocked checks the pages of a locked file and hands it to bbolt. It closes the
