@@ -51,7 +51,7 @@ func (e *Engine) approve(s *Setup, state *target, hash, reason, by string) (*run
 		return nil, nil //nolint:nilnil // not here; the next target is asked
 	}
 	if hold.Check == run.TargetChanged {
-		keys = []string{acceptKey}
+		keys = []string{acceptKey(hold)}
 	}
 	now := e.now()
 	a := run.Approval{Hash: hash, Check: hold.Check, Target: mem.Target, Scope: hold.Scope, Keys: slices.Clone(keys),
@@ -87,8 +87,9 @@ func (e *Engine) acceptSource(s *Setup, mem *plan.Memory, id string) {
 	}
 }
 
-// acceptKey is what an approval of a changed target lists: the target as it is.
-const acceptKey = "target"
+// acceptKey is what an approval of a changed target lists: the kind of change that somebody
+// has seen. Another kind needs another look.
+func acceptKey(h *run.Hold) string { return "target\x1f" + reasonKind(h) }
 
 // AcceptTarget takes a target that looks changed as the right one: the next look ends
 // the links of what is missing and goes on from what is there.

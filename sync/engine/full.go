@@ -264,22 +264,26 @@ func (w *work) targetError(tr *run.TargetReport, err error) error {
 // may be planned on it.
 func (w *work) observe(ctx context.Context, tr *run.TargetReport) (stop bool, err error) {
 	mem := w.state.mem
-	accepted := acceptedTarget(mem, w.e.now())
-	all := accepted || w.e.now().Sub(mem.Mirror.ReadAllAt) > w.e.reread
+	pending := slices.ContainsFunc(mem.Approvals, accepts)
+	all := pending || w.e.now().Sub(mem.Mirror.ReadAllAt) > w.e.reread
 	o, err := w.api.Observe(ctx, mem.Mirror, all)
 	if err != nil {
 		return true, w.targetError(tr, err)
 	}
 	why := mem.TargetChanged(o)
-	if why != "" && !accepted {
+	if why != "" && !w.accepted(why) {
 		return true, w.changed(tr, why)
 	}
 	var dirty plan.Dirty
 	if why != "" {
 		dirty = mem.Accept(o)
-		w.useApproval(acceptKey, &dirty)
 	} else {
 		dirty = mem.Observe(o)
+	}
+	if pending {
+		// It is used up, or about something that is over.
+		mem.Approvals = slices.DeleteFunc(mem.Approvals, accepts)
+		dirty.Approvals = true
 	}
 	lost, found := mem.FindLost(w.e.now())
 	dirty.Merge(found)
@@ -306,9 +310,15 @@ func (w *work) observe(ctx context.Context, tr *run.TargetReport) (stop bool, er
 	return false, w.e.ledger.SaveMemory(mem, dirty)
 }
 
-func acceptedTarget(mem *plan.Memory, now time.Time) bool {
-	return slices.ContainsFunc(mem.Approvals, func(a run.Approval) bool {
-		return a.Check == run.TargetChanged && slices.Contains(a.Keys, acceptKey) && now.Before(a.Until)
+// accepts reports whether an approval is one of a changed target.
+func accepts(a run.Approval) bool { return a.Check == run.TargetChanged }
+
+// accepted reports whether somebody has said that the target is the right one although
+// it changed in this way.
+func (w *work) accepted(why string) bool {
+	hold := w.state.mem.ChangedHold(why, w.e.now())
+	return slices.ContainsFunc(w.state.mem.Approvals, func(a run.Approval) bool {
+		return accepts(a) && slices.Contains(a.Keys, acceptKey(&hold)) && w.e.now().Before(a.Until)
 	})
 }
 

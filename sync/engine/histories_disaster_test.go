@@ -15,6 +15,7 @@ type backup struct {
 	state func()
 	reads map[string]int // how many reads of each source the state knew of
 	let   map[string]time.Time
+	exact map[string]bool
 
 	web     *enginetest.OpenWebUI
 	account map[string]string
@@ -25,6 +26,7 @@ func (w *world) disasterStep(s step) bool {
 	switch s.do {
 	case "statebackup":
 		w.kept.state, w.kept.reads, w.kept.let = w.store.Backup(), map[string]int{}, maps.Clone(w.oracle.let)
+		w.kept.exact = maps.Clone(w.oracle.exact)
 		for name, src := range w.sources {
 			w.kept.reads[name] = len(src.Reads)
 		}
@@ -32,7 +34,7 @@ func (w *world) disasterStep(s step) bool {
 		if w.kept.state != nil && w.depth == 0 {
 			w.kept.state()
 			w.oracle.stateLost(w.kept.reads)
-			w.oracle.let = maps.Clone(w.kept.let)
+			w.oracle.let, w.oracle.exact = maps.Clone(w.kept.let), maps.Clone(w.kept.exact)
 			w.boot()
 		}
 	case "statelost":
@@ -98,8 +100,9 @@ func (o *oracle) webRestored() {
 	now := o.w.clock.Now()
 	hand := maps.Clone(o.handKept)
 	for p := range o.kept {
-		if at, is := o.hand[p]; is {
-			hand[p] = at
+		// Their account may have been deleted meanwhile, and is there again.
+		if hand[p] = o.hand[p]; hand[p].IsZero() {
+			hand[p] = now
 		}
 	}
 	o.hand = hand

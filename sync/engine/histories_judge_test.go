@@ -64,7 +64,7 @@ func (o *oracle) judgeRemoval(e *enginetest.Effect) {
 	if at, hand := o.hand[p]; hand && o.lastGranted[p].Before(at) && !o.exact[p.group] && !e.At.Before(o.decided[p]) {
 		o.w.fail("S2", "%s was removed: an administrator added it, and no directory has named it since", o.name(p))
 	}
-	if check, held := o.held[plan.RemovalKey(p.group, p.account)]; held && !let {
+	if check, held := o.held[plan.RemovalKey(p.group, p.account)]; held && !let && (!o.undoing || check != run.Reverted) {
 		o.w.fail("S4", "%s was removed while %s held it", o.name(p), check)
 	}
 	if o.undoing {
@@ -325,6 +325,15 @@ func (o *oracle) addOnly(m *plan.Memory, group string) bool {
 		rule := catalogue[name]
 		return rule.spec.Members == "add-only" && m.Links[rule.link("", "")].GroupID == group
 	})
+}
+
+// memberOf gives the membership that the key of a change is about.
+func memberOf(k string) (place, bool) {
+	parts := splitKey(k)
+	if len(parts) != 3 || parts[0] != string(run.RemoveMember) && parts[0] != string(run.AddMember) {
+		return place{}, false
+	}
+	return place{parts[1], parts[2]}, true
 }
 
 func removalOf(k string) (place, bool) {

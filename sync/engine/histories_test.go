@@ -260,8 +260,8 @@ func (o *oracle) judgeHeld(m *plan.Memory, claimed map[place]bool) {
 	}
 	for _, h := range m.Holds {
 		waits := func(k string) bool {
-			p, removal := removalOf(k)
-			return removal && (claimed[p] || o.w.recycled[o.w.human[p.account]])
+			p, member := memberOf(k)
+			return member && (claimed[p] || o.w.recycled[o.w.human[p.account]])
 		}
 		if !slices.ContainsFunc(h.Keys, waits) {
 			o.w.fail("L1", "%s of %q is still held although it was approved: %v", h.Check, h.Scope, h.Keys)

@@ -192,3 +192,28 @@ func TestWhatWasAddedBeforeACrashIsOursWithoutAdopting(t *testing.T) {
 		w.wants(t, "eu_x", "h1")
 	}
 }
+
+func TestAcceptingOneChangeOfATargetAcceptsNoOther(t *testing.T) {
+	t.Parallel()
+	w := begin(t, two+"run\nwait 1m")
+	backup := w.web.Backup()
+	w.play(t, "leave corp h0 eng\nrun\nwait 1m")
+	w.web.Restore(backup)
+	w.play(t, "run")
+	if err := w.engine.AcceptTarget(t.Context(), target, "tester"); err != nil {
+		t.Fatal(err)
+	}
+	// Before anybody looks again, an empty server answers at the address.
+	w.web.Empty()
+	w.play(t, "run")
+	if w.last.Exit != run.ExitHeld || len(w.web.Groups()) != 0 {
+		t.Errorf("exit %d, groups %v", w.last.Exit, w.web.Groups())
+	}
+	// What was accepted is over once the server is as it was.
+	w.web.Restore(backup)
+	w.play(t, "run")
+	w.wants(t, "eng", "h1")
+	if n := len(w.store.Kept(target).Approvals); n != 0 {
+		t.Errorf("%d approvals are left", n)
+	}
+}
