@@ -119,7 +119,7 @@ func identities() []mutation {
 		mutation{name: "a time of change that runs backwards", file: observe, old: "if now.UpdatedAt < g.UpdatedAt {", new: "if false {", run: "TestTargetChanged"},
 		mutation{name: "a deleted account that is there again", file: observe, old: "if n, ok := m.Mirror.Number(o.Accounts[i].ID); ok && m.Mirror.Account(n).Deleted {", new: "if false {", run: "TestTargetChanged"},
 	), in("3 target", "sync/engine",
-		mutation{name: "nothing is written until it is accepted", file: "sync/engine/full.go", old: `if why != "" && !accepted {`, new: `if why == "never" {`, run: "TestATargetThatChangedIsNotWrittenUntilItIsAccepted"},
+		mutation{name: "nothing is written until it is accepted", file: "sync/engine/full.go", old: `if why != "" && !w.accepted(why) {`, new: `if why == "never" {`, run: "TestATargetThatChangedIsNotWrittenUntilItIsAccepted"},
 	), in("3 mark", "sync/plan",
 		mutation{name: "a higher number than ours: restored state", file: "sync/plan/lost.go", old: "case own > m.Serial:", new: "case false:", run: "TestALostStateIsToldByMarks"},
 		mutation{name: "marks and an empty state: lost state", file: "sync/plan/lost.go", old: "case fresh && len(serials) > 0:", new: "case false:", run: "TestALostStateIsToldByMarks"},
