@@ -65,6 +65,9 @@ func TestCompany(t *testing.T) {
 		if s := r.target().Summary; s.MembersRemoved != 1 || r.target().Changes[0].Absence != "left" {
 			t.Errorf("the sync removed %d members: %+v", s.MembersRemoved, r.target().Changes)
 		}
+		if n := r.target().Writes; n != 2 {
+			t.Errorf("%d writes, not the removal and the number of the run in our mark", n)
+		}
 		want[group.Name] = slices.DeleteFunc(want[group.Name], func(m string) bool { return m == leaver })
 		w.equal("after a member left", want)
 	})

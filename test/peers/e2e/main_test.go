@@ -32,12 +32,16 @@ type world struct {
 	ldapURL     string
 	usersFilter string
 	groupsBase  string
+	// chatURL is where the binary finds Open WebUI, passwordFile the password of its
+	// account in the directory, admin the admin listener of the daemon.
+	chatURL, passwordFile, admin string
 }
 
 func newWorld(t *testing.T, slapd *peer.Slapd, chat *peer.OpenWebUI) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), binary: peer.Binary(t), slapd: slapd, chat: chat, ldapURL: slapd.URL,
-		usersFilter: "(objectClass=inetOrgPerson)", groupsBase: `"ou=groups,dc=example,dc=test"`}
+		usersFilter: "(objectClass=inetOrgPerson)", groupsBase: `"ou=groups,dc=example,dc=test"`,
+		chatURL: chat.URL, passwordFile: slapd.PasswordFile, admin: `{listen: ""}`}
 	w.configure()
 	return w
 }
@@ -60,8 +64,8 @@ targets:
 rules:
   - name: all
     match: "*"
-server: {admin: {listen: ""}}
-`, w.ldapURL, w.slapd.BindDN, w.slapd.PasswordFile, w.usersFilter, w.groupsBase, w.chat.URL, w.chat.KeyFile)
+server: {admin: %s}
+`, w.ldapURL, w.slapd.BindDN, w.passwordFile, w.usersFilter, w.groupsBase, w.chatURL, w.chat.KeyFile, w.admin)
 	if err := os.WriteFile(filepath.Join(w.dir, "groupsyncd.yaml"), []byte(text), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
