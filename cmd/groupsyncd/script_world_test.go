@@ -171,7 +171,13 @@ type chatStage struct {
 	server *openwebuitest.Server
 	// slow counts the calls that came since writes were made slow.
 	slow atomic.Int32
+	// ahead is by how much the clock of the server goes ahead.
+	ahead atomic.Int64
+	// kept is its backup.
+	kept openwebuitest.Backup
 }
+
+func (c *chatStage) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
 
 func (c *chatStage) account(mail string) (string, error) {
 	if !strings.Contains(mail, "@") {
@@ -232,7 +238,8 @@ func chatCommand(ts *testscript.TestScript, neg bool, args []string) {
 			if s.chat != nil {
 				s.chat.server.Close()
 			}
-			s.chat = &chatStage{server: openwebuitest.New(openwebuitest.Options{Key: chatKey, Version: strings.Join(args, "")})}
+			s.chat = &chatStage{}
+			s.chat.server = openwebuitest.New(openwebuitest.Options{Key: chatKey, Version: strings.Join(args, ""), Now: s.chat.now})
 			for _, p := range staff() {
 				if p.account {
 					s.chat.server.AddAccount(openwebuitest.Account{Email: p.uid + "@example.org", Name: p.name})
@@ -285,12 +292,19 @@ func chatCommand(ts *testscript.TestScript, neg bool, args []string) {
 		"groups":     {1, "NUMBER", func(args []string) error { return demand(len(s.chat.server.Groups()), args[0]) }},
 		"admin":      {1, "ROLE", func(args []string) error { s.chat.server.SetRole(s.chat.server.Admin, args[0]); return nil }},
 		"deployment": {1, "ID", func(args []string) error { s.chat.server.SetDeployment(args[0]); return nil }},
-		"built-in":   {0, "", func([]string) error { s.chat.server.SetBuiltIn(openwebuitest.BuiltIn{OAuth: true}); return nil }},
-		"fault":      {1, "KIND", func(args []string) error { return s.chat.fault(args) }},
-		"heal":       {0, "", func([]string) error { s.chat.server.Heal(); return nil }},
-		"reset":      {0, "", func([]string) error { s.chat.server.ResetLog(); return nil }},
-		"writes":     {1, "NUMBER", func(args []string) error { _, n := s.chat.server.Count(); return demand(n, args[0]) }},
-		"requests":   {1, "NUMBER", func(args []string) error { r, w := s.chat.server.Count(); return demand(r+w, args[0]) }},
+		"backup":     {0, "", func([]string) error { s.chat.kept = s.chat.server.Backup(); return nil }},
+		"restore":    {0, "", func([]string) error { s.chat.server.Restore(s.chat.kept); return nil }},
+		"later": {1, "DURATION", func(args []string) error {
+			d, err := time.ParseDuration(args[0])
+			s.chat.ahead.Add(int64(d))
+			return err
+		}},
+		"built-in": {0, "", func([]string) error { s.chat.server.SetBuiltIn(openwebuitest.BuiltIn{OAuth: true}); return nil }},
+		"fault":    {1, "KIND", func(args []string) error { return s.chat.fault(args) }},
+		"heal":     {0, "", func([]string) error { s.chat.server.Heal(); return nil }},
+		"reset":    {0, "", func([]string) error { s.chat.server.ResetLog(); return nil }},
+		"writes":   {1, "NUMBER", func(args []string) error { _, n := s.chat.server.Count(); return demand(n, args[0]) }},
+		"requests": {1, "NUMBER", func(args []string) error { r, w := s.chat.server.Count(); return demand(r+w, args[0]) }},
 		"called": {0, "", func([]string) error {
 			return wait("a slow call", func() (bool, error) { return s.chat.slow.Load() > 0, nil })
 		}},
