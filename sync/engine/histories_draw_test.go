@@ -3,6 +3,7 @@ package engine_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 )
 
@@ -17,7 +18,23 @@ func draw(seed uint64) []step {
 			d.disaster(disaster)
 		}
 	}
-	return d.steps
+	return unblocked(d.steps, seed)
+}
+
+// unblocked adds to some histories, by chances of its own, that a nested group is moved away
+// and somebody releases what names it in vain. All else of a history stays as it was.
+func unblocked(steps []step, seed uint64) []step {
+	chance := rand.New(rand.NewPCG(seed, 20261121))
+	if chance.IntN(6) > 0 {
+		return steps
+	}
+	source, child := []string{"corp", "hr", "eu"}[chance.IntN(3)], []string{"eng", "ops", "sales"}[chance.IntN(3)]
+	at := len(steps)/2 + chance.IntN(len(steps)/2)
+	more := []string{"nest %[1]s top %[2]s", "sync", "place %[1]s %[2]s away", "sync", "unblock %[1]s top", "sync"}
+	if chance.IntN(3) == 0 {
+		more[4] = fmt.Sprintf("crash %d\n", chance.IntN(2)) + more[4]
+	}
+	return slices.Insert(steps, at, parse(fmt.Sprintf(strings.Join(more, "\n"), source, child))...)
 }
 
 type drawer struct {

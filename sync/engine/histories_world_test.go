@@ -291,6 +291,8 @@ func (w *world) do(s step) {
 		w.sync(run.Request{Trigger: run.Manual, Mode: run.Plan})
 	case "person":
 		w.sync(run.Request{Trigger: run.Webhook, Mode: run.Apply, User: w.mailOf(s.arg(0))})
+	case "unblock":
+		w.unblock(s.arg(0), s.arg(1))
 	case "approve":
 		w.approve(s.number(0), false)
 	case "approve-earlier":
@@ -423,4 +425,42 @@ func (w *world) undo(n int) {
 	w.oracle.undoing = true
 	defer func() { w.oracle.undoing = false }()
 	w.sync(run.Request{Trigger: run.Manual, Mode: run.Apply, Revert: reports[n%len(reports)].Run, Reason: "because", By: "tester"})
+}
+
+// unblock has somebody say that what a directory group names in vain counts no longer.
+func (w *world) unblock(source, group string) {
+	before := w.owned()
+	_, err := w.engine.Release(context.Background(), run.Release{Source: source, Reference: group, Reason: "because"}, "tester")
+	if err != nil {
+		switch {
+		case fault.KindOf(err) == fault.NotFound || fault.KindOf(err) == fault.Invalid:
+		case !w.store.Power.Off():
+			w.fail("error", "release: %v", err)
+		case w.depth == 0:
+			w.boot()
+		}
+		return
+	}
+	after := w.owned()
+	var keys []string
+	for key := range before {
+		if !after[key] {
+			keys = append(keys, key)
+		}
+	}
+	w.oracle.released(keys)
+}
+
+// owned gives what is ours, by the keys of the removals.
+func (w *world) owned() map[string]bool {
+	m := w.store.Peek(target)
+	out := map[string]bool{}
+	for id, o := range m.Owned {
+		for f := range o.Feeds {
+			for _, a := range o.Feeds[f].Accounts {
+				out[plan.RemovalKey(id, m.Mirror.Account(a).ID)] = true
+			}
+		}
+	}
+	return out
 }
