@@ -96,6 +96,21 @@ func (w *work) bookEvidence(p *plan.Plan, dirty *plan.Dirty) {
 	}
 }
 
+// keepGrants lets a dry run add the grants that it saw and drop none: what a grant led to
+// is for a run that applies.
+func (w *work) keepGrants(p *plan.Plan) {
+	for i := range p.Provenance {
+		r := &p.Provenance[i]
+		if o := w.state.mem.Owned[r.GroupID]; o != nil {
+			for _, key := range o.Grants(r.Account) {
+				if !slices.Contains(r.Feeds, key) {
+					r.Feeds = append(slices.Clip(r.Feeds), key)
+				}
+			}
+		}
+	}
+}
+
 func (w *work) bookPeople(p *plan.Plan, dirty *plan.Dirty) {
 	mem := w.state.mem
 	for _, l := range p.People.Ended {

@@ -181,6 +181,7 @@ func (w *work) prepare(ctx context.Context, tr *run.TargetReport, only *plan.Onl
 	}
 	if w.mode == run.Plan {
 		var dirty plan.Dirty
+		w.keepGrants(p)
 		w.bookEvidence(p, &dirty)
 		if dirty.Empty() {
 			return p, nil

@@ -105,6 +105,12 @@ func (o *oracle) webRestored() {
 			hand[p] = now
 		}
 	}
+	for p, at := range o.hand {
+		// Whom a hand put where we had seen nobody cannot be told from whom the backup brought.
+		if o.w.web.Has(p.group, p.account) && hand[p].IsZero() {
+			hand[p] = at
+		}
+	}
 	o.hand = hand
 	for _, id := range o.w.web.Groups() {
 		for _, a := range o.w.web.Members(id) {

@@ -61,7 +61,7 @@ func (o *oracle) judgeRemoval(e *enginetest.Effect) {
 	let := o.letThrough(e)
 	m := o.w.store.Peek(target)
 	human := o.w.human[e.Account]
-	if at, hand := o.hand[p]; hand && o.lastGranted[p].Before(at) && !o.exact[p.group] && !e.At.Before(o.decided[p]) {
+	if at, hand := o.hand[p]; hand && !o.put[p].After(e.At) && o.lastGranted[p].Before(at) && !o.exact[p.group] && !e.At.Before(o.decided[p]) {
 		o.w.fail("S2", "%s was removed: an administrator added it, and no directory has named it since", o.name(p))
 	}
 	if check, held := o.held[plan.RemovalKey(p.group, p.account)]; held && !let && (!o.undoing || check != run.Reverted) {

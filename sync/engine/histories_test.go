@@ -193,6 +193,7 @@ func (w *world) calm() {
 				return
 			}
 			w.oracle.approved(a)
+			w.undoAgain(a)
 		}
 		if round >= 4 && held == 0 && w.oracle.seen == done {
 			break

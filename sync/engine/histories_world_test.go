@@ -110,7 +110,7 @@ func newWorld() *world {
 		armed: map[int][]step{}, during: map[string][]step{}, writes: map[int]enginetest.Fault{}, account: map[string]string{}, human: map[string]string{},
 		incarnat: map[string]int{}, recycled: map[string]bool{}}
 	w.store = enginetest.NewStore(w.clock.Now)
-	w.store.Keep = 3
+	w.store.Keep = 60
 	w.web = enginetest.NewOpenWebUI(w.clock, w.store.Power)
 	w.web.Fault = func(run.Op, string, []string) enginetest.Fault {
 		w.written++
@@ -391,6 +391,15 @@ func (w *world) approve(n int, earlier bool) {
 		return
 	}
 	w.oracle.approved(a)
+	w.undoAgain(a)
+}
+
+// undoAgain starts the reverts again of which an approval lets a part through, as a daemon
+// does.
+func (w *world) undoAgain(a *run.Approval) {
+	for _, id := range a.Reverts {
+		w.undoRun(id)
+	}
 }
 
 // keep keeps what a hold lists.
@@ -422,9 +431,16 @@ func (w *world) undo(n int) {
 	if err != nil || len(reports) == 0 {
 		return
 	}
+	w.undoRun(reports[n%len(reports)].Run)
+}
+
+func (w *world) undoRun(id string) {
+	if w.depth > 0 {
+		return
+	}
 	w.oracle.undoing = true
 	defer func() { w.oracle.undoing = false }()
-	w.sync(run.Request{Trigger: run.Manual, Mode: run.Apply, Revert: reports[n%len(reports)].Run, Reason: "because", By: "tester"})
+	w.sync(run.Request{Trigger: run.Manual, Mode: run.Apply, Revert: id, Reason: "because", By: "tester"})
 }
 
 // unblock has somebody say that what a directory group names in vain counts no longer.

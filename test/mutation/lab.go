@@ -42,24 +42,11 @@ type lab struct {
 
 // try builds the tests with a guard switched off and runs them.
 func (l *lab) try(ctx context.Context, m *mutation) result {
-	changed, err := m.apply(l.root)
-	if err != nil {
-		return result{word: unusable, detail: err.Error()}
-	}
 	if err := l.health(ctx, m); err != nil {
 		return result{word: unhealthy, detail: err.Error()}
 	}
-	copied := filepath.Join(l.dir, "changed.go")
-	overlay := filepath.Join(l.dir, "overlay.json")
-	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(l.root, m.file): copied}})
-	if err == nil {
-		err = errors.Join(os.WriteFile(copied, changed, 0o600), os.WriteFile(overlay, replace, 0o600))
-	}
+	binary, err := l.mutant(ctx, m)
 	if err != nil {
-		return result{word: unusable, detail: err.Error()}
-	}
-	binary := filepath.Join(l.dir, "mutant.test")
-	if err := l.build(ctx, m.pkg, binary, "-overlay="+overlay); err != nil {
 		return result{word: unusable, detail: err.Error()}
 	}
 	run := m.run
@@ -72,6 +59,41 @@ func (l *lab) try(ctx context.Context, m *mutation) result {
 		r.word, r.failed = killed, names(out)
 	}
 	return r
+}
+
+// live has the engine live through the traces, and then through histories, with a guard
+// switched off.
+func (l *lab) live(ctx context.Context, m *mutation, histories int) result {
+	whole := mutation{rule: m.rule, name: m.name, file: m.file, old: m.old, new: m.new, pkg: "sync/engine", histories: histories}
+	binary, err := l.mutant(ctx, &whole)
+	if err != nil {
+		return result{word: unusable, detail: err.Error()}
+	}
+	for _, run := range []string{"^TestTraces$", "^TestHistories$"} {
+		if out, failed := l.test(ctx, &whole, binary, run); failed {
+			return result{word: killed, failed: names(out)}
+		}
+	}
+	return result{word: survived, detail: fmt.Sprintf("the traces and %d histories pass", histories)}
+}
+
+// mutant builds the tests of a package with a guard switched off.
+func (l *lab) mutant(ctx context.Context, m *mutation) (string, error) {
+	changed, err := m.apply(l.root)
+	if err != nil {
+		return "", err
+	}
+	copied := filepath.Join(l.dir, "changed.go")
+	overlay := filepath.Join(l.dir, "overlay.json")
+	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(l.root, m.file): copied}})
+	if err == nil {
+		err = errors.Join(os.WriteFile(copied, changed, 0o600), os.WriteFile(overlay, replace, 0o600))
+	}
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(l.dir, "mutant.test")
+	return binary, l.build(ctx, m.pkg, binary, "-overlay="+overlay)
 }
 
 // health makes sure that the test exists and passes as things are.

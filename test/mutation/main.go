@@ -1,6 +1,6 @@
 // Command mutation switches guards off, one at a time, and shows that a test notices.
 //
-//	go run ./test/mutation [-run PATTERN] [-all] [-list]
+//	go run ./test/mutation [-run PATTERN] [-all] [-histories N] [-list]
 //
 // A mutation replaces a text that occurs exactly once in one file; the compiler is given
 // the changed file by -overlay, so that the work tree stays as it is. A guard counts as
@@ -25,10 +25,11 @@ import (
 func main() {
 	pattern := flag.String("run", "", "only mutations whose rule or name matches this regular expression")
 	all := flag.Bool("all", false, "run all tests of the package, and tell which of them fail")
+	histories := flag.Int("histories", 0, "let the traces and this many histories judge, instead of the named tests")
 	list := flag.Bool("list", false, "print the table without running anything")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := play(ctx, *pattern, *all, *list)
+	err := play(ctx, *pattern, *histories, *all, *list)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutation:", err)
@@ -36,7 +37,7 @@ func main() {
 	}
 }
 
-func play(ctx context.Context, pattern string, all, list bool) error {
+func play(ctx context.Context, pattern string, histories int, all, list bool) error {
 	wanted, err := regexp.Compile(pattern)
 	if err != nil {
 		return err
@@ -62,7 +63,11 @@ func play(ctx context.Context, pattern string, all, list bool) error {
 	results := make([]result, len(chosen))
 	bad := 0
 	for i := range chosen {
-		results[i] = l.try(ctx, &chosen[i])
+		if histories > 0 {
+			results[i] = l.live(ctx, &chosen[i], histories)
+		} else {
+			results[i] = l.try(ctx, &chosen[i])
+		}
 		fmt.Fprintf(os.Stderr, "%3d/%d %-8s %s: %s\n", i+1, len(chosen), results[i].word, chosen[i].rule, chosen[i].name)
 		if results[i].word != killed {
 			bad++
