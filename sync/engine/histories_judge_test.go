@@ -175,6 +175,7 @@ func (o *oracle) everKnown(k key, g *grant) bool {
 func (o *oracle) proved(p place, k key, g *grant, e *enginetest.Effect) {
 	src := o.w.sources[k.source]
 	rule := catalogue[k.rule]
+	before := src.Directory.At(g.till.Add(-time.Second))
 	var person, group, unselected, unfit sightings
 	var since time.Time
 	// A read of a run that died may be known or not: it can count, and it settles nothing.
@@ -199,7 +200,9 @@ func (o *oracle) proved(p place, k key, g *grant, e *enginetest.Effect) {
 			in = in && exists && t.Visible(src.Narrow)
 		}
 		// What a lagging server did not show yet counts as missing, but never as left.
-		if !r.Data.Before(g.till) && there && shown && (u.Disabled || covered && !in) {
+		// A reference that led to somebody and leads nowhere now proves nothing.
+		blind := k.group != plan.Everyone && before.Through(k.group, k.person, s)
+		if !r.Data.Before(g.till) && there && shown && (u.Disabled || covered && !in && !blind) {
 			return
 		}
 		if r.Users || shown {

@@ -137,6 +137,19 @@ func (g *TrueGroup) Visible(narrow bool) bool { return g.Place == Inside && (!g.
 
 // Closure gives who is in a group, nested ones included, as far as references resolve.
 func (s *State) Closure(group string) map[string]bool {
+	return s.closure(group, func(c string) bool { return s.Groups[c].Place != Away })
+}
+
+// Through reports whether somebody is in a group through nested groups that cannot be
+// reached in another state alone, and is in them still by references that lead nowhere.
+func (s *State) Through(group, person string, now *State) bool {
+	if !s.Closure(group)[person] || s.closure(group, func(c string) bool { return s.Groups[c].Place != Away && now.Groups[c].Place != Away })[person] {
+		return false
+	}
+	return now.closure(group, func(string) bool { return true })[person]
+}
+
+func (s *State) closure(group string, reached func(string) bool) map[string]bool {
 	members := map[string]bool{}
 	seen := map[string]bool{group: true}
 	stack := []string{group}
@@ -149,8 +162,7 @@ func (s *State) Closure(group string) map[string]bool {
 			}
 		}
 		for c := range g.Children {
-			child, ok := s.Groups[c]
-			if ok && child.Place != Away && !seen[c] {
+			if _, ok := s.Groups[c]; ok && reached(c) && !seen[c] {
 				seen[c] = true
 				stack = append(stack, c)
 			}
