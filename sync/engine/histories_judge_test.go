@@ -200,8 +200,9 @@ func (o *oracle) proved(p place, k key, g *grant, e *enginetest.Effect) {
 			in = in && exists && t.Visible(src.Narrow)
 		}
 		// What a lagging server did not show yet counts as missing, but never as left.
-		// A reference that led to somebody and leads nowhere now proves nothing.
-		blind := k.group != plan.Everyone && before.Through(k.group, k.person, s)
+		// A reference that led to somebody and leads nowhere now proves nothing, until a
+		// person lets it go.
+		blind := !o.unblocked[k.source] && k.group != plan.Everyone && before.Through(k.group, k.person, s)
 		if !r.Data.Before(g.till) && there && shown && (u.Disabled || covered && !in && !blind) {
 			return
 		}

@@ -71,13 +71,15 @@ type oracle struct {
 	kept map[place]bool
 	// unseen: Open WebUI was restored, and nobody has said so.
 	unseen, blind bool
+	// unblocked are sources of which somebody released a reference that leads nowhere.
+	unblocked map[string]bool
 	// undoing: the run that goes on undoes another one.
 	undoing  bool
 	handKept map[place]time.Time
 }
 
 func newOracle(w *world) *oracle {
-	return &oracle{w: w, kept: map[place]bool{}, grants: map[key]*grant{}, hand: map[place]time.Time{}, put: map[place]time.Time{}, lastGranted: map[place]time.Time{},
+	return &oracle{w: w, kept: map[place]bool{}, unblocked: map[string]bool{}, grants: map[key]*grant{}, hand: map[place]time.Time{}, put: map[place]time.Time{}, lastGranted: map[place]time.Time{},
 		unruled: map[place]key{}, let: map[string]time.Time{}, held: map[string]run.Check{}, counts: map[string]int{},
 		exact: map[string]bool{}, whole: map[string]bool{}, shown: map[directory.UserKey]bool{}, counted: map[string]int{}, decided: map[place]time.Time{}}
 }

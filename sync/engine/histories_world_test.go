@@ -445,6 +445,7 @@ func (w *world) undoRun(id string) {
 
 // unblock has somebody say that what a directory group names in vain counts no longer.
 func (w *world) unblock(source, group string) {
+	w.oracle.unblocked[source] = true
 	before := w.owned()
 	_, err := w.engine.Release(context.Background(), run.Release{Source: source, Reference: group, Reason: "because"}, "tester")
 	if err != nil {
