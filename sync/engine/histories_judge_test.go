@@ -202,7 +202,10 @@ func (o *oracle) proved(p place, k key, g *grant, e *enginetest.Effect) {
 		// What a lagging server did not show yet counts as missing, but never as left.
 		// A reference that led to somebody and leads nowhere now proves nothing, until a
 		// person lets it go.
-		blind := !o.unblocked[k.source] && k.group != plan.Everyone && before.Through(k.group, k.person, s)
+		lost := r.Whole || slices.ContainsFunc(src.Reads[:i], func(w enginetest.Read) bool {
+			return w.Whole && !w.Lost && before.Through(k.group, k.person, src.Directory.At(w.Data))
+		})
+		blind := lost && !o.unblocked[k.source] && k.group != plan.Everyone && before.Through(k.group, k.person, s)
 		if !r.Data.Before(g.till) && there && shown && (u.Disabled || covered && !in && !blind) {
 			return
 		}
