@@ -99,15 +99,15 @@ func (o *oracle) keepHands() {
 func (o *oracle) webRestored() {
 	now := o.w.clock.Now()
 	hand := maps.Clone(o.handKept)
-	for p := range o.kept {
+	for p, at := range o.kept {
 		// Their account may have been deleted meanwhile, and is there again.
 		if hand[p] = o.hand[p]; hand[p].IsZero() {
-			hand[p] = now
+			hand[p] = at
 		}
 	}
 	for p, at := range o.hand {
 		// Whom a hand put where we had seen nobody cannot be told from whom the backup brought.
-		if o.w.web.Has(p.group, p.account) && hand[p].IsZero() {
+		if o.w.web.Has(p.group, p.account) && hand[p].IsZero() && o.seenIn(p) {
 			hand[p] = at
 		}
 	}
@@ -121,6 +121,14 @@ func (o *oracle) webRestored() {
 	// Somebody may have accepted the backup already when it was there before.
 	o.suspicious = o.looksOlder() && !slices.ContainsFunc(o.w.store.Peek(target).Approvals, func(a run.Approval) bool { return a.Check == run.TargetChanged })
 	o.unseen = true
+}
+
+// seenIn reports whether the engine has seen somebody in a group.
+func (o *oracle) seenIn(p place) bool {
+	m := o.w.store.Peek(target)
+	n, known := m.Mirror.Number(p.account)
+	g := m.Mirror.Group(p.group)
+	return known && g != nil && slices.Contains(g.Numbers, n)
 }
 
 // looksOlder reports whether a group there was last changed before we saw it changed.

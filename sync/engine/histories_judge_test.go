@@ -316,6 +316,9 @@ func (o *oracle) judgeHolds() {
 				continue
 			}
 		}
+		if o.throughNowhere(m, p) {
+			continue
+		}
 		oldest := o.w.clock.Now()
 		for _, name := range o.w.order {
 			oldest = earliest(oldest, o.lastWhole(name))
@@ -324,6 +327,18 @@ func (o *oracle) judgeHolds() {
 			o.w.fail("S4", "the hold %s of the removal of %s disappeared", check, o.name(p))
 		}
 	}
+}
+
+// throughNowhere reports whether somebody has a membership through references that led to
+// a nested group and lead nowhere now: what is known of it stays, and with it what is wanted.
+func (o *oracle) throughNowhere(m *plan.Memory, p place) bool {
+	for _, k := range o.keys(o.w.human[p.account]) {
+		dir := o.w.dirs[k.source]
+		if g := o.grants[k]; !g.now && k.group != plan.Everyone && o.leads(m, k) == p.group && dir.At(g.till.Add(-time.Second)).Through(k.group, k.person, dir.Now()) {
+			return true
+		}
+	}
+	return false
 }
 
 // addOnly reports whether a rule in force lets nobody be taken out of a group.
