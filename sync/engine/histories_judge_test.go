@@ -167,7 +167,7 @@ func shows(r *enginetest.Read, k key) bool {
 // everKnown reports whether a read showed a grant while it lasted.
 func (o *oracle) everKnown(k key, g *grant) bool {
 	return slices.ContainsFunc(o.w.sources[k.source].Reads, func(r enginetest.Read) bool {
-		return !r.Data.Before(g.since) && r.Data.Before(g.till) && shows(&r, k)
+		return !r.Lost && !r.Data.Before(g.since) && r.Data.Before(g.till) && shows(&r, k)
 	})
 }
 
@@ -352,7 +352,7 @@ func (o *oracle) addOnly(m *plan.Memory, group string) bool {
 // memberOf gives the membership that the key of a change is about.
 func memberOf(k string) (place, bool) {
 	parts := splitKey(k)
-	if len(parts) != 3 || parts[0] != string(run.RemoveMember) && parts[0] != string(run.AddMember) {
+	if len(parts) != 3 || !slices.Contains([]run.Op{run.RemoveMember, run.AddMember, run.AdoptMember}, run.Op(parts[0])) {
 		return place{}, false
 	}
 	return place{parts[1], parts[2]}, true

@@ -359,6 +359,9 @@ func (o *oracle) after(req run.Request, report *run.Report, dead bool) {
 	if what := o.w.store.Unsaved(target); what != "" {
 		o.w.fail("state", "%s differ between the process and the store", what)
 	}
+	if req.Revert != "" {
+		o.letGo()
+	}
 	o.blind = o.blind || o.unseen && report != nil && !o.heldAsChanged()
 	o.judgeHolds()
 	if report != nil && req.User == "" && req.Revert == "" && report.Mode == run.Apply && report.Exit != run.ExitInterrupted && req.Target == "" && len(report.Targets) == 1 && report.Targets[0].Error == "" {
@@ -368,6 +371,19 @@ func (o *oracle) after(req run.Request, report *run.Report, dead bool) {
 		o.settle(report)
 	}
 	o.keepHolds() // for a run that this one went in between of
+}
+
+// letGo notes what is held and not ours any more, because an adoption was undone: it stays
+// as if somebody had put it there by hand.
+func (o *oracle) letGo() {
+	m := o.w.store.Peek(target)
+	for k := range o.held {
+		p, removal := removalOf(k)
+		n, known := m.Mirror.Number(p.account)
+		if removal && o.w.web.Has(p.group, p.account) && (!known || m.Owned[p.group] == nil || !m.Owned[p.group].Has(n)) {
+			o.hand[p] = o.w.clock.Now()
+		}
+	}
 }
 
 // keepHolds keeps what is held now.

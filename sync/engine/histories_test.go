@@ -248,12 +248,25 @@ func (o *oracle) judgeRest(reverts map[string]bool) {
 	for _, id := range w.web.Groups() {
 		for _, account := range w.web.Members(id) {
 			p := place{id, account}
-			if _, hand := o.hand[p]; hand || o.amnesia || o.unseen || o.blind || wanted[p] || claimed[p] || w.unverified || o.addOnly(m, id) || o.blocked() || !o.linked(m, account) || o.contested(id) || w.recycled[w.human[account]] {
+			if _, hand := o.hand[p]; hand || o.amnesia || o.unseen || o.blind || wanted[p] || claimed[p] || w.unverified || o.addOnly(m, id) || o.blocked() || !o.linked(m, account) || o.contested(id) || o.waitsForName(m, p) || w.recycled[w.human[account]] {
 				continue
 			}
 			w.fail("L1", "%s is left at the end, and nobody grants it", o.name(p))
 		}
 	}
+}
+
+// waitsForName reports whether somebody is granted a group of that name by a rule that has
+// none of its own yet, because another one holds the group.
+func (o *oracle) waitsForName(m *plan.Memory, p place) bool {
+	name := o.w.web.Name(p.group)
+	for _, k := range o.keys(o.w.human[p.account]) {
+		rule := catalogue[k.rule]
+		if o.inForce(k) && o.grants[k].now && o.w.web.Name(o.leads(m, k)) == "" && rule.to(o.w.dirs[k.source].Now().Groups[k.group].Name) == name {
+			return true
+		}
+	}
+	return false
 }
 
 // judgeHeld asks of every hold why it is still there although it was approved.
