@@ -25,7 +25,7 @@ func normalDN(dn string) string {
 		return strings.ToLower(dn)
 	}
 	parsed, err := ldap.ParseDN(dn)
-	if err != nil {
+	if err != nil || slices.ContainsFunc(parsed.RDNs, strangeType) {
 		return fold(strings.TrimSpace(dn))
 	}
 	var b strings.Builder
@@ -41,6 +41,18 @@ func normalDN(dn string) string {
 		b.WriteString(strings.Join(parts, "+"))
 	}
 	return b.String()
+}
+
+// strangeType reports whether an RDN has a type that no attribute can have (RFC 4514
+// knows names and numbers with dots): such a text is no DN, whatever the parser says.
+func strangeType(rdn *ldap.RelativeDN) bool {
+	strange := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._", r)
+	}
+	return slices.ContainsFunc(rdn.Attributes, func(a *ldap.AttributeTypeAndValue) bool {
+		name := strings.TrimSpace(a.Type)
+		return name == "" || strings.ContainsFunc(name, strange)
+	})
 }
 
 // plainDN reports whether a DN consists of ASCII and needs no parsing, and whether

@@ -12,6 +12,8 @@ func TestNormalDN(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ in, want string }{
 		{"", ""},
+		{`\=A=`, `\=a=`},
+		{`\ =A=`, `\ =a=`},
 		{"cn=a,dc=x", "cn=a,dc=x"},
 		{"CN=A, DC=X", "cn=a,dc=x"},
 		{"CN = A  B ; dc=x", "cn=a b,dc=x"},
