@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -335,7 +336,7 @@ func (w *work) dropLost(dirty *plan.Dirty) {
 	for _, l := range mem.Links {
 		linked[l.GroupID] = true
 	}
-	for id := range mem.Owned {
+	for _, id := range slices.Sorted(maps.Keys(mem.Owned)) {
 		if mem.Mirror.Group(id) == nil && !linked[id] {
 			mem.EndGroup(id, w.e.now(), dirty)
 		}

@@ -1,7 +1,7 @@
 package plan
 
 import (
-	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -16,7 +16,8 @@ import (
 func (m *Memory) Accept(o *Observation) Dirty {
 	again, deleted := m.returned(o), m.deleted()
 	dirty := m.Observe(o)
-	for key, link := range m.Links {
+	for _, key := range slices.SortedFunc(maps.Keys(m.Links), LinkKey.Compare) {
+		link := m.Links[key]
 		switch {
 		case m.Mirror.Group(link.GroupID) == nil:
 			m.EndGroup(link.GroupID, o.At, &dirty)
@@ -29,16 +30,12 @@ func (m *Memory) Accept(o *Observation) Dirty {
 		}
 		dirty.Links = append(dirty.Links, key)
 	}
-	slices.SortFunc(dirty.Links, LinkKey.Compare)
-	for key, link := range m.People {
-		if n, known := m.Mirror.Number(link.Account); known && m.Mirror.Account(n).Deleted {
+	for _, key := range slices.SortedFunc(maps.Keys(m.People), compareUsers) {
+		if n, known := m.Mirror.Number(m.People[key].Account); known && m.Mirror.Account(n).Deleted {
 			m.Unlink(key, o.At, &dirty)
 		}
 	}
 	m.relink(deleted, &dirty)
-	slices.SortFunc(dirty.People, func(a, b directory.UserKey) int {
-		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.ID, b.ID))
-	})
 	for _, t := range again { // Only now, because accounts have their numbers now.
 		n, known := m.Mirror.Number(t.Account)
 		if !known || m.Mirror.Account(n).Deleted {

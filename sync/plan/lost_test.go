@@ -125,3 +125,32 @@ func TestAcceptingReadsTombstones(t *testing.T) {
 		t.Errorf("%d tombstones, want one more for the member of the missing group", n)
 	}
 }
+
+func TestAcceptingIsTheSameEachTime(t *testing.T) {
+	t.Parallel()
+	accept := func() []plan.Tombstone {
+		m := plan.NewMemory("chat", "here", at(-1))
+		var groups []plan.Group
+		for _, id := range []string{"g1", "g2", "g3", "g4", "g5", "g6"} {
+			groups = append(groups, marked(id, "here", 0, "a0", "a1"))
+			key := directory.GroupKey{Source: "corp", ID: id}
+			m.Links[plan.LinkKey{Rule: "r", Group: key}] = plan.GroupLink{GroupID: id}
+			m.Owned[id] = &plan.OwnedGroup{GroupID: id, Feeds: []plan.OwnedFeed{{Key: plan.FeedKey{Rule: "r", Group: key}, Accounts: []uint32{0, 1}}}}
+		}
+		observed(m, groups...)
+		for _, account := range []string{"a0", "a1"} {
+			m.People[directory.UserKey{Source: "corp", ID: account}] = plan.PersonLink{Account: account}
+		}
+		m.Accept(&plan.Observation{At: at(1), AllAccounts: true, ReadAll: true, Groups: groups[:1]})
+		for i := range m.Tombstones {
+			m.Tombstones[i].Link = nil // a pointer, which says nothing
+		}
+		return m.Tombstones
+	}
+	first := accept()
+	for range 20 {
+		if again := accept(); !slices.Equal(again, first) || len(again) < 12 {
+			t.Fatalf("tombstones %v, and before %v", again, first)
+		}
+	}
+}

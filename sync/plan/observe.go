@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -214,7 +215,8 @@ func (m *Memory) ObserveAccount(v *AccountView) Dirty {
 
 // bury ends what a deleted account owned.
 func (m *Memory) bury(account uint32, at time.Time, dirty *Dirty) {
-	for id, o := range m.Owned {
+	for _, id := range slices.Sorted(maps.Keys(m.Owned)) {
+		o := m.Owned[id]
 		feeds := o.Grants(account)
 		if len(feeds) == 0 {
 			continue

@@ -266,10 +266,12 @@ func (p *people) index() {
 		p.holders[link.Account] = append(p.holders[link.Account], key)
 	}
 	for _, keys := range p.holders {
-		slices.SortFunc(keys, func(a, b directory.UserKey) int {
-			return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.ID, b.ID))
-		})
+		slices.SortFunc(keys, compareUsers)
 	}
+}
+
+func compareUsers(a, b directory.UserKey) int {
+	return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.ID, b.ID))
 }
 
 // of gives the people behind an account.
