@@ -131,12 +131,13 @@ func TestAGroupThatChangesUnderTheReadOfItsRanges(t *testing.T) {
 	}
 	many := adGroup("many", 600, members...)
 	many.Attributes["uSNChanged"] = []string{"1"}
+	entries = append(entries, many, adGroup("small", 601, members[0]))
 	o := options()
 	o.MaxValues = 10
 	for name, times := range map[string]int{"once": 1, "for ever": 1 << 20} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server, url := serve(t, o, append(entries, many, adGroup("small", 601, members[0]))...)
+			server, url := serve(t, o, entries...)
 			changed := 0
 			server.SetFault(func(q ldaptest.Search) ldaptest.Fault {
 				if len(q.Attributes) > 0 && strings.HasPrefix(q.Attributes[0], "member;range=10-") && changed < times {
