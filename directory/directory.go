@@ -111,6 +111,20 @@ type Snapshot struct {
 	Reason string
 	// Cycles counts groups that contain themselves through others.
 	Cycles int
+
+	// Scope is what the server, not the configuration, decided about which entries are
+	// shown under which ids: a layout that was detected. Empty: nothing.
+	Scope string
+	// Cursor is where a later read of changes begins; it belongs to exactly what this
+	// snapshot shows. Empty: only a full read can follow.
+	Cursor []byte
+	// Delta marks a snapshot that is an earlier one with the changes since then applied.
+	// It shows everything that a full read would, but what is missing from its lists was
+	// seen to be missing once only, however many deltas repeat it.
+	Delta bool
+	// DeletedUsers and DeletedGroups are ids of entries that the source itself says were
+	// deleted, by a tombstone and not by mere absence.
+	DeletedUsers, DeletedGroups []string
 }
 
 // Coverage sums up what a snapshot proves.

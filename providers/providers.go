@@ -9,6 +9,7 @@ package providers
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -40,6 +41,34 @@ type LookUp interface {
 	// more than one: a snapshot that covers nothing, with a Reason and a nil error.
 	LookUp(ctx context.Context, who directory.Person) (*directory.Snapshot, error)
 }
+
+// Changes is the ability to read only what changed since an earlier read.
+type Changes interface {
+	// PullChanges gives the picture that base shows with everything applied that changed
+	// since base.Cursor: a snapshot with Delta and a Cursor of its own, of full coverage.
+	//
+	// base is what the replica of that cursor holds; it is not changed and may be shared
+	// in part. Whatever leaves a doubt (a cursor that the server does not know, another
+	// server, a change that cannot be placed) gives an error that wraps ErrFullRead, and
+	// the caller reads everything. Any other error is a failure as one of Pull.
+	PullChanges(ctx context.Context, base *directory.Snapshot, progress Progress) (*directory.Snapshot, error)
+}
+
+// ErrFullRead says that changes cannot be told and a full read is needed. It is no
+// failure of the source.
+var ErrFullRead = errors.New("a full read is needed")
+
+// Watcher is the ability to notice at once that something changed.
+type Watcher interface {
+	// Watch calls changed soon after something changed that a Pull would show, and may
+	// call it for nothing. It proves nothing: the caller reads. It ends with ctx, or
+	// with an error when the watch was lost; the caller begins another after a while.
+	// An error that wraps ErrNoWatch says that this server cannot be watched.
+	Watch(ctx context.Context, changed func()) error
+}
+
+// ErrNoWatch says that a server offers no way to notice changes.
+var ErrNoWatch = errors.New("the server cannot be watched")
 
 // Checker is the ability to say what is wrong with a source, for doctor.
 type Checker interface {
@@ -129,6 +158,9 @@ type Type struct {
 	Name string
 	// New gives an empty configuration with its defaults.
 	New func() Config
+	// Changes says that sources of this kind may be able to read changes alone, so that
+	// the keys changes and full_every mean something.
+	Changes bool
 }
 
 // Registry is the list of the kinds of sources that a binary knows.

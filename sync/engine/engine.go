@@ -31,6 +31,10 @@ type Source struct {
 	Scope           string
 	// Timeout bounds one pull.
 	Timeout time.Duration
+	// Changes lets a run read only changes, where the source can; FullEvery is how long
+	// after the last full read the next one is due.
+	Changes   bool
+	FullEvery time.Duration
 	// StaleAfter is how long it may go without a complete read before it counts as
 	// stale, zero: for ever; Since is when it was configured, for one never read.
 	StaleAfter time.Duration
