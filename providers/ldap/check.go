@@ -50,7 +50,7 @@ func failed(check string, err error) providers.Finding {
 func (s *source) checkServer(ctx context.Context, made *session) []providers.Finding {
 	where := made.server.text
 	findings := []providers.Finding{{Level: providers.OK, Check: "connection", Message: where + " answers and accepts the bind"}}
-	if state, ok := made.conn.TLSConnectionState(); ok && len(state.PeerCertificates) > 0 {
+	if state := made.tls; state != nil && len(state.PeerCertificates) > 0 {
 		until := state.PeerCertificates[0].NotAfter
 		f := providers.Finding{Level: providers.OK, Check: "certificate", Message: fmt.Sprintf("the certificate of %s is valid until %s", where, until.UTC().Format(time.DateOnly))}
 		if time.Until(until) < soon {

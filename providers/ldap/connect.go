@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"strings"
-	"time"
 
 	ldap "github.com/go-ldap/ldap/v3"
 
@@ -21,10 +20,13 @@ type cancelFunc = context.CancelCauseFunc
 
 // session is a bound connection. It belongs to one call and one goroutine.
 type session struct {
-	conn   *ldap.Conn
+	conn *ldap.Conn
+	// raw is what go-ldap talks through, with TLS inside where there is any.
 	raw    net.Conn
 	server server
-	stop   func() bool
+	// tls is what was agreed on, nil for a connection in clear.
+	tls  *tls.ConnectionState
+	stop func() bool
 	// password is what we bound with, zero without one.
 	password secret.Value
 }
@@ -95,24 +97,25 @@ func (s *source) connectTo(ctx context.Context, to server) (*session, error) {
 	if err != nil {
 		return nil, connectError(ctx, to, err)
 	}
-	conn := ldap.NewConn(raw, to.scheme == "ldaps")
-	conn.SetTimeout(s.request)
-	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
-	conn.Start()
-	made := &session{conn: conn, raw: raw, server: to, stop: stop}
-	if s.config.StartTLS {
-		if err := s.startTLS(conn, raw, to); err != nil {
-			made.close()
-			return nil, connectError(ctx, to, err)
-		}
+	made := &session{raw: raw, server: to}
+	if c, ok := raw.(*tls.Conn); ok {
+		state := c.ConnectionState()
+		made.tls = &state
 	}
-	if made.password, err = s.bind(conn); err != nil {
+	// TLS is inside raw already, by StartTLS too: go-ldap never changes the
+	// connection below it.
+	made.conn = ldap.NewConn(raw, made.tls != nil)
+	made.conn.SetTimeout(s.request)
+	made.stop = context.AfterFunc(ctx, func() { _ = raw.Close() })
+	made.conn.Start()
+	if made.password, err = s.bind(made.conn); err != nil {
 		made.close()
 		return nil, bindError(ctx, to, err)
 	}
 	return made, nil
 }
 
+// dialServer gives a connection that is as secure as it is configured to be, or none.
 func (s *source) dialServer(ctx context.Context, to server) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.dial)
 	defer cancel()
@@ -122,34 +125,31 @@ func (s *source) dialServer(ctx context.Context, to server) (net.Conn, error) {
 	}
 	var d net.Dialer
 	raw, err := d.DialContext(ctx, network, to.addr)
-	if err != nil || to.scheme != "ldaps" {
+	if err != nil || to.scheme != "ldaps" && !s.config.StartTLS {
 		return raw, err
 	}
-	config, err := s.tlsConfig(to)
+	c, err := s.secure(ctx, raw, to)
 	if err != nil {
-		return nil, errors.Join(err, raw.Close())
-	}
-	c := tls.Client(raw, config)
-	if err := c.HandshakeContext(ctx); err != nil {
 		_ = raw.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
-// startTLS makes the connection secure or fails; nothing goes on in clear.
-func (s *source) startTLS(conn *ldap.Conn, raw net.Conn, to server) error {
+// secure puts TLS on a connection.
+func (s *source) secure(ctx context.Context, raw net.Conn, to server) (*tls.Conn, error) {
 	config, err := s.tlsConfig(to)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := raw.SetDeadline(time.Now().Add(s.dial)); err != nil {
-		return err
+	if to.scheme != "ldaps" {
+		return startTLS(ctx, raw, config)
 	}
-	if err := conn.StartTLS(config); err != nil {
-		return fmt.Errorf("StartTLS: %w", err)
+	c := tls.Client(raw, config)
+	if err := c.HandshakeContext(ctx); err != nil {
+		return nil, err
 	}
-	return raw.SetDeadline(time.Time{})
+	return c, nil
 }
 
 // tlsConfig verifies the server by its configured name, against the CA file alone

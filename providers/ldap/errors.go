@@ -76,7 +76,7 @@ func connectError(ctx context.Context, to server, err error) error {
 		return fault.New(fault.Unavailable, op, to.text, errors.New(reason(err)), "write the name in url that is in the server's certificate")
 	case has("x509:"):
 		return fault.New(fault.Unavailable, op, to.text, errors.New(reason(err)), "renew or correct the server's certificate")
-	case has("first record does not look like a TLS handshake"):
+	case has("first record does not look like a TLS handshake") && to.scheme == "ldaps":
 		return fault.New(fault.Unavailable, op, to.text, errors.New(reason(err)), "this port does not speak TLS: write ldap:// with start_tls: true")
 	case has("StartTLS"):
 		return fault.New(fault.Unavailable, op, to.text, errors.New(reason(err)), "the server offers no StartTLS that we can use: write ldaps://, or set the server up for TLS")
