@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"groupsyncd/providers/ldap/dn"
 )
 
 // The layouts of directories.
@@ -111,7 +113,7 @@ func (l *layout) scope() string {
 	bases := func(list List) string {
 		normal := make([]string, len(list))
 		for i, b := range list {
-			normal[i] = normalDN(b)
+			normal[i] = dn.Normal(b)
 		}
 		slices.Sort(normal)
 		return strings.Join(slices.Compact(normal), " | ")

@@ -14,6 +14,7 @@ import (
 
 	"groupsyncd/directory"
 	"groupsyncd/internal/fault"
+	"groupsyncd/providers/ldap/dn"
 )
 
 // The bounds of climbing from a person to the groups above.
@@ -75,7 +76,7 @@ func (c *climber) lookUp(ctx context.Context, who directory.Person) (*directory.
 	if err != nil {
 		return nil, fault.New(fault.Incomplete, "look up user", c.session.server.text, err, "check users.id")
 	}
-	u := c.layout.user(e, id, normalDN(e.DN))
+	u := c.layout.user(e, id, dn.Normal(e.DN))
 	if err := c.status(ctx, e, &u); err != nil {
 		return nil, err
 	}
@@ -115,7 +116,7 @@ func (c *climber) find(ctx context.Context, who directory.Person) ([]*ldap.Entry
 	case who.Username != "":
 		attribute, value = l.users.Username, ldap.EscapeFilter(who.Username)
 		fits = func(e *ldap.Entry) bool {
-			return slices.ContainsFunc(e.GetEqualFoldAttributeValues(attribute), func(v string) bool { return fold(v) == fold(who.Username) })
+			return slices.ContainsFunc(e.GetEqualFoldAttributeValues(attribute), func(v string) bool { return dn.Fold(v) == dn.Fold(who.Username) })
 		}
 	}
 	if value == "" {
@@ -128,7 +129,7 @@ func (c *climber) find(ctx context.Context, who directory.Person) ([]*ldap.Entry
 	var entries []*ldap.Entry
 	filter := and(l.users.Filter, "("+attribute+"="+value+")")
 	err := c.search(ctx, l.users.Base, filter, attributes, true, func(e *ldap.Entry) error {
-		known := slices.ContainsFunc(entries, func(x *ldap.Entry) bool { return normalDN(x.DN) == normalDN(e.DN) })
+		known := slices.ContainsFunc(entries, func(x *ldap.Entry) bool { return dn.Normal(x.DN) == dn.Normal(e.DN) })
 		if fits(e) && !known {
 			entries = append(entries, e)
 		}
@@ -189,10 +190,10 @@ func (c *climber) contexts(ctx context.Context) ([]string, error) {
 	}
 	var bases []string
 	if root != nil {
-		for _, dn := range root.GetEqualFoldAttributeValues("namingContexts") {
-			above := []string{normalDN(dn)}
-			if slices.ContainsFunc(append(slices.Clone(c.layout.users.Base), c.layout.groups.Base...), func(b string) bool { return within(normalDN(b), above) }) {
-				bases = append(bases, dn)
+		for _, naming := range root.GetEqualFoldAttributeValues("namingContexts") {
+			above := []string{dn.Normal(naming)}
+			if slices.ContainsFunc(append(slices.Clone(c.layout.users.Base), c.layout.groups.Base...), func(b string) bool { return dn.Within(dn.Normal(b), above) }) {
+				bases = append(bases, naming)
 			}
 		}
 	}
@@ -274,9 +275,9 @@ func (c *climber) level(ctx context.Context, filter string, contexts []string) (
 			c.seen[id] = true
 			name := first(e, l.groups.Name)
 			if name == "" {
-				name = rdnValue(e.DN)
+				name = dn.FirstValue(e.DN)
 			}
-			c.groups = append(c.groups, directory.Group{ID: id, DN: normalDN(e.DN), Name: name, Description: first(e, l.groups.Description),
+			c.groups = append(c.groups, directory.Group{ID: id, DN: dn.Normal(e.DN), Name: name, Description: first(e, l.groups.Description),
 				Direct: []uint32{0}, Unlisted: unlisted})
 			dns = append(dns, e.DN)
 			return nil

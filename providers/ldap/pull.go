@@ -10,7 +10,7 @@ import (
 )
 
 // Pull reads all users and groups. The DNs of the snapshot, and its unresolved
-// references, are in the normal form of normalDN.
+// references, are in the normal form of package dn.
 func (s *source) Pull(ctx context.Context, progress providers.Progress) (*directory.Snapshot, error) {
 	r := newReader(s, progress)
 	ctx, end, err := s.begin(ctx)

@@ -11,6 +11,7 @@ import (
 
 	"groupsyncd/directory"
 	"groupsyncd/internal/fault"
+	"groupsyncd/providers/ldap/dn"
 	"groupsyncd/providers/ldap/ldaptest"
 )
 
@@ -23,8 +24,8 @@ func person(n int) ldaptest.Entry {
 	}}
 }
 
-func group(dn string, members ...string) ldaptest.Entry {
-	return ldaptest.Entry{DN: dn, Attributes: map[string][]string{"objectClass": {"groupOfNames"}, "cn": {rdnValue(dn)}, "member": members}}
+func group(name string, members ...string) ldaptest.Entry {
+	return ldaptest.Entry{DN: name, Attributes: map[string][]string{"objectClass": {"groupOfNames"}, "cn": {dn.FirstValue(name)}, "member": members}}
 }
 
 func userDN(n int) string { return fmt.Sprintf("uid=u%d,%s", n, people) }

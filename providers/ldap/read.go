@@ -12,6 +12,7 @@ import (
 	"groupsyncd/directory"
 	"groupsyncd/internal/fault"
 	"groupsyncd/providers"
+	"groupsyncd/providers/ldap/dn"
 )
 
 // reader gathers one pull. It belongs to one goroutine.
@@ -181,15 +182,15 @@ func (r *reader) addUser(e *ldap.Entry, unknown *int) error {
 	if err != nil {
 		return err
 	}
-	dn := normalDN(e.DN)
+	name := dn.Normal(e.DN)
 	if at, ok := r.userByID[id]; ok {
-		if r.snapshot.Users[at].DN == dn {
+		if r.snapshot.Users[at].DN == name {
 			return nil // The bases overlap.
 		}
-		r.userByDN[dn] = ambiguous
+		r.userByDN[name] = ambiguous
 		return fmt.Errorf("entries %q and %q have the same %s %q", r.snapshot.Users[at].DN, e.DN, r.layout.users.ID, id)
 	}
-	u := r.layout.user(e, id, dn)
+	u := r.layout.user(e, id, name)
 	u.StatusKnown = r.layout.users.Disabled == ""
 	if r.layout.ad && u.StatusKnown {
 		disabled, err := adDisabled(e, r.now)
@@ -201,16 +202,16 @@ func (r *reader) addUser(e *ldap.Entry, unknown *int) error {
 	if r.layout.ad {
 		key := ""
 		if rid := first(e, "primaryGroupID"); rid != "" {
-			key = rid + " " + domainOf(dn)
+			key = rid + " " + dn.Domain(name)
 		}
 		r.primary = append(r.primary, key)
 	}
 	at := uint32(len(r.snapshot.Users))
 	r.snapshot.Users = append(r.snapshot.Users, u)
 	r.userByID[id] = at
-	index(r.userByDN, dn, at)
+	index(r.userByDN, name, at)
 	if u.Username != "" {
-		index(r.userByName, fold(u.Username), at)
+		index(r.userByName, dn.Fold(u.Username), at)
 	}
 	return nil
 }
@@ -300,26 +301,26 @@ func (r *reader) addGroup(e *ldap.Entry, unlisted bool) (uint32, error) {
 	if err != nil {
 		return 0, err
 	}
-	dn := normalDN(e.DN)
+	name := dn.Normal(e.DN)
 	if at, ok := r.groupByID[id]; ok {
-		if r.snapshot.Groups[at].DN == dn || unlisted {
+		if r.snapshot.Groups[at].DN == name || unlisted {
 			return at, nil
 		}
 		r.snapshot.Groups[at].MembersKnown = false
 		return 0, fmt.Errorf("entries %q and %q have the same %s %q", r.snapshot.Groups[at].DN, e.DN, l.groups.ID, id)
 	}
 	at := uint32(len(r.snapshot.Groups))
-	g := directory.Group{ID: id, DN: dn, Name: first(e, l.groups.Name), Description: first(e, l.groups.Description), MembersKnown: true, Unlisted: unlisted}
+	g := directory.Group{ID: id, DN: name, Name: first(e, l.groups.Name), Description: first(e, l.groups.Description), MembersKnown: true, Unlisted: unlisted}
 	if g.Name == "" {
-		g.Name = rdnValue(e.DN)
+		g.Name = dn.FirstValue(e.DN)
 	}
 	r.snapshot.Groups = append(r.snapshot.Groups, g)
 	r.pending = append(r.pending, nil)
 	r.dns = append(r.dns, e.DN)
 	r.groupByID[id] = at
-	r.groupByDN[dn] = at
+	r.groupByDN[name] = at
 	if token := first(e, "primaryGroupToken"); token != "" {
-		r.tokens[token+" "+domainOf(dn)] = at
+		r.tokens[token+" "+dn.Domain(name)] = at
 	}
 	for _, a := range e.Attributes {
 		r.addValues(at, a)
@@ -352,7 +353,7 @@ func (r *reader) addValues(at uint32, a *ldap.EntryAttribute) {
 func (r *reader) addMember(at uint32, attribute, value string) {
 	g := &r.snapshot.Groups[at]
 	if byUsername(attribute) {
-		switch u, ok := r.userByName[fold(value)]; {
+		switch u, ok := r.userByName[dn.Fold(value)]; {
 		case !ok:
 			g.Unresolved = append(g.Unresolved, value)
 		case u == ambiguous:
@@ -362,12 +363,12 @@ func (r *reader) addMember(at uint32, attribute, value string) {
 		}
 		return
 	}
-	dn := reference(value)
-	switch u, ok := r.userByDN[dn]; {
+	ref := dn.Reference(value)
+	switch u, ok := r.userByDN[ref]; {
 	case !ok:
-		r.pending[at] = append(r.pending[at], dn)
+		r.pending[at] = append(r.pending[at], ref)
 	case u == ambiguous:
-		r.unclear(g, dn)
+		r.unclear(g, ref)
 	default:
 		g.Direct = append(g.Direct, u)
 	}
@@ -379,14 +380,6 @@ func (r *reader) unclear(g *directory.Group, name string) {
 	g.MembersKnown = false
 	r.fail(r.failure(fault.Incomplete, "read groups", "make the names of users unique below users.base",
 		"group %q has the member %q, which names several users", g.DN, name))
-}
-
-func rdnValue(dn string) string {
-	parsed, err := ldap.ParseDN(dn)
-	if err != nil || len(parsed.RDNs) == 0 || len(parsed.RDNs[0].Attributes) == 0 {
-		return dn
-	}
-	return parsed.RDNs[0].Attributes[0].Value
 }
 
 var errMoved = errors.New("the group changed while it was read, again and again")

@@ -8,6 +8,7 @@ import (
 	ldap "github.com/go-ldap/ldap/v3"
 
 	"groupsyncd/internal/fault"
+	"groupsyncd/providers/ldap/dn"
 )
 
 // verdict is what looking at one reference gave.
@@ -38,7 +39,7 @@ type resolver struct {
 
 // resolve turns the pending references into children and unresolved ones.
 func (r *reader) resolve(ctx context.Context) {
-	v := &resolver{reader: r, bases: normalAll(r.layout.users.Base), verdicts: map[string]verdict{}}
+	v := &resolver{reader: r, bases: dn.NormalAll(r.layout.users.Base), verdicts: map[string]verdict{}}
 	complete := r.snapshot.UsersListed && r.snapshot.GroupsListed
 	if complete && r.layout.nested {
 		v.look(ctx)
@@ -95,15 +96,15 @@ func (v *resolver) look(ctx context.Context) {
 func (v *resolver) open(from, to int) []string {
 	var outside, inside []string
 	for _, refs := range v.pending[from:to] {
-		for _, dn := range refs {
-			if _, group := v.groupByDN[dn]; group || v.verdicts[dn] != 0 {
+		for _, ref := range refs {
+			if _, group := v.groupByDN[ref]; group || v.verdicts[ref] != 0 {
 				continue
 			}
-			v.verdicts[dn] = nobody
-			if within(dn, v.bases) {
-				inside = append(inside, dn)
+			v.verdicts[ref] = nobody
+			if dn.Within(ref, v.bases) {
+				inside = append(inside, ref)
 			} else {
-				outside = append(outside, dn)
+				outside = append(outside, ref)
 			}
 		}
 	}
