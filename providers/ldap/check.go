@@ -72,7 +72,7 @@ func (s *source) checkServer(ctx context.Context, made *session) []providers.Fin
 // checkBases looks whether each base exists and shows entries with the attributes
 // that are needed.
 func (s *source) checkBases(ctx context.Context, made *session) []providers.Finding {
-	l := &s.layout
+	l := made.layout
 	var findings []providers.Finding
 	for _, base := range l.users.Base {
 		findings = append(findings, s.checkBase(ctx, made, "users", base, l.users.Filter, []string{l.users.ID, l.users.Email, l.users.Username}))

@@ -24,7 +24,7 @@ type Config struct {
 	StartTLS bool        `yaml:"start_tls,omitempty" doc:"Secure an ldap:// connection with TLS before anything is sent."`
 	CAFile   scalar.Path `yaml:"ca_file,omitempty" doc:"PEM file with the authority that signed the server's certificate; it alone is trusted then."`
 	Bind     Bind        `yaml:"bind,omitempty" doc:"As whom the directory is read; omitted: anonymously."`
-	Layout   string      `yaml:"layout,omitempty" words:"rfc2307 rfc2307bis ad" doc:"Presets for users and groups."`
+	Layout   string      `yaml:"layout,omitempty" words:"auto rfc2307 rfc2307bis ad freeipa" doc:"Presets for users and groups; auto: what the server's kind and schema say."`
 	Users    Users       `yaml:"users" doc:"Where people are and what their attributes are called."`
 	Groups   Groups      `yaml:"groups" doc:"Where groups are and what their attributes are called."`
 	// Nested counts the members of member groups.
@@ -62,8 +62,9 @@ type Groups struct {
 	Name        string `yaml:"name,omitempty" doc:"Attribute with the name."`
 	Description string `yaml:"description,omitempty" doc:"Attribute with the description."`
 	// Members are the attributes that hold members: memberUid by username, any
-	// other by DN. Several are united.
-	Members List `yaml:"members,omitempty" doc:"Attribute that holds members, or several: memberUid by username, any other by DN."`
+	// other by DN. Several are united. memberOf and isMemberOf, alone, are attributes of
+	// the users that name their groups.
+	Members List `yaml:"members,omitempty" doc:"Attribute that holds members, or several: memberUid by username, any other by DN. memberOf or isMemberOf, alone: the users name their groups."`
 }
 
 const (
@@ -77,11 +78,12 @@ func (c *Config) Check() []providers.Problem {
 	c.checkURLs(p)
 	c.checkBind(p)
 	switch c.Layout {
-	case RFC2307, RFC2307bis, AD:
+	case Auto, RFC2307, RFC2307bis, AD, FreeIPA:
 	default:
-		p.add(fmt.Sprintf("layout %q is not known", c.Layout), "write rfc2307, rfc2307bis or ad", "layout")
+		p.add(fmt.Sprintf("layout %q is not known", c.Layout), "write auto, rfc2307, rfc2307bis, ad or freeipa", "layout")
 	}
-	l := c.resolve()
+	l := c.fill(presetsOf(c.Layout)) // Auto has some presets here too, all of which are valid.
+	c.checkMembers(p)
 	checkBases(p, l.users.Base, "users")
 	checkBases(p, l.groups.Base, "groups")
 	checkFilter(p, l.users.Filter, "users", "filter")
@@ -111,6 +113,17 @@ type problems struct{ list []providers.Problem }
 
 func (p *problems) add(message, hint string, path ...string) {
 	p.list = append(p.list, providers.Problem{Path: path, Message: message, Hint: hint})
+}
+
+// checkMembers refuses memberOf beside an attribute of groups: which of the two would
+// hold the truth?
+func (c *Config) checkMembers(p *problems) {
+	if len(c.Groups.Members) > 1 && slices.ContainsFunc(c.Groups.Members, ofUsers) {
+		p.add("groups.members mixes an attribute of users with others", "memberOf and isMemberOf are read from the users, and then alone: keep one way", "groups", "members")
+	}
+	if len(c.Groups.Members) == 1 && ofUsers(c.Groups.Members[0]) {
+		p.add("groups.members is an attribute of users", "write the attribute of groups that holds their members", "groups", "members")
+	}
 }
 
 // checkURLs finds addresses that cannot be used, and a password that would cross a
@@ -176,9 +189,13 @@ func checkAttribute(p *problems, name string, path ...string) {
 	}
 }
 
-// Scope gives bases, filters and id attributes with the presets filled in.
+// Scope gives bases, filters and id attributes with the presets filled in. What a
+// server decides is in the scope of the snapshots.
 func (c *Config) Scope() string {
 	l := c.resolve()
+	if c.Layout == Auto {
+		return "layout: auto\n" + l.scope()
+	}
 	return l.scope()
 }
 
@@ -193,8 +210,14 @@ func (c *Config) Place() string {
 }
 
 // Replicated is true for several servers and for Active Directory, where one name
-// stands for all domain controllers.
-func (c *Config) Replicated() bool { return len(c.URL) > 1 || c.Layout == AD }
+// stands for all domain controllers. A server over a network whose kind is not known
+// yet may turn out to be one of them.
+func (c *Config) Replicated() bool {
+	return len(c.URL) > 1 || c.Layout == AD || c.Layout == Auto && slices.ContainsFunc(c.URL, func(text string) bool {
+		s, err := parseServer(text)
+		return err == nil && !s.loopback()
+	})
+}
 
 // Open makes the source.
 func (c *Config) Open(o providers.Options) (providers.Source, error) {
@@ -204,8 +227,8 @@ func (c *Config) Open(o providers.Options) (providers.Source, error) {
 	if o.Logger == nil {
 		return nil, errors.New("an LDAP source needs a logger")
 	}
-	s := &source{config: *c, layout: c.resolve(), name: o.Name, logger: o.Logger, now: o.Clock(),
-		dial: cmp.Or(o.Timeout, dialTimeout), request: cmp.Or(o.Timeout, requestTimeout), lookUps: maxLookUps, calls: map[int]cancelFunc{}}
+	s := &source{config: *c, name: o.Name, logger: o.Logger, now: o.Clock(),
+		dial: cmp.Or(o.Timeout, dialTimeout), request: cmp.Or(o.Timeout, requestTimeout), lookUps: maxLookUps, calls: map[int]cancelFunc{}, detected: map[string]*detection{}}
 	return s, nil
 }
 

@@ -59,7 +59,8 @@ func TestCheckFindsEachMistake(t *testing.T) {
 		{"two ways to bind", "bind", "external and", func(c *Config) { c.Bind.External, c.URL = true, List{"ldapi://%2Frun%2Fldapi"} }},
 		{"no password", "bind password", "has no password", func(c *Config) { c.Bind = Bind{DN: "cn=a,dc=x"} }},
 		{"no bind dn", "bind dn", "has no dn", func(c *Config) { c.Bind.DN = "" }},
-		{"auto layout", "layout", "not known", func(c *Config) { c.Layout = "auto" }},
+		{"unknown layout", "layout", "not known", func(c *Config) { c.Layout = "automatic" }},
+		{"memberOf and member", "groups members", "mixes", func(c *Config) { c.Groups.Members = List{"member", "memberOf"} }},
 		{"no users base", "users base", "missing", func(c *Config) { c.Users.Base = nil }},
 		{"no groups base", "groups base", "missing", func(c *Config) { c.Groups.Base = nil }},
 		{"base is no DN", "groups base", "not a DN", func(c *Config) { c.Groups.Base = List{"groups"} }},
@@ -96,6 +97,7 @@ func TestLayoutsFillWhatIsNotSet(t *testing.T) {
 		{RFC2307, "(objectClass=posixAccount)", "entryUUID", "uid", "(objectClass=posixGroup)", "memberUid, member"},
 		{RFC2307bis, "(objectClass=inetOrgPerson)", "entryUUID", "uid", "(|(objectClass=groupOfNames)(objectClass=groupOfMembers))", "member, memberUid"},
 		{AD, "(&(objectCategory=person)(objectClass=user))", "objectGUID", "sAMAccountName", "(objectCategory=group)", "member"},
+		{FreeIPA, "(objectClass=posixAccount)", "ipaUniqueID", "uid", "(objectClass=ipaUserGroup)", "member"},
 	} {
 		l := configure(t, c.layout, "ldap://127.0.0.1").resolve()
 		if l.users.Filter != c.userFilter || l.users.ID != c.id || l.users.Username != c.username || l.groups.Filter != c.groupFilter || l.groups.Members.String() != c.members {
@@ -128,6 +130,7 @@ func TestScopeChangesWithWhatDecidesOnEntriesOnly(t *testing.T) {
 		"members": func(c *Config) { c.Groups.Members = List{"uniqueMember"} },
 		"nested":  func(c *Config) { c.Nested = false },
 		"layout":  func(c *Config) { c.Layout = RFC2307 },
+		"auto":    func(c *Config) { c.Layout = Auto },
 	} {
 		c := base()
 		edit(c)
@@ -146,6 +149,11 @@ func TestPlaceAndReplicated(t *testing.T) {
 	}
 	if c := configure(t, RFC2307bis, "ldaps://one.example.org"); c.Replicated() || c.Place() == a.Place() {
 		t.Errorf("one server: place %q, replicated %v", c.Place(), c.Replicated())
+	}
+	for url, want := range map[string]bool{"ldaps://ad.example.org": true, "ldapi://%2Frun%2Fldapi": false, "ldap://[::1]": false} {
+		if got := configure(t, Auto, url).Replicated(); got != want {
+			t.Errorf("%s may be replicated: %v", url, got)
+		}
 	}
 	if !configure(t, AD, "ldaps://ad.example.org").Replicated() {
 		t.Error("Active Directory is replicated")

@@ -27,6 +27,8 @@ type session struct {
 	// tls is what was agreed on, nil for a connection in clear.
 	tls  *tls.ConnectionState
 	stop func() bool
+	// layout is how this server's directory is read.
+	layout *layout
 	// password is what we bound with, zero without one.
 	password secret.Value
 }
@@ -111,6 +113,10 @@ func (s *source) connectTo(ctx context.Context, to server) (*session, error) {
 	if made.password, err = s.bind(made.conn); err != nil {
 		made.close()
 		return nil, bindError(ctx, to, err)
+	}
+	if made.layout, err = s.layoutOf(ctx, made); err != nil {
+		made.close()
+		return nil, err
 	}
 	return made, nil
 }

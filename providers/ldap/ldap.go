@@ -1,5 +1,5 @@
 // Package ldap reads users and groups from LDAP directories: OpenLDAP and others
-// with the layouts of RFC 2307 and RFC 2307bis, and Active Directory.
+// with the layouts of RFC 2307 and RFC 2307bis, Active Directory, and FreeIPA.
 //
 // It owns the connection, the paged reads, and the join of member references with
 // entries. It decides nothing about what a missing member means: whatever was not
@@ -25,7 +25,7 @@ import (
 // Type is the kind of source behind `type: ldap`.
 func Type() providers.Type {
 	return providers.Type{Name: "ldap", New: func() providers.Config {
-		return &Config{Layout: RFC2307bis, Nested: true, PageSize: defaultPageSize}
+		return &Config{Layout: Auto, Nested: true, PageSize: defaultPageSize}
 	}}
 }
 
@@ -42,7 +42,6 @@ const (
 // source reads one directory. It opens a connection for each call.
 type source struct {
 	config Config
-	layout layout
 	name   string
 	logger *slog.Logger
 	now    func() time.Time
@@ -55,6 +54,8 @@ type source struct {
 	closed bool
 	next   int
 	calls  map[int]cancelFunc
+	// detected is what auto found, by server.
+	detected map[string]*detection
 }
 
 var errClosed = errors.New("the source is closed")

@@ -31,7 +31,7 @@ func (s *source) LookUp(ctx context.Context, who directory.Person) (*directory.S
 	none := &directory.Snapshot{AsOf: s.now()}
 	ctx, end, err := s.begin(ctx)
 	defer end()
-	c := &climber{source: s, layout: &s.layout, asOf: none.AsOf, seen: map[string]bool{}}
+	c := &climber{source: s, asOf: none.AsOf, seen: map[string]bool{}}
 	if err == nil {
 		err = ended(ctx, "look up user", s.where())
 	}
@@ -40,6 +40,7 @@ func (s *source) LookUp(ctx context.Context, who directory.Person) (*directory.S
 	}
 	if err == nil {
 		defer c.session.close()
+		c.layout = c.session.layout
 		var found *directory.Snapshot
 		if found, err = c.lookUp(ctx, who); err == nil {
 			return found, nil

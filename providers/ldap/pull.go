@@ -29,7 +29,7 @@ func (s *source) Pull(ctx context.Context, progress providers.Progress) (*direct
 		r.readGroups(ctx)
 	}
 	r.resolve(ctx)
-	r.snapshot.Close(s.layout.nested)
+	r.snapshot.Close(r.layout.nested)
 	r.warnEmpty()
 	return r.result()
 }
@@ -39,8 +39,12 @@ func (r *reader) connect(ctx context.Context) error {
 		return e
 	}
 	var err error
-	r.session, err = r.source.connect(ctx)
-	return err
+	if r.session, err = r.source.connect(ctx); err != nil {
+		return err
+	}
+	r.layout = r.session.layout
+	r.snapshot.Scope = r.layout.decided()
+	return nil
 }
 
 // result closes the books: without a failure everything is covered.

@@ -53,7 +53,7 @@ const ambiguous = ^uint32(0)
 func newReader(s *source, progress providers.Progress) *reader {
 	now := s.now()
 	return &reader{
-		source: s, layout: &s.layout, progress: progress, now: now,
+		source: s, progress: progress, now: now,
 		snapshot: &directory.Snapshot{AsOf: now},
 		userByID: map[string]uint32{}, userByDN: map[string]uint32{}, userByName: map[string]uint32{},
 		groupByID: map[string]uint32{}, groupByDN: map[string]uint32{}, tokens: map[string]uint32{}, failed: map[string]bool{},

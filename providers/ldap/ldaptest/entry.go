@@ -97,7 +97,7 @@ func matchKey(name, value string) string {
 // operational reports whether an attribute is shown only when it is asked for by name.
 func operational(name string) bool {
 	switch strings.ToLower(name) {
-	case "entryuuid", "primarygrouptoken", "createtimestamp", "modifytimestamp", "pwdaccountlockedtime":
+	case "entryuuid", "objectclasses", "attributetypes", "primarygrouptoken", "createtimestamp", "modifytimestamp", "pwdaccountlockedtime":
 		return true
 	}
 	return false

@@ -47,6 +47,11 @@ type Options struct {
 	// MaxValues is how many values of an attribute an entry shows at most, as in
 	// Active Directory: more come by ranges. 0: no limit.
 	MaxValues int
+	// Root are attributes of the root entry, instead of those that the server has there.
+	Root map[string][]string
+	// Schema holds the names of the object classes and attributes that the server says
+	// it knows; nil: those of the usual schema files of OpenLDAP. An empty one hides it.
+	Schema *Schema
 }
 
 // Search describes one page of a search to a fault function.

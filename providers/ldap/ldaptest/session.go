@@ -167,8 +167,8 @@ func (s *session) search(id int64, request, message *ber.Packet) bool {
 	s.server.mu.Lock()
 	s.server.searches++
 	s.server.mu.Unlock()
-	if q.Base == "" && q.Scope == ldap.ScopeBaseObject {
-		s.entry(id, s.server.root(), q.Attributes)
+	if e := s.server.special(q.Search); e != nil {
+		s.entry(id, e, q.Attributes)
 		s.done(id, ldap.LDAPResultSuccess, "", nil)
 		return true
 	}
@@ -313,6 +313,7 @@ func (s *Server) root() *entry {
 		}
 	}
 	e.set("namingContexts", contexts)
+	s.describe(e)
 	return e
 }
 
