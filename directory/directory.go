@@ -109,8 +109,9 @@ type Snapshot struct {
 	GroupsListed bool
 	// Reason says in words why something is not covered.
 	Reason string
-	// Cycles counts groups that contain themselves through others.
-	Cycles int
+	// Cycles are the groups that contain each other, or themselves: the indices of each
+	// cycle, sorted. Filled by Snapshot.Close.
+	Cycles [][]uint32
 
 	// Scope is what the server, not the configuration, decided about which entries are
 	// shown under which ids: a layout that was detected. Empty: nothing.

@@ -5,9 +5,6 @@ import (
 	"testing"
 
 	"groupsyncd/directory"
-
-	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 )
 
 func TestFoldEmailFoldsASCIIOnly(t *testing.T) {
@@ -62,87 +59,4 @@ func TestCoverage(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestClose(t *testing.T) {
-	t.Parallel()
-	build := func() *directory.Snapshot {
-		return &directory.Snapshot{Users: make([]directory.User, 4), Groups: []directory.Group{
-			{Direct: []uint32{2, 0, 2}, Children: []uint32{1}, MembersKnown: true},
-			{Direct: []uint32{1}, Children: []uint32{2, 2}, MembersKnown: true},
-			{Direct: []uint32{3}, Children: []uint32{0}, MembersKnown: true},
-			{Direct: []uint32{3}, MembersKnown: true, Unlisted: true},
-		}}
-	}
-	s := build()
-	s.Close(true)
-	for i, want := range [][]uint32{{0, 1, 2, 3}, {0, 1, 2, 3}, {0, 1, 2, 3}, {3}} {
-		if !slices.Equal(s.Groups[i].Members, want) {
-			t.Errorf("group %d has %v, want %v", i, s.Groups[i].Members, want)
-		}
-	}
-	if s.Cycles != 3 || s.Memberships() != 12 || !slices.Equal(s.Groups[0].Direct, []uint32{0, 2}) {
-		t.Errorf("%d cycles, %d memberships, direct %v", s.Cycles, s.Memberships(), s.Groups[0].Direct)
-	}
-	s = build()
-	s.Close(false)
-	if !slices.Equal(s.Groups[0].Members, []uint32{0, 2}) || s.Cycles != 0 {
-		t.Errorf("without nesting %v, %d cycles", s.Groups[0].Members, s.Cycles)
-	}
-}
-
-// TestCloseAgreesWithASimpleWalk compares with one that is right by looking.
-func TestCloseAgreesWithASimpleWalk(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		const users, groups = 5, 6
-		s := &directory.Snapshot{Users: make([]directory.User, users)}
-		for range groups {
-			s.Groups = append(s.Groups, directory.Group{
-				Direct:       rapid.SliceOfN(rapid.Uint32Range(0, users-1), 0, 3).Draw(t, "direct"),
-				Children:     rapid.SliceOfN(rapid.Uint32Range(0, groups-1), 0, 2).Draw(t, "children"),
-				MembersKnown: rapid.IntRange(0, 3).Draw(t, "cut") > 0,
-			})
-		}
-		wantMembers, wantKnown := make([][]uint32, groups), make([]bool, groups)
-		for g := range groups {
-			seen := map[uint32]bool{}
-			wantKnown[g] = walk(s, uint32(g), seen)
-			in := map[uint32]bool{}
-			for below := range seen {
-				for _, u := range s.Groups[below].Direct {
-					in[u] = true
-				}
-			}
-			for u := range uint32(users) {
-				if in[u] {
-					wantMembers[g] = append(wantMembers[g], u)
-				}
-			}
-		}
-		s.Close(true)
-		for g := range groups {
-			if !slices.Equal(s.Groups[g].Members, wantMembers[g]) || s.Groups[g].MembersKnown != wantKnown[g] {
-				t.Fatalf("group %d: %v %v, want %v %v", g, s.Groups[g].Members, s.Groups[g].MembersKnown, wantMembers[g], wantKnown[g])
-			}
-		}
-		members := s.Groups[0].Members
-		again := *s
-		again.Close(true)
-		if diff := cmp.Diff(members, again.Groups[0].Members); diff != "" {
-			t.Fatal(diff)
-		}
-	})
-}
-
-// walk visits everything below a group and reports whether all of it was read.
-func walk(s *directory.Snapshot, g uint32, seen map[uint32]bool) bool {
-	seen[g] = true
-	known := s.Groups[g].MembersKnown
-	for _, c := range s.Groups[g].Children {
-		if !seen[c] {
-			known = walk(s, c, seen) && known
-		}
-	}
-	return known
 }

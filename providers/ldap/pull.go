@@ -29,7 +29,7 @@ func (s *source) Pull(ctx context.Context, progress providers.Progress) (*direct
 		r.readGroups(ctx)
 	}
 	r.resolve(ctx)
-	r.snapshot.Close(r.layout.nested)
+	r.closeGroups()
 	r.warnEmpty()
 	return r.result()
 }
