@@ -127,6 +127,8 @@ type Engine struct {
 type target struct {
 	mu  sync.Mutex
 	mem *plan.Memory
+	// wants remembers what the rules want of it.
+	wants mapping.Memo
 	// looked numbers the looks at single people; refreshed gives the last per account
 	// id, so that an older plan drops what it wanted of them.
 	looked    uint64

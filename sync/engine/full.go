@@ -366,7 +366,7 @@ func (w *work) input(only *plan.Only) *plan.Input {
 		src := &in.Sources[i]
 		sources = append(sources, mapping.Source{ID: src.ID, Name: src.Name, Replica: src.Replica})
 	}
-	in.Desired = mapping.Apply(w.t.Name, s.Rules, sources)
+	in.Desired = w.state.wants.Apply(w.t.Name, s.Rules, sources)
 	for _, r := range s.Rules {
 		in.Rules[r.Key()] = true
 		for i := range s.Sources {

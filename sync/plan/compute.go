@@ -51,9 +51,9 @@ type computer struct {
 	// skipped and guarded are marks by account number: accounts that are none of this
 	// plan's business, and those that are never taken out of anything.
 	skipped, guarded []bool
-	// plain marks, per source, the users who are shown and enabled, so that the common
-	// case needs no look at their rows.
-	plain [][]bool
+	// seats give, per source and user, the account that is wanted wherever a group shows the
+	// user, so that the common case needs no look at rows; or one of the words below.
+	seats [][]int32
 	// kept are, by group, the accounts that somebody decided to leave in an exact group.
 	kept     map[string]map[string]bool
 	accepted map[string][]*Want
@@ -69,6 +69,15 @@ type computer struct {
 	without   [][]bool
 	unsettled bool
 }
+
+// What a user has in place of a seat.
+const (
+	// standing is somebody shown and enabled who has no account.
+	standing int32 = -1
+	// special is somebody who is missing or disabled, or whose account is none of this
+	// plan's business.
+	special int32 = -2
+)
 
 // The marks of one account in one group.
 const (
@@ -92,17 +101,13 @@ func (c *computer) prepare() {
 		c.guarded[self] = true
 	}
 	c.sourceAt = map[string]int{}
-	c.plain = make([][]bool, len(in.Sources))
+	c.seats = make([][]int32, len(in.Sources))
 	c.without = make([][]bool, len(in.Sources))
 	c.stale = make([]string, len(in.Sources))
 	for s := range in.Sources {
 		c.sourceAt[in.Sources[s].ID] = s
-		rows := in.Sources[s].Replica.Users()
-		c.without[s] = make([]bool, len(rows))
-		c.plain[s] = make([]bool, len(rows))
-		for n := range rows {
-			c.plain[s][n] = !rows[n].Disabled && !rows[n].Missing.Is()
-		}
+		c.without[s] = make([]bool, len(in.Sources[s].Replica.Users()))
+		c.seats[s] = c.seat(s)
 		if why, fresh := in.Sources[s].Replica.Fresh(nil, in.Now, in.Sources[s].MaxAge); !fresh {
 			c.stale[s] = why
 		}
@@ -119,24 +124,24 @@ func (c *computer) prepare() {
 			}
 		}
 	}
-	c.plan.Owning = owners(in.Memory)
 	c.listReverted()
 }
 
-// owners counts the accounts that own a membership.
-func owners(m *Memory) int {
-	owning, n := make([]bool, len(m.Mirror.Accounts())), 0
-	for _, o := range m.Owned {
-		for f := range o.Feeds {
-			for _, a := range o.Feeds[f].Accounts {
-				if !owning[a] {
-					owning[a] = true
-					n++
-				}
-			}
+// seat gives every user of a source a seat.
+func (c *computer) seat(s int) []int32 {
+	rows, accounts := c.in.Sources[s].Replica.Users(), c.people.account[s]
+	seats := make([]int32, len(rows))
+	for n := range rows {
+		switch a := accounts[n]; {
+		case rows[n].Disabled || rows[n].Missing.Is() || a >= 0 && c.hidden(uint32(a)):
+			seats[n] = special
+		case a < 0:
+			seats[n] = standing
+		default:
+			seats[n] = a
 		}
 	}
-	return n
+	return seats
 }
 
 func marks(accounts []Account, mails []string) []bool {
@@ -195,7 +200,7 @@ func (c *computer) paintFeed(f *Feed) {
 }
 
 func (c *computer) paintPerson(f *Feed, user uint32, fresh bool) {
-	if src := &c.in.Sources[f.Source]; !c.plain[f.Source][user] || f.Where != nil {
+	if src := &c.in.Sources[f.Source]; c.seats[f.Source][user] == special || f.Where != nil {
 		u := &src.Replica.Users()[user]
 		switch {
 		case u.Missing.Is():
@@ -234,6 +239,10 @@ func (c *computer) hidden(account uint32) bool {
 // want compares one wanted group with what Open WebUI holds.
 func (c *computer) want(at int) {
 	w, r := &c.in.Desired.Wants[at], &c.group[at]
+	if !r.blocked && r.id != "" && c.settled(w, r.id) {
+		c.values(at)
+		return
+	}
 	for f := range w.Feeds {
 		c.paintFeed(&w.Feeds[f])
 	}

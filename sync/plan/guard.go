@@ -374,7 +374,7 @@ func (g *guard) people() {
 	if len(losing) == 0 {
 		return
 	}
-	owning := g.p.Owning
+	owning := owners(g.in.Memory)
 	if len(losing) >= minPeople && g.limits.MaxPeople.Exceeded(len(losing), owning) {
 		g.holdAll(changes, run.MaxPeople, "", count(len(losing), owning, g.limits.MaxPeople)+" in one run")
 	}
@@ -391,6 +391,22 @@ func (g *guard) people() {
 	if had := owning + g.emptyHanded(day); len(day) >= minPeople && g.limits.MaxPeople24h.Exceeded(len(day), had) {
 		g.holdAll(changes, run.MaxPeople24h, "", count(len(day), had, g.limits.MaxPeople24h)+" within 24 hours")
 	}
+}
+
+// owners counts the accounts that own a membership in the whole target.
+func owners(m *Memory) int {
+	owning, n := make([]bool, len(m.Mirror.Accounts())), 0
+	for _, o := range m.Owned {
+		for f := range o.Feeds {
+			for _, a := range o.Feeds[f].Accounts {
+				if !owning[a] {
+					owning[a] = true
+					n++
+				}
+			}
+		}
+	}
+	return n
 }
 
 // emptyHanded counts those of a day's losers who own nothing any more.

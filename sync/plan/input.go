@@ -82,9 +82,6 @@ type Plan struct {
 	Waiting map[string]int
 	// ConfirmAt is when a further complete read can settle an unknown; zero: never.
 	ConfirmAt time.Time
-	// Owning counts the accounts that own a membership in the whole target, Owned the
-	// memberships by group.
-	Owning int
 	// Accepts says that nothing is left that the accepted rules want and the present
 	// ones do not.
 	Accepts bool

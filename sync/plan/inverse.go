@@ -14,7 +14,7 @@ import (
 // has it, and as the target is now. What somebody has changed since is refused, each change
 // for itself, with the reason. Nothing is decided about what the directories want.
 func Inverse(in *Input) *Plan {
-	v := &inverse{in: in, plan: &Plan{Target: in.Memory.Target, Owning: owners(in.Memory)}, undone: reverted(in.Memory, in.Undo.Run), before: reverted(in.Memory, in.Undo.Reverts)}
+	v := &inverse{in: in, plan: &Plan{Target: in.Memory.Target}, undone: reverted(in.Memory, in.Undo.Run), before: reverted(in.Memory, in.Undo.Reverts)}
 	accounts := in.Memory.Mirror.Accounts()
 	v.ignored, v.guarded = marks(accounts, in.Ignore), marks(accounts, in.Protect)
 	if self, ok := in.Memory.Mirror.Number(in.Memory.Mirror.Self); ok {

@@ -107,7 +107,6 @@ func (p *people) matchSource(s int) {
 	rows := src.Replica.Users()
 	p.account[s] = make([]int32, len(rows))
 	var open []uint32
-	taken := map[uint32]bool{}
 	for n := range rows {
 		key := directory.UserKey{Source: src.ID, ID: rows[n].ID}
 		link, ok := p.in.Memory.People[key]
@@ -129,17 +128,33 @@ func (p *people) matchSource(s int) {
 			continue
 		}
 		p.account[s][n] = int32(account)
-		taken[account] = true
 	}
 	if len(open) > 0 {
-		p.matchOpen(s, open, taken)
+		p.matchOpen(s, open)
 	}
+}
+
+// taken marks the accounts that people of a source are linked to, all but those who are
+// still open.
+func (p *people) taken(s int, open []uint32) []bool {
+	taken := make([]bool, len(p.in.Memory.Mirror.Accounts()))
+	for n, a := range p.account[s] {
+		if len(open) > 0 && open[0] == uint32(n) {
+			open = open[1:]
+			continue
+		}
+		if a >= 0 {
+			taken[a] = true
+		}
+	}
+	return taken
 }
 
 // matchOpen looks for accounts of users without a link. Nobody takes an account that
 // another person of the same source has, and of two newcomers neither gets it.
-func (p *people) matchOpen(s int, open []uint32, taken map[uint32]bool) {
+func (p *people) matchOpen(s int, open []uint32) {
 	src := &p.in.Sources[s]
+	taken := p.taken(s, open)
 	p.index()
 	mails := mailCounts(src.Replica.Users(), p.in.Now)
 	type found struct {

@@ -72,10 +72,12 @@ func (c *computer) reportPeople() {
 			c.problem(run.KindUnmatched, fmt.Sprintf("%d people of source %s can never be matched to an account, among them %s", count, src.Name, strings.Join(names, ", ")),
 				"they have no mail address that is theirs alone and within email_domains, and no sign-in subject")
 		}
-		for _, g := range src.Replica.Groups() {
+		groups := src.Replica.Groups()
+		for n := range groups {
+			g := &groups[n]
 			if len(g.Blocked) > 0 && c.in.Only == nil {
 				c.problem(run.KindUnresolved, fmt.Sprintf("%s (%s) names %d nested groups that resolved before and do not now; who came in through them stays",
-					firstOf(g.DN, g.Path, g.Name), src.Name, len(g.Blocked)), unresolvedHint(src.Name, &g))
+					firstOf(g.DN, g.Path, g.Name), src.Name, len(g.Blocked)), unresolvedHint(src.Name, g))
 			}
 		}
 	}

@@ -87,8 +87,8 @@ func (c *computer) restore(w *Want, g *MirrorGroup, link GroupLink, fields *[]ru
 	var names []string
 	back := func(name, have string) {
 		last, ours := link.Applied[name]
-		var before string
-		if !ours || !sameJSON(last, have) || json.Unmarshal(link.Before[name], &before) != nil || before == have {
+		before, known := textOf(link.Before[name])
+		if !ours || !sameJSON(last, have) || !known || before == have {
 			return
 		}
 		*fields = append(*fields, run.Field{Name: name, From: have, To: before})
@@ -101,6 +101,16 @@ func (c *computer) restore(w *Want, g *MirrorGroup, link GroupLink, fields *[]ru
 		back("share", g.Share)
 	}
 	return names
+}
+
+// textOf reads a stored text.
+func textOf(stored json.RawMessage) (string, bool) {
+	if len(stored) == 0 {
+		return "", false
+	}
+	var text string
+	err := json.Unmarshal(stored, &text)
+	return text, err == nil
 }
 
 func (c *computer) permissions(at int, g *MirrorGroup, link GroupLink) {

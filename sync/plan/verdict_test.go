@@ -171,6 +171,15 @@ func TestUnselected(t *testing.T) {
 		expect(t, w.read("corp", 20, "users: ann bob", "c=c: ann bob").run())
 		expect(t, w.read("corp", 31, "users: ann bob", "c=c: ann bob").run(), "remove_member All ann unselected", "remove_member All bob unselected")
 	})
+	t.Run("a sighting begins it anew", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, "corp").rule("r", "x*", to("All")).accounts("ann")
+		w.read("corp", 0, "users: ann", "c=x: ann").run()
+		expect(t, w.read("corp", 20, "users: ann", "c=c: ann").run())
+		expect(t, w.read("corp", 40, "users: ann", "c=x: ann").run())
+		expect(t, w.read("corp", 60, "users: ann", "c=c: ann").run())
+		expect(t, w.read("corp", 80, "users: ann", "c=c: ann").run(), "remove_member All ann unselected")
+	})
 	t.Run("a look-up is no complete read", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, "corp").rule("r", "x*", to("All")).accounts("ann")

@@ -167,6 +167,21 @@ func (m *merger) mergeMembers(i int) {
 	if len(g.Children)+len(row.Blocked) > 0 {
 		row.Direct = append([]uint32{}, m.rows(g.Direct)...)
 	}
+	row.Children = m.children(g, row)
+	// Most groups have none, and a copy of nothing would cost more than all the rest here.
+	row.Unresolved = nil
+	if len(g.Unresolved) > 0 {
+		row.Unresolved = slices.Clone(g.Unresolved)
+		slices.Sort(row.Unresolved)
+	}
+	row.MembersAt = m.asOf
+}
+
+// children gives the nested groups of a group, blocked ones among them.
+func (m *merger) children(g *directory.Group, row *Group) []uint32 {
+	if len(g.Children)+len(row.Blocked) == 0 {
+		return nil
+	}
 	children := make([]uint32, 0, len(g.Children)+len(row.Blocked))
 	for _, c := range g.Children {
 		children = append(children, m.groupAt[c])
@@ -175,9 +190,7 @@ func (m *merger) mergeMembers(i int) {
 		children = append(children, b.Child)
 	}
 	slices.Sort(children)
-	row.Children = slices.Compact(children)
-	row.Unresolved = slices.Sorted(slices.Values(g.Unresolved))
-	row.MembersAt = m.asOf
+	return slices.Compact(children)
 }
 
 // rows translates positions of the snapshot into sorted rows. The result is valid

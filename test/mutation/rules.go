@@ -48,7 +48,7 @@ func replicas() []mutation {
 
 // plans gives the guards of what becomes of a membership (design 1.2 to 1.4).
 func plans() []mutation {
-	verdict, members, compute, values := "sync/plan/verdict.go", "sync/plan/members.go", "sync/plan/compute.go", "sync/plan/values.go"
+	verdict, members, compute, values, settled := "sync/plan/verdict.go", "sync/plan/members.go", "sync/plan/compute.go", "sync/plan/values.go", "sync/plan/settled.go"
 	return slices.Concat(in("1.2 all that could", "sync/plan",
 		mutation{name: "every source that could must be fresh", file: verdict, old: "j.c.ready(s, groups); !fresh {", new: `j.c.ready(s, groups); !fresh && why == "" {`, run: "TestTakenAwayOnlyWhenEverySourceThatCouldIsFresh"},
 		mutation{name: "and read since the first sighting", file: verdict, old: "if !j.since.IsZero() && ", new: "if false && ", run: "TestGoneGoesAfterTheGrace|TestTakenAway.*|TestUnselected"},
@@ -68,6 +68,11 @@ func plans() []mutation {
 		mutation{name: "exact takes no contested account", file: members, old: "len(c.people.contested[a]) > 0 || c.guarded[a]", new: "c.guarded[a]", run: "TestExactLeavesAnAccountThatSeveralClaim"},
 		mutation{name: "ignored accounts are none of our business", file: compute, old: "c.skipped[n] = c.skipped[n] || accounts[n].Deleted", new: "c.skipped[n] = accounts[n].Deleted", run: "TestProtectedAndIgnored"},
 		mutation{name: "grants of a source that cannot be read stay recorded", file: "sync/plan/provenance.go", old: " && g.c.doubtful(key, a)", new: " && false", run: "TestAGrantInItsGraceStaysRecorded"},
+		mutation{name: "a group with a member nobody names is looked at", file: settled, old: "return found == len(accounts)", new: "return found >= 0", run: "TestPlansKeepTheirPromises"},
+		mutation{name: "a group that lacks somebody is looked at", file: settled, old: "			found = -1\n			break\n", new: "			continue\n", run: "TestPlansKeepTheirPromises"},
+		mutation{name: "a member who is not ours is looked at", file: settled, old: " && slices.Equal(o.Feeds[0].Accounts, accounts)", new: " && slices.Equal(accounts, accounts)", run: "TestOwnership"},
+		mutation{name: "a clock that runs is looked at", file: settled, old: "len(o.Feeds) == 1 && len(o.Clocks) == 0", new: "len(o.Feeds) == 1", run: "TestUnselected"},
+		mutation{name: "a group that is missing or old is looked at", file: settled, old: "if row.Missing.Is() || c.stale[f.Source] != \"\" || c.in.Now.Sub(row.MembersAt) > src.MaxAge {", new: "if false {", run: "TestPlansKeepTheirPromises"},
 	), in("1.3 values", "sync/plan",
 		mutation{name: "a value that somebody changed is not put back", file: values, old: "!ours || !sameJSON(last, have) || ", new: "!ours || !sameJSON(last, last) || ", run: "TestValuesOfAnAdoptedGroup"},
 		mutation{name: "drift is told", file: values, old: "if last, ok := link.Applied[name]; ok && !sameJSON(last, from) {", new: "if false {", run: "TestValuesOfAnAdoptedGroup|TestDrift.*"},
