@@ -164,13 +164,13 @@ func TestIDsOfActiveDirectoryAreInMicrosoftsOrder(t *testing.T) {
 	t.Parallel()
 	raw := []byte{0x78, 0x56, 0x34, 0x12, 0xbc, 0x9a, 0xf0, 0xde, 1, 2, 3, 4, 5, 6, 7, 8}
 	const want = "12345678-9abc-def0-0102-030405060708"
-	if got, err := idText("objectGUID", raw); got != want || err != nil {
-		t.Errorf("idText = %q, %v", got, err)
+	if got, err := appendIDText(nil, "objectGUID", raw); string(got) != want || err != nil {
+		t.Errorf("appendIDText = %q, %v", got, err)
 	}
 	if got := idAssertion("objectGUID", want); got != escapeBytes(raw) {
 		t.Errorf("idAssertion = %s", got)
 	}
-	if _, err := idText("objectGUID", raw[:15]); err == nil {
+	if _, err := appendIDText(nil, "objectGUID", raw[:15]); err == nil {
 		t.Error("15 bytes are taken for an objectGUID")
 	}
 	for _, bad := range []string{"*", "12345678", "x2345678-9abc-def0-0102-030405060708"} {

@@ -92,8 +92,7 @@ func edits(a, b string) int {
 // attribute holds members, it is the configuration or a missing right.
 func (r *reader) checkNoMembers(ctx context.Context) {
 	const op = "read groups"
-	sample := r.dns[:min(len(r.dns), 5)]
-	for _, dn := range sample {
+	for _, dn := range r.groups.sample {
 		e, err := r.session.entry(ctx, dn, "(objectClass=*)", []string{"*"})
 		if err != nil {
 			r.noMembersKnown()
@@ -113,13 +112,7 @@ func (r *reader) checkNoMembers(ctx context.Context) {
 		r.noMembersKnown()
 		configured := r.layout.groups.Members.String()
 		r.fail(r.failure(fault.Invalid, op, hintAttribute("groups.members", configured, seen, memberAttributes()),
-			"none of the %d groups has %s; %q has %s", len(r.dns), configured, dn, strings.Join(seen, ", ")))
+			"none of the %d groups has %s; %q has %s", len(r.snapshot.Groups), configured, dn, strings.Join(seen, ", ")))
 		return
-	}
-}
-
-func (r *reader) noMembersKnown() {
-	for i := range r.snapshot.Groups {
-		r.snapshot.Groups[i].MembersKnown = false
 	}
 }

@@ -91,7 +91,7 @@ func (s *source) checkBases(ctx context.Context, made *session) []providers.Find
 
 // sample asks for a few entries only.
 func sample(base, filter string, attributes []string) *ldap.SearchRequest {
-	q := request(query{base, ldap.ScopeWholeSubtree, filter, attributes}, nil)
+	q := request(query{base, ldap.ScopeWholeSubtree, filter, attributes})
 	q.SizeLimit = 5
 	return q
 }

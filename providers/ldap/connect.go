@@ -14,6 +14,7 @@ import (
 
 	"groupsyncd/internal/fault"
 	"groupsyncd/internal/secret"
+	"groupsyncd/providers/ldap/wire"
 )
 
 type cancelFunc = context.CancelCauseFunc
@@ -21,6 +22,8 @@ type cancelFunc = context.CancelCauseFunc
 // session is a bound connection. It belongs to one call and one goroutine.
 type session struct {
 	conn *ldap.Conn
+	// wire is below conn and serves the bulk reads.
+	wire *wire.Conn
 	// raw is what go-ldap talks through, with TLS inside where there is any.
 	raw    net.Conn
 	server server
@@ -31,6 +34,11 @@ type session struct {
 	layout *layout
 	// password is what we bound with, zero without one.
 	password secret.Value
+
+	// pageSize is what searches ask for; lowered says that the server refused a larger.
+	pageSize int
+	lowered  bool
+	source   *source
 }
 
 // ask searches. What the server says in an error must not repeat our password.
@@ -99,14 +107,15 @@ func (s *source) connectTo(ctx context.Context, to server) (*session, error) {
 	if err != nil {
 		return nil, connectError(ctx, to, err)
 	}
-	made := &session{raw: raw, server: to}
+	made := &session{raw: raw, server: to, pageSize: s.config.PageSize, source: s}
 	if c, ok := raw.(*tls.Conn); ok {
 		state := c.ConnectionState()
 		made.tls = &state
 	}
 	// TLS is inside raw already, by StartTLS too: go-ldap never changes the
 	// connection below it.
-	made.conn = ldap.NewConn(raw, made.tls != nil)
+	made.wire = wire.New(raw, wire.Options{Timeout: s.request})
+	made.conn = ldap.NewConn(made.wire, made.tls != nil)
 	made.conn.SetTimeout(s.request)
 	made.stop = context.AfterFunc(ctx, func() { _ = raw.Close() })
 	made.conn.Start()

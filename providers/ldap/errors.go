@@ -9,10 +9,11 @@ import (
 	ldap "github.com/go-ldap/ldap/v3"
 
 	"groupsyncd/internal/fault"
+	"groupsyncd/providers/ldap/wire"
 )
 
 // errIncomplete marks a search that ended without the proof that it was complete.
-var errIncomplete = errors.New("the answer is not complete")
+var errIncomplete = wire.ErrIncomplete
 
 // ended gives the error of a call whose context ended, else nil.
 func ended(ctx context.Context, op, where string) error {

@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -11,28 +12,44 @@ import (
 	"unicode/utf8"
 
 	ldap "github.com/go-ldap/ldap/v3"
+
+	"groupsyncd/providers/ldap/wire"
 )
 
-// idText gives the text of an id attribute's value. objectGUID is printed in
+// appendIDText appends the text of an id attribute's value. objectGUID is printed in
 // Microsoft's order, in which the first three fields are little-endian; the GUID of
 // eDirectory is binary too and printed as hexadecimal digits.
-func idText(attribute string, raw []byte) (string, error) {
-	switch strings.ToLower(attribute) {
-	case "objectguid":
+func appendIDText(to []byte, attribute string, raw []byte) ([]byte, error) {
+	switch {
+	case strings.EqualFold(attribute, "objectGUID"):
 		if len(raw) != 16 {
-			return "", fmt.Errorf("%s has %d bytes instead of 16", attribute, len(raw))
+			return to, fmt.Errorf("%s has %d bytes instead of 16", attribute, len(raw))
 		}
-		return fmt.Sprintf("%08x-%04x-%04x-%x-%x", binary.LittleEndian.Uint32(raw), binary.LittleEndian.Uint16(raw[4:]),
-			binary.LittleEndian.Uint16(raw[6:]), raw[8:10], raw[10:]), nil
-	case "guid":
-		return hex.EncodeToString(raw), nil
-	case "entryuuid":
-		return strings.ToLower(string(raw)), nil
+		head := [8]byte{raw[3], raw[2], raw[1], raw[0], raw[5], raw[4], raw[7], raw[6]}
+		for i, part := range [][]byte{head[:4], head[4:6], head[6:], raw[8:10], raw[10:]} {
+			if i > 0 {
+				to = append(to, '-')
+			}
+			to = hex.AppendEncode(to, part)
+		}
+		return to, nil
+	case strings.EqualFold(attribute, "GUID"):
+		return hex.AppendEncode(to, raw), nil
+	case strings.EqualFold(attribute, "entryUUID"):
+		from := len(to)
+		to = append(to, raw...)
+		for i, c := range to[from:] {
+			if 'A' <= c && c <= 'Z' {
+				to[from+i] = c + 'a' - 'A'
+			}
+		}
+	default:
+		to = append(to, raw...)
 	}
 	if !utf8.Valid(raw) {
-		return "", fmt.Errorf("%s is not text", attribute)
+		return to, fmt.Errorf("%s is not text", attribute)
 	}
-	return string(raw), nil
+	return to, nil
 }
 
 // idAssertion gives the value of an id as a filter wants it, escaped. The text of an
@@ -74,24 +91,33 @@ func escapeBytes(raw []byte) string {
 	return b.String()
 }
 
-// entryID gives the id of an entry.
-func entryID(e *ldap.Entry, attribute string) (string, error) {
-	values := rawValues(e, attribute)
-	switch len(values) {
-	case 0:
-		return "", fmt.Errorf("entry %q has no %s", e.DN, attribute)
-	case 1:
-	default:
-		return "", fmt.Errorf("entry %q has %d values of %s, which makes it no id", e.DN, len(values), attribute)
+// appendID appends the id of an entry.
+func appendID(to []byte, e *wire.Entry, attribute string) ([]byte, error) {
+	a := e.Find(attribute)
+	switch {
+	case a == nil || a.Len() == 0:
+		return to, fmt.Errorf("entry %q has no %s", e.DN, attribute)
+	case a.Len() > 1:
+		return to, fmt.Errorf("entry %q has %d values of %s, which makes it no id", e.DN, a.Len(), attribute)
 	}
-	id, err := idText(attribute, values[0])
+	from := len(to)
+	to, err := appendIDText(to, attribute, a.First())
 	if err != nil {
-		return "", fmt.Errorf("entry %q: %w", e.DN, err)
+		return to, fmt.Errorf("entry %q: %w", e.DN, err)
 	}
-	if strings.TrimSpace(id) == "" {
-		return "", fmt.Errorf("entry %q has an empty %s", e.DN, attribute)
+	if len(bytes.TrimSpace(to[from:])) == 0 {
+		return to, fmt.Errorf("entry %q has an empty %s", e.DN, attribute)
 	}
-	return id, nil
+	return to, nil
+}
+
+// entryID gives the id of an entry.
+func entryID(e *wire.Entry, attribute string) (string, error) {
+	id, err := appendID(nil, e, attribute)
+	if err != nil {
+		return "", err
+	}
+	return string(id), nil
 }
 
 func rawValues(e *ldap.Entry, attribute string) [][]byte {
@@ -123,23 +149,23 @@ const (
 
 // adDisabled reads the status of an account of Active Directory. A locked account is
 // not disabled: a lock ends by itself.
-func adDisabled(e *ldap.Entry, now time.Time) (disabled bool, err error) {
-	text := first(e, "userAccountControl")
-	if text == "" {
+func adDisabled(e *wire.Entry, now time.Time) (disabled bool, err error) {
+	text := e.First("userAccountControl")
+	if len(text) == 0 {
 		return false, errors.New("userAccountControl cannot be read")
 	}
-	control, err := strconv.ParseInt(text, 10, 64)
+	control, err := strconv.ParseInt(string(text), 10, 64)
 	if err != nil {
 		return false, fmt.Errorf("userAccountControl is %q", text)
 	}
 	if control&accountDisabled != 0 {
 		return true, nil
 	}
-	expires := first(e, "accountExpires")
-	if expires == "" || expires == "0" || expires == neverExpires {
+	expires := e.First("accountExpires")
+	if len(expires) == 0 || string(expires) == "0" || string(expires) == neverExpires {
 		return false, nil
 	}
-	ticks, err := strconv.ParseInt(expires, 10, 64)
+	ticks, err := strconv.ParseInt(string(expires), 10, 64)
 	if err != nil {
 		return false, fmt.Errorf("accountExpires is %q", expires)
 	}

@@ -15,6 +15,7 @@ import (
 	"groupsyncd/directory"
 	"groupsyncd/internal/fault"
 	"groupsyncd/providers/ldap/dn"
+	"groupsyncd/providers/ldap/wire"
 )
 
 // The bounds of climbing from a person to the groups above.
@@ -73,11 +74,10 @@ func (c *climber) lookUp(ctx context.Context, who directory.Person) (*directory.
 		return s, nil
 	}
 	e := entries[0]
-	id, err := entryID(e, c.layout.users.ID)
+	u, err := new(texts).user(c.layout, wire.EntryOf(e))
 	if err != nil {
 		return nil, fault.New(fault.Incomplete, "look up user", c.session.server.text, err, "check users.id")
 	}
-	u := c.layout.user(e, id, dn.Normal(e.DN))
 	if err := c.status(ctx, e, &u); err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func (c *climber) find(ctx context.Context, who directory.Person) ([]*ldap.Entry
 	case who.ID != "":
 		attribute, value = l.users.ID, idAssertion(l.users.ID, who.ID)
 		fits = func(e *ldap.Entry) bool {
-			id, err := entryID(e, l.users.ID)
+			id, err := entryID(wire.EntryOf(e), l.users.ID)
 			return err == nil && id == who.ID
 		}
 	case who.Email != "":
@@ -143,9 +143,9 @@ func (c *climber) find(ctx context.Context, who directory.Person) ([]*ldap.Entry
 // incomplete where it may stand for entries.
 func (c *climber) search(ctx context.Context, bases []string, filter string, attributes []string, strict bool, each func(*ldap.Entry) error) error {
 	for _, base := range bases {
-		f, err := c.session.search(ctx, query{base, ldap.ScopeWholeSubtree, filter, attributes}, c.source.config.PageSize, each)
-		if err == nil && strict && f.references > 0 && !c.layout.ad {
-			err = fmt.Errorf("%d search references: %w", f.references, errIncomplete)
+		f, err := c.session.search(ctx, query{base, ldap.ScopeWholeSubtree, filter, attributes}, each)
+		if err == nil && strict && f.References > 0 && !c.layout.ad {
+			err = fmt.Errorf("%d search references: %w", f.References, errIncomplete)
 		}
 		if err != nil {
 			block := "users"
@@ -169,7 +169,7 @@ func (c *climber) status(ctx context.Context, e *ldap.Entry, u *directory.User) 
 		}
 		u.Disabled = match != nil
 	case c.layout.ad:
-		disabled, err := adDisabled(e, c.asOf)
+		disabled, err := adDisabled(wire.EntryOf(e), c.asOf)
 		if err != nil {
 			return fault.New(fault.Auth, "look up user", c.session.server.text, err, "let the account of bind.dn read userAccountControl and accountExpires")
 		}
@@ -266,7 +266,7 @@ func (c *climber) level(ctx context.Context, filter string, contexts []string) (
 	var dns []string
 	add := func(unlisted bool) func(e *ldap.Entry) error {
 		return func(e *ldap.Entry) error {
-			id, err := entryID(e, l.groups.ID)
+			id, err := entryID(wire.EntryOf(e), l.groups.ID)
 			if err != nil {
 				return fault.New(fault.Incomplete, "look up user", c.session.server.text, err, "check groups.id")
 			}

@@ -1,7 +1,9 @@
 package ldap
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -299,7 +301,7 @@ func TestServersLimits(t *testing.T) {
 		hint string
 	}{
 		{"all pages together", func(o *ldaptest.Options) { o.SizeLimit = 25 }, "raise the server's limits"},
-		{"size of a page", func(o *ldaptest.Options) { o.MaxPage = 5 }, "lower page_size"},
+		{"size of a page", func(o *ldaptest.Options) { o.MaxPage = 1 }, "lower page_size"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -316,6 +318,36 @@ func TestServersLimits(t *testing.T) {
 				t.Errorf("groups %+v", snapshot.Groups)
 			}
 		})
+	}
+}
+
+func TestAPageSizeThatAServerRefusesIsLoweredOnce(t *testing.T) {
+	t.Parallel()
+	var entries []ldaptest.Entry
+	for i := range 30 {
+		entries = append(entries, person(i+1))
+	}
+	o := options()
+	o.MaxPage = 2
+	server, url := serve(t, o, append(entries, group("cn=a,"+groups, userDN(1), userDN(30)))...)
+	refused := 0
+	server.SetFault(func(q ldaptest.Search) ldaptest.Fault {
+		if q.PageSize > 2 {
+			refused++
+		}
+		return ldaptest.Fault{}
+	})
+	c := configure(t, RFC2307bis, url)
+	c.PageSize = 10
+	s := open(t, c)
+	var log bytes.Buffer
+	s.logger = slog.New(slog.NewTextHandler(&log, nil))
+	snapshot, found := pulled(t, s)
+	if len(snapshot.Users) != 30 || names(snapshot, found["a"].Members) != "u1 u30" {
+		t.Errorf("%d users, groups %+v", len(snapshot.Users), snapshot.Groups)
+	}
+	if text := log.String(); strings.Count(text, "refuses the page size") != 1 || !strings.Contains(text, "smaller=2") || refused != 0 {
+		t.Errorf("%d larger pages were answered, the log is %q", refused, text)
 	}
 }
 

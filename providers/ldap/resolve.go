@@ -5,18 +5,18 @@ import (
 	"slices"
 	"strings"
 
-	ldap "github.com/go-ldap/ldap/v3"
-
 	"groupsyncd/internal/fault"
 	"groupsyncd/providers/ldap/dn"
+	"groupsyncd/providers/ldap/wire"
 )
 
-// verdict is what looking at one reference gave.
-type verdict int
+// verdict is what is known about one name that is no listed user's.
+type verdict uint8
 
 const (
-	nobody verdict = iota + 1 // neither a user of ours nor a group
-	unread                    // the look failed
+	nobody  verdict = iota + 1 // neither a user of ours nor a group
+	unread                     // the look failed
+	foreign                    // somebody of another forest
 )
 
 // resolver finds out what references name that name neither a listed user nor a
@@ -32,41 +32,87 @@ const (
 type resolver struct {
 	*reader
 	bases    []string
-	verdicts map[string]verdict
+	verdicts []verdict // by number of the name
 	looks    int
 	beyond   int
 }
 
 // resolve turns the pending references into children and unresolved ones.
 func (r *reader) resolve(ctx context.Context) {
-	v := &resolver{reader: r, bases: dn.NormalAll(r.layout.users.Base), verdicts: map[string]verdict{}}
+	v := &resolver{reader: r, bases: dn.NormalAll(r.layout.users.Base)}
 	complete := r.snapshot.UsersListed && r.snapshot.GroupsListed
 	if complete && r.layout.nested {
 		v.look(ctx)
 	}
+	v.grow()
 	for at := range r.snapshot.Groups {
-		g := &r.snapshot.Groups[at]
-		for _, dn := range r.pending[at] {
-			if child, ok := r.groupByDN[dn]; ok {
-				g.Children = append(g.Children, child)
-				continue
-			}
-			g.Unresolved = append(g.Unresolved, dn)
-			if v.verdicts[dn] == unread {
+		v.close(at, complete)
+	}
+	r.joinPrimary()
+	v.report()
+}
+
+// close settles the references of one group.
+func (v *resolver) close(at int, complete bool) {
+	g := &v.snapshot.Groups[at]
+	for _, n := range v.groups.pending[at] {
+		name := v.groups.names[n]
+		v.key = append(v.key[:0], name...)
+		child, found := v.groups.byDN.find(v.key)
+		if !found {
+			child, found = v.groups.alias[n]
+		}
+		switch {
+		case found && v.groups.sharedDN[name]:
+			v.unclear(g, name, "groups")
+		case found:
+			g.Children = append(g.Children, child)
+		default:
+			g.Unresolved = append(g.Unresolved, name)
+			if v.verdicts[n] == unread {
 				g.MembersKnown = false
 			}
 		}
-		slices.Sort(g.Unresolved)
-		g.Unresolved = slices.Compact(g.Unresolved)
-		// A reference to somebody whom an incomplete list has not shown may be a
-		// member for all we know.
-		if !complete && len(g.Unresolved) > 0 {
-			g.MembersKnown = false
+	}
+	slices.Sort(g.Unresolved)
+	g.Unresolved = slices.Compact(g.Unresolved)
+	// A reference to somebody whom an incomplete list has not shown may be a
+	// member for all we know.
+	if !complete && len(g.Unresolved) > 0 {
+		g.MembersKnown = false
+	}
+}
+
+// report says in the log what references lead nowhere for a reason of its own.
+func (v *resolver) report() {
+	if v.beyond > 0 {
+		v.source.logger.Warn("more member references than are looked at name no user or group", "source", v.source.name, "looked", v.looks, "beyond", v.beyond)
+	}
+	count, example := 0, ""
+	for n, name := range v.groups.names {
+		if v.layout.ad && isForeign(name) {
+			v.verdicts[n] = foreign
+			if count++; count == 1 {
+				example = name
+			}
 		}
 	}
-	r.joinPrimary()
-	if v.beyond > 0 {
-		r.source.logger.Warn("more member references than are looked at name no user or group", "source", r.source.name, "looked", v.looks, "beyond", v.beyond)
+	if count > 0 {
+		v.source.logger.Warn("members from another forest are known here by their SID only and are left out", "source", v.source.name, "count", count, "dn", example)
+	}
+}
+
+// isForeign reports whether a DN in normal form is a foreign security principal: how
+// Active Directory writes a member of another forest, or somebody whom every machine
+// knows, such as Authenticated Users.
+func isForeign(name string) bool {
+	sid, place, _ := strings.Cut(name, ",")
+	return strings.HasPrefix(sid, "cn=s-1-") && strings.HasPrefix(place, "cn=foreignsecurityprincipals,")
+}
+
+func (v *resolver) grow() {
+	for len(v.verdicts) < len(v.groups.names) {
+		v.verdicts = append(v.verdicts, 0)
 	}
 }
 
@@ -75,17 +121,11 @@ func (r *reader) resolve(ctx context.Context) {
 func (v *resolver) look(ctx context.Context) {
 	for from := 0; from < len(v.snapshot.Groups); {
 		to := len(v.snapshot.Groups)
-		for _, dn := range v.open(from, to) {
-			if v.looks == v.source.lookUps {
-				v.beyond++
-				continue
-			}
-			v.looks++
-			if err := v.lookAt(ctx, dn); err != nil {
-				v.verdicts[dn] = unread
-				v.fail(searchError(ctx, v.session.server, "look at member", "groups", dn, err))
-			}
-		}
+		open := v.open(from, to)
+		now := min(len(open), v.source.lookUps-v.looks)
+		v.looks += now
+		v.beyond += len(open) - now
+		v.lookAt(ctx, open[:now])
 		v.readRanges(ctx)
 		from = to
 	}
@@ -93,51 +133,94 @@ func (v *resolver) look(ctx context.Context) {
 
 // open lists the references of some groups that are not settled yet, those outside
 // the bases of the users first.
-func (v *resolver) open(from, to int) []string {
-	var outside, inside []string
-	for _, refs := range v.pending[from:to] {
-		for _, ref := range refs {
-			if _, group := v.groupByDN[ref]; group || v.verdicts[ref] != 0 {
+func (v *resolver) open(from, to int) []uint32 {
+	v.grow()
+	var outside, inside []uint32
+	for _, refs := range v.groups.pending[from:to] {
+		for _, n := range refs {
+			if v.verdicts[n] != 0 {
 				continue
 			}
-			v.verdicts[ref] = nobody
-			if dn.Within(ref, v.bases) {
-				inside = append(inside, ref)
+			v.verdicts[n] = nobody
+			name := v.groups.names[n]
+			v.key = append(v.key[:0], name...)
+			if _, group := v.groups.byDN.find(v.key); group || v.layout.ad && isForeign(name) {
+				continue
+			}
+			if dn.Within(name, v.bases) {
+				inside = append(inside, n)
 			} else {
-				outside = append(outside, ref)
+				outside = append(outside, n)
 			}
 		}
 	}
-	slices.Sort(outside)
-	slices.Sort(inside)
+	byName := func(a, b uint32) int { return strings.Compare(v.groups.names[a], v.groups.names[b]) }
+	slices.SortFunc(outside, byName)
+	slices.SortFunc(inside, byName)
 	return append(outside, inside...)
 }
 
-// lookAt reads one entry. A group joins the snapshot, unlisted; anything else stays
-// nobody.
-func (v *resolver) lookAt(ctx context.Context, dn string) error {
-	e, err := v.session.entry(ctx, dn, "(objectClass=*)", append(v.layout.groupAttributes(), "objectClass"))
-	if err != nil || e == nil || !v.layout.isGroup(e) {
-		return err
+// lookAt reads entries, many at once. A group joins the snapshot, unlisted; anything
+// else stays nobody.
+func (v *resolver) lookAt(ctx context.Context, open []uint32) {
+	if len(open) == 0 {
+		return
 	}
+	names := make([]string, len(open))
+	for i, n := range open {
+		names[i] = v.groups.names[n]
+	}
+	attributes := append(v.layout.groupAttributes(), "objectClass")
+	answered := 0
+	failed := func(i int, err error) {
+		v.verdicts[open[i]] = unread
+		v.fail(searchError(ctx, v.session.server, "look at member", "groups", names[i], err))
+	}
+	err := v.session.looks(ctx, names, func(int) []string { return attributes }, func(i int, e *wire.Entry, err error) {
+		answered++
+		if err == nil && e != nil && v.layout.isGroup(e) {
+			err = v.found(open[i], e)
+		}
+		if err != nil {
+			failed(i, err)
+		}
+	})
+	if err == nil {
+		return
+	}
+	for i := answered; i < len(open); i++ {
+		failed(i, err)
+	}
+	v.session.giveUp(err)
+}
+
+// found takes in a group that another one contains. The name by which that one knows it
+// may differ from the one it gives itself.
+func (v *resolver) found(n uint32, e *wire.Entry) error {
 	at, err := v.addGroup(e, true)
 	if err != nil {
 		return v.failure(fault.Incomplete, "look at member", "correct this entry", "%w", err)
 	}
-	v.groupByDN[dn] = at
+	if v.snapshot.Groups[at].DN != v.groups.names[n] {
+		v.groups.alias[n] = at
+	}
 	return nil
 }
 
 // isGroup reports whether an entry that a group contains is a group itself.
-func (l *layout) isGroup(e *ldap.Entry) bool {
-	for _, a := range e.Attributes {
-		name, _, _ := strings.Cut(a.Name, ";")
-		if slices.ContainsFunc(l.groups.Members, func(m string) bool { return strings.EqualFold(m, name) }) {
+func (l *layout) isGroup(e *wire.Entry) bool {
+	for i := range e.Attributes {
+		name, _ := e.Attributes[i].Base()
+		if slices.ContainsFunc(l.groups.Members, func(m string) bool { return wire.EqualFold(name, m) }) {
 			return true
 		}
 	}
-	for _, class := range e.GetEqualFoldAttributeValues("objectClass") {
-		switch strings.ToLower(class) {
+	classes := e.Find("objectClass")
+	if classes == nil {
+		return false
+	}
+	for class := range classes.Values() {
+		switch strings.ToLower(string(class)) {
 		case "group", "groupofnames", "groupofuniquenames", "groupofmembers", "posixgroup", "ipausergroup":
 			return true
 		}
@@ -152,14 +235,20 @@ func (r *reader) joinPrimary() {
 	if !r.layout.ad {
 		return
 	}
-	for i, key := range r.primary {
-		if at, ok := r.tokens[key]; ok && key != "" {
-			r.snapshot.Groups[at].Direct = append(r.snapshot.Groups[at].Direct, uint32(i))
+	groups := make([]int, len(r.users.keys)+1)
+	for key, n := range r.users.keys {
+		groups[n] = -1
+		if at, ok := r.groups.tokens[key]; ok {
+			groups[n] = int(at)
+		}
+	}
+	for i, n := range r.users.primary {
+		if n != 0 && groups[n] >= 0 {
+			g := &r.snapshot.Groups[groups[n]]
+			g.Direct = append(g.Direct, uint32(i))
 		}
 	}
 	if !r.snapshot.UsersListed {
-		for i := range r.snapshot.Groups {
-			r.snapshot.Groups[i].MembersKnown = false
-		}
+		r.noMembersKnown()
 	}
 }

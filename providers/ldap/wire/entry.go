@@ -41,16 +41,16 @@ func (a *Attribute) Values() iter.Seq[[]byte] {
 	}
 }
 
-// First gives the first value.
-func (a *Attribute) First() ([]byte, bool) {
+// First gives the first value, nil without one.
+func (a *Attribute) First() []byte {
 	for v := range a.Values() {
-		return v, true
+		return v
 	}
-	return nil, false
+	return nil
 }
 
 // Is reports whether the attribute has that name, in any case.
-func (a *Attribute) Is(name string) bool { return equalFold(a.Name, name) }
+func (a *Attribute) Is(name string) bool { return EqualFold(a.Name, name) }
 
 // Base gives the name without its options, and the options.
 func (a *Attribute) Base() (name, options []byte) {
@@ -58,8 +58,8 @@ func (a *Attribute) Base() (name, options []byte) {
 	return name, options
 }
 
-// equalFold compares names of attributes, which are ASCII.
-func equalFold(a []byte, b string) bool {
+// EqualFold compares names of attributes, which are ASCII.
+func EqualFold(a []byte, b string) bool {
 	if len(a) != len(b) {
 		return false
 	}
@@ -91,8 +91,7 @@ func (e *Entry) Find(name string) *Attribute {
 // First gives the first value of an attribute, nil without one.
 func (e *Entry) First(name string) []byte {
 	if a := e.Find(name); a != nil {
-		v, _ := a.First()
-		return v
+		return a.First()
 	}
 	return nil
 }

@@ -13,11 +13,12 @@ import (
 const window = 256
 
 // Looks reads n entries, each by a request of its own with the scope of one entry, many
-// of them at once. answer gets each of them once, in the order in which the server
-// answers: the entry, nil where there is none, or the error of that request alone. It
-// runs where entries of a Search do. An error of Looks means that not all were answered.
+// of them at once. answer gets each of them once, in their order, whatever the order in
+// which the server answers: the entry, nil where there is none, or the error of that
+// request alone. It runs where entries of a Search do. An error of Looks means that only
+// the first so many were answered.
 func (c *Conn) Looks(ctx context.Context, n int, request func(i int) *ldap.SearchRequest, answer func(i int, e *Entry, err error)) error {
-	l := &looks{conn: c, free: make(chan struct{}, window), answer: answer}
+	l := &looks{conn: c, free: make(chan struct{}, window), answer: answer, early: map[int]result{}}
 	for range window {
 		l.free <- struct{}{}
 	}
@@ -45,6 +46,19 @@ type looks struct {
 	answer func(int, *Entry, error)
 	// out are requests that wait to be sent together.
 	out []byte
+
+	// given is how many answers were given on; early are those that came before their
+	// turn. Both belong to the reading goroutine.
+	given int
+	early map[int]result
+}
+
+// result is the answer to one look-up.
+type result struct {
+	end     done
+	entries int
+	// held is the message with the entry.
+	held []byte
 }
 
 // slot waits until another look-up may begin. The time limit counts from answer to
@@ -84,19 +98,20 @@ func (l *looks) flush() error {
 // ask notes one request. Its entry is kept until its end has come, because only the
 // result code says that it counts.
 func (l *looks) ask(i int, q *ldap.SearchRequest) error {
-	var held []byte
-	entries := 0
+	var got result
 	id, err := l.conn.begin(&exchange{
 		owner: l,
 		entry: func(_ *Entry, message []byte) {
-			if entries++; entries == 1 {
-				held = bytes.Clone(message)
+			if got.entries++; got.entries == 1 {
+				got.held = bytes.Clone(message)
 			}
 		},
 		references: func(int) {},
 		done: func(d *done) {
-			l.done(i, d, entries, held)
-			l.free <- struct{}{}
+			got.end = *d
+			got.end.cookie = nil
+			l.early[i] = got
+			l.give()
 		},
 	})
 	if err != nil {
@@ -110,18 +125,33 @@ func (l *looks) ask(i int, q *ldap.SearchRequest) error {
 	return nil
 }
 
-// done gives one answer on.
-func (l *looks) done(i int, d *done, entries int, held []byte) {
-	switch err := d.err(); {
+// give gives on every answer whose turn has come, and lets as many look-ups begin. So
+// no more than a window of answers is ever kept.
+func (l *looks) give() {
+	for {
+		got, ok := l.early[l.given]
+		if !ok {
+			return
+		}
+		delete(l.early, l.given)
+		l.one(l.given, &got)
+		l.given++
+		l.free <- struct{}{}
+	}
+}
+
+func (l *looks) one(i int, got *result) {
+	var a answer
+	switch err := got.end.err(); {
 	case err != nil:
 		l.answer(i, nil, err)
-	case entries > 1:
-		l.answer(i, nil, fmt.Errorf("%d entries with one name: %w", entries, ErrIncomplete))
-	case entries == 0:
+	case got.entries > 1:
+		l.answer(i, nil, fmt.Errorf("%d entries with one name: %w", got.entries, ErrIncomplete))
+	case got.entries == 0:
 		l.answer(i, nil, nil)
 	default:
-		var a answer
-		if err := a.decode(held); err != nil {
+		err := a.decode(got.held)
+		if err != nil {
 			l.answer(i, nil, err)
 			return
 		}
