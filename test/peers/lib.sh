@@ -52,11 +52,13 @@ folder() {
 	mkdir -p "$1" && (cd "$1" && pwd -P)
 }
 
-# alive PID WORD says whether that process runs and has WORD in its command line.
-# The word keeps us from touching a stranger who got the number of a dead peer.
+# alive PID WORD says whether that process runs and has WORD in its command line, or is
+# at work in the folder of that name. The word keeps us from touching a stranger who got
+# the number of a dead peer.
 alive() {
-	[ -n "$1" ] && [ -r "/proc/$1/cmdline" ] &&
-		tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline" | grep -qF -- "$2"
+	[ -n "$1" ] && [ -r "/proc/$1/cmdline" ] || return 1
+	tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline" | grep -qF -- "$2" ||
+		[ "$(readlink "/proc/$1/cwd" 2>/dev/null)" = "$2" ]
 }
 
 # running DIR WORD prints the pid of the peer of that folder, or fails.
@@ -113,19 +115,51 @@ gone() {
 	done
 }
 
-# open_port PORT says whether something listens on that loopback port.
+# open_port PORT ADDRESS says whether something listens there.
 open_port() {
-	(exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+	(exec 3<>"/dev/tcp/$2/$1") 2>/dev/null
 }
 
-# need_free PORT fails when the port is taken. It waits a little, because a server
-# that was killed may hold its port for a moment after its end.
+# need_free PORT [ADDRESS] fails when the port is taken, of 127.0.0.1 unless it is said.
+# It waits a little, because a server that was killed may hold its port for a moment
+# after its end.
 need_free() {
-	local left=50
+	local left=50 address=${2:-127.0.0.1}
 	case $1 in '' | *[!0-9]*) die "'$1' is no port number" ;; esac
-	while open_port "$1"; do
-		[ "$left" -gt 0 ] || die "port $1 of 127.0.0.1 is taken"
+	while open_port "$1" "$address"; do
+		[ "$left" -gt 0 ] || die "port $1 of $address is taken"
 		left=$((left - 1))
 		sleep 0.1
 	done
+}
+
+# certificate DIR NAMES makes an authority of its own, a certificate for a server (ca.pem,
+# cert.pem and key.pem) and one of a client who is called reader (client.pem and
+# client-key.pem). NAMES are as in IP:127.0.0.1,DNS:localhost.
+certificate() {
+	local dir=$1 names=$2
+	[ ! -e "$dir/names" ] || [ "$(cat "$dir/names")" != "$names" ] || return 0
+	command -v openssl >/dev/null || apt_install openssl
+	rm -rf "$dir"
+	(
+		umask 077
+		mkdir -p "$dir" &&
+			openssl req -x509 "${new_key[@]}" -days 30 -subj "/CN=test authority $RANDOM$RANDOM" \
+				-keyout "$dir/ca-key.pem" -out "$dir/ca.pem" &&
+			signed "$dir" key.pem cert.pem /CN=server "subjectAltName=$names" &&
+			signed "$dir" client-key.pem client.pem /CN=reader extendedKeyUsage=clientAuth
+	) >/dev/null 2>&1 || die "openssl cannot make a certificate in $dir"
+	chmod 755 "$dir"
+	chmod 644 "$dir/ca.pem" "$dir/cert.pem" "$dir/client.pem"
+	printf '%s\n' "$names" >"$dir/names"
+}
+
+new_key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
+
+# signed DIR KEY CERTIFICATE SUBJECT EXTENSION makes a key and has it signed.
+signed() {
+	printf '%s\n' "$5" >"$1/extensions" &&
+		openssl req "${new_key[@]}" -subj "$4" -keyout "$1/$2" -out "$1/request.pem" &&
+		openssl x509 -req -days 30 -in "$1/request.pem" -CA "$1/ca.pem" -CAkey "$1/ca-key.pem" \
+			-CAcreateserial -extfile "$1/extensions" -out "$1/$3"
 }

@@ -3,8 +3,18 @@
 #
 #   slapd.sh install                         through apt-get, when it is missing
 #   slapd.sh load DIR FILE.ldif              fill the directory, before start
-#   slapd.sh start DIR PORT [sizelimit=N]    start and wait; N entries per search at most
+#   slapd.sh start DIR PORT [NAME=VALUE...]  start and wait
 #   slapd.sh stop DIR                        or kill DIR, with SIGKILL
+#
+# Settings of start:
+#   sizelimit=N       the reader gets N entries per search at most, all pages together
+#   pagelimit=N       and may ask for N entries per page at most
+#   syncprov=off|on|N the overlay of RFC 4533; on unless it is said, N keeps a session log
+#   memberof=on       the overlay memberof; what load filled in has no memberOf
+#   ppolicy=on        the overlay ppolicy; its attributes are known without it too
+#   tls=PORT          StartTLS, and ldaps on that port; DIR/tls/ca.pem signed the
+#                     certificate, and that of the reader in DIR/tls/client.pem
+#   ldapi=on          the socket DIR/ldapi, where our own process is the reader by EXTERNAL
 #
 # The suffix is dc=example,dc=test. The account that a test binds as is
 # cn=reader,dc=example,dc=test, which obeys the size limit; the rootdn
@@ -41,9 +51,49 @@ install_now() {
 	command -v slapd >/dev/null || die "slapd is installed, but not in $PATH"
 }
 
-# configure DIR SIZELIMIT writes slapd.conf and the two passwords.
+declare -A settings
+
+# set_all NAME=VALUE... reads the settings of start.
+set_all() {
+	local word
+	settings=([sizelimit]=unlimited [pagelimit]='' [syncprov]=on [memberof]=off [ppolicy]=off [tls]='' [ldapi]=off)
+	for word in "$@"; do
+		case $word in
+		sizelimit=unlimited | syncprov=on | syncprov=off | memberof=on | memberof=off) ;;
+		ppolicy=on | ppolicy=off | ldapi=on | ldapi=off) ;;
+		sizelimit=[1-9]* | pagelimit=[1-9]* | syncprov=[1-9]* | tls=[1-9]*) ;;
+		*) usage ;;
+		esac
+		settings[${word%%=*}]=${word#*=}
+	done
+}
+
+# overlays prints what the settings add behind the database.
+overlays() {
+	case ${settings[syncprov]} in
+	off) ;;
+	*)
+		printf 'overlay syncprov\nsyncprov-checkpoint 100 10\n'
+		[ "${settings[syncprov]}" = on ] || printf 'syncprov-sessionlog %s\n' "${settings[syncprov]}"
+		;;
+	esac
+	[ "${settings[memberof]}" = off ] || printf 'overlay memberof\n'
+	[ "${settings[ppolicy]}" = off ] || printf 'overlay ppolicy\n'
+}
+
+# identities prints how EXTERNAL finds the reader, and the certificate of the server.
+identities() {
+	local dir=$1
+	printf 'authz-regexp "gidNumber=%s[+]uidNumber=%s,cn=peercred,cn=external,cn=auth" "%s"\n' "$(id -g)" "$(id -u)" "$reader_dn"
+	[ -n "${settings[tls]}" ] || return 0
+	printf 'authz-regexp "cn=reader" "%s"\n' "$reader_dn"
+	printf 'TLSCACertificateFile %s\nTLSCertificateFile %s\nTLSCertificateKeyFile %s\nTLSVerifyClient try\n' \
+		"$dir/tls/ca.pem" "$dir/tls/cert.pem" "$dir/tls/key.pem"
+}
+
+# configure DIR writes slapd.conf and the two passwords.
 configure() {
-	local dir=$1 limit=$2 schema modules name
+	local dir=$1 limit=${settings[sizelimit]} pages=${settings[pagelimit]} schema modules name
 	for schema in /etc/ldap/schema /etc/openldap/schema /usr/local/etc/openldap/schema; do
 		[ ! -f "$schema/core.schema" ] || break
 	done
@@ -70,6 +120,9 @@ configure() {
 		modulepath $modules
 		moduleload back_mdb
 		moduleload syncprov
+		moduleload memberof
+		moduleload ppolicy
+		$(identities "$dir")
 
 		database mdb
 		suffix "$suffix"
@@ -78,12 +131,11 @@ configure() {
 		rootdn "$admin_dn"
 		rootpw $(cat "$dir/admin-password")
 		sizelimit $limit
-		limits dn.exact="$reader_dn" size.soft=$limit size.hard=$limit size.prtotal=$limit time=unlimited
+		limits dn.exact="$reader_dn" size.soft=$limit size.hard=$limit size.prtotal=$limit ${pages:+size.pr=$pages} time=unlimited
 		access to attrs=userPassword by anonymous auth by * none
 		access to * by users read by * none
 		index objectClass,uid,cn,mail,member,memberUid,entryUUID,entryCSN eq
-		overlay syncprov
-		syncprov-checkpoint 100 10
+		$(overlays)
 	END
 }
 
@@ -107,34 +159,39 @@ load() {
 	command -v slapadd >/dev/null || install
 	! running "$dir" "$dir/slapd.conf" >/dev/null || die "the slapd of $dir is running; stop it before load"
 	rm -rf "$dir/db"
-	configure "$dir" unlimited
+	set_all
+	configure "$dir"
 	load_now "$dir" "$file"
 	say "loaded $(grep -c '^dn:' "$file") entries from $file"
 }
 
 start() {
-	local dir port=$2 limit=unlimited pid
+	local dir port=$2 pid urls
 	dir=$(folder "$1")
-	case ${3-} in
-	'') ;;
-	sizelimit=[1-9]* | sizelimit=unlimited) limit=${3#sizelimit=} ;;
-	*) usage ;;
-	esac
+	shift 2
+	set_all "$@"
 	command -v slapd >/dev/null || install
 	if pid=$(running "$dir" "$dir/slapd.conf"); then
 		alive "$pid" "ldap://127.0.0.1:$port" ||
 			die "the slapd of $dir runs on another port as process $pid; stop it first"
-		say "already running as process $pid, with the limits it was started with"
+		say "already running as process $pid, with the settings it was started with"
 		return
 	fi
 	need_free "$port"
-	configure "$dir" "$limit"
+	urls="ldap://127.0.0.1:$port"
+	if [ -n "${settings[tls]}" ]; then
+		need_free "${settings[tls]}"
+		certificate "$dir/tls" "IP:127.0.0.1,DNS:localhost"
+		urls="$urls ldaps://127.0.0.1:${settings[tls]}"
+	fi
+	[ "${settings[ldapi]}" = off ] || urls="$urls ldapi://${dir//\//%2F}%2Fldapi"
+	configure "$dir"
 	if [ ! -e "$dir/db/data.mdb" ]; then
 		printf 'dn: %s\nobjectClass: domain\ndc: example\n' "$suffix" >"$dir/suffix.ldif"
 		load_now "$dir" "$dir/suffix.ldif"
 	fi
 	# -d keeps the server in the foreground, so that $! is its process.
-	setsid slapd -f "$dir/slapd.conf" -h "ldap://127.0.0.1:$port" -d 0 >"$dir/log" 2>&1 </dev/null &
+	setsid slapd -f "$dir/slapd.conf" -h "$urls" -d 0 >"$dir/log" 2>&1 </dev/null &
 	pid=$!
 	printf '%s\n' "$pid" >"$dir/pid"
 	if ! ready "$dir" "$port" "$pid"; then
@@ -149,6 +206,11 @@ start() {
 		GROUPSYNCD_TEST_SLAPD_PASSWORD_FILE='$dir/reader-password'
 		GROUPSYNCD_TEST_SLAPD_ADMIN_DN='$admin_dn'
 		GROUPSYNCD_TEST_SLAPD_ADMIN_PASSWORD_FILE='$dir/admin-password'
+		GROUPSYNCD_TEST_SLAPD_TLS_URL='${settings[tls]:+ldaps://127.0.0.1:${settings[tls]}}'
+		GROUPSYNCD_TEST_SLAPD_CA_FILE='$dir/tls/ca.pem'
+		GROUPSYNCD_TEST_SLAPD_CLIENT_CERT_FILE='$dir/tls/client.pem'
+		GROUPSYNCD_TEST_SLAPD_CLIENT_KEY_FILE='$dir/tls/client-key.pem'
+		GROUPSYNCD_TEST_SLAPD_SOCKET='$dir/ldapi'
 		GROUPSYNCD_TEST_SLAPD_DIR='$dir'
 	END
 	say "slapd runs on ldap://127.0.0.1:$port as process $pid"
@@ -167,7 +229,7 @@ ready() {
 }
 
 usage() {
-	sed -n '4,7s/^#  *//p' "$0" >&2
+	sed -n '4,18s/^#  *//p' "$0" >&2
 	exit 2
 }
 
@@ -181,8 +243,9 @@ load)
 	load "$2" "$3"
 	;;
 start)
-	[ $# = 3 ] || [ $# = 4 ] || usage
-	start "$2" "$3" "${4-}"
+	[ $# -ge 3 ] || usage
+	shift
+	start "$@"
 	;;
 stop)
 	[ $# = 2 ] || usage

@@ -52,6 +52,52 @@ func (c *Company) Write(w io.Writer) error {
 	return nil
 }
 
+// The containers of people and of groups in an Active Directory.
+const (
+	ADSuffix = "DC=ad,DC=test"
+	ADPeople = "OU=people," + ADSuffix
+	ADGroups = "OU=groups," + ADSuffix
+)
+
+// ADDN gives the DN of a person in an Active Directory.
+func (u *User) ADDN() string { return "CN=" + u.UID + "," + ADPeople }
+
+// ADDN gives the DN of a group in an Active Directory.
+func (g *Group) ADDN() string { return "CN=" + ldap.EscapeDN(g.Name) + "," + ADGroups }
+
+// WriteAD writes the company as LDIF for an Active Directory, without the domain itself.
+// The accounts are enabled and have no password.
+func (c *Company) WriteAD(w io.Writer) error {
+	out := bufio.NewWriterSize(w, 1<<16)
+	entry(out, ADPeople, "objectClass", "organizationalUnit", "ou", "people")
+	entry(out, ADGroups, "objectClass", "organizationalUnit", "ou", "groups")
+	for i := range c.Users {
+		u := &c.Users[i]
+		entry(out, u.ADDN(), "objectClass", "user", "sAMAccountName", u.UID, "userPrincipalName", u.UID+"@ad.test",
+			"givenName", u.Given, "sn", u.Family, "displayName", u.Given+" "+u.Family, "mail", u.Mail, "userAccountControl", "544")
+	}
+	for i := range c.Groups {
+		g := &c.Groups[i]
+		entry(out, g.ADDN(), "objectClass", "group", "sAMAccountName", fmt.Sprintf("g%05d", i+1), "description", fmt.Sprintf("%d people", len(g.Members)))
+	}
+	// Active Directory takes no member that is not there, so the members come last.
+	for i := range c.Groups {
+		g := &c.Groups[i]
+		attributes := []string{"changetype", "modify", "add", "member"}
+		for _, u := range g.Direct {
+			attributes = append(attributes, "member", c.Users[u].ADDN())
+		}
+		for _, child := range g.Children {
+			attributes = append(attributes, "member", c.Groups[child].ADDN())
+		}
+		entry(out, g.ADDN(), attributes...)
+	}
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("write company: %w", err)
+	}
+	return nil
+}
+
 // entry writes one entry: its DN, then names and values in turn. Errors stay in the
 // writer until Flush.
 func entry(out *bufio.Writer, dn string, attributes ...string) {

@@ -1,5 +1,6 @@
-// Package peer starts real servers for end-to-end tests: an OpenLDAP and an Open
-// WebUI, each on loopback in a folder of its own, through the scripts beside it.
+// Package peer starts real servers for end-to-end tests: OpenLDAP, Samba as an Active
+// Directory and Open WebUI, each on loopback in a folder of its own, through the scripts
+// beside it.
 //
 // A server that cannot be started fails the test; nothing here ever skips one.
 // What a server holds is left to package ldif, and what a test does with it to the
@@ -23,19 +24,27 @@ import (
 // patience bounds one call of a script; the longest is a first installation.
 const patience = 10 * time.Minute
 
-// process is what every peer has: a script, a folder, a port.
+// process is what every peer has: a script, a folder, a place to listen at.
 type process struct {
 	// Dir holds the data, the log and the settings of the server.
 	Dir    string
 	script string
-	port   string
-	env    map[string]string
+	// place is a port of 127.0.0.1, or an address where the ports are fixed.
+	place string
+	addr  string
+	env   map[string]string
 }
 
-// newProcess makes the folder and sees to the end of the server.
+// newProcess makes the folder of a server that takes any port, and sees to its end.
 func newProcess(tb testing.TB, script string) process {
 	tb.Helper()
-	p := process{Dir: tb.TempDir(), script: filepath.Join(Root(tb), "test", "peers", script), port: freePort(tb)}
+	port := freePort(tb)
+	return processAt(tb, script, port, net.JoinHostPort("127.0.0.1", port))
+}
+
+func processAt(tb testing.TB, script, place, addr string) process {
+	tb.Helper()
+	p := process{Dir: tb.TempDir(), script: filepath.Join(Root(tb), "test", "peers", script), place: place, addr: addr}
 	tb.Cleanup(func() {
 		if tb.Failed() {
 			tb.Logf("the end of %s:\n%s", filepath.Join(p.Dir, "log"), p.tail())
@@ -48,7 +57,7 @@ func newProcess(tb testing.TB, script string) process {
 // start starts the server, waits until it answers and reads how to reach it.
 func (p *process) start(tb testing.TB, settings ...string) {
 	tb.Helper()
-	p.run(tb, append([]string{"start", p.Dir, p.port}, settings...)...)
+	p.run(tb, append([]string{"start", p.Dir, p.place}, settings...)...)
 	p.env = readEnv(tb, filepath.Join(p.Dir, "env"))
 }
 
@@ -65,7 +74,7 @@ func (p *process) Kill(tb testing.TB) {
 }
 
 // Addr gives host and port of the server.
-func (p *process) Addr() string { return net.JoinHostPort("127.0.0.1", p.port) }
+func (p *process) Addr() string { return p.addr }
 
 // run runs the script and fails the test when the script fails. It works in a
 // cleanup too, where the context of the test has ended.

@@ -1,8 +1,7 @@
 package peer
 
 import (
-	"os"
-	"path/filepath"
+	"io"
 	"strconv"
 	"testing"
 
@@ -17,46 +16,81 @@ type Slapd struct {
 	// URL, BindDN and PasswordFile are what a source needs: an account that reads
 	// and obeys the size limit.
 	URL, BaseDN, BindDN, PasswordFile string
-	adminDN, adminPasswordFile        string
+	// TLSURL is the address of ldaps, and CAFile what it is trusted by; the other two are
+	// the certificate of the reader. Socket is that of ldapi, where this process is the
+	// reader by EXTERNAL.
+	TLSURL, CAFile, ClientCertFile, ClientKeyFile, Socket string
+	adminDN, adminPasswordFile                            string
 }
 
 // SlapdOptions say how the server differs from the usual.
 type SlapdOptions struct {
 	// SizeLimit is the number of entries that one search may answer, all pages
-	// together; 0 is no limit.
-	SizeLimit int
+	// together; 0 is no limit. PageLimit is the largest page that may be asked for.
+	SizeLimit, PageLimit int
+	// NoSyncprov leaves out the overlay of RFC 4533; SessionLog is how many changes it
+	// remembers, 0 none.
+	NoSyncprov bool
+	SessionLog int
+	// MemberOf and PPolicy add those overlays. Entries that were there before the server
+	// started have no memberOf.
+	MemberOf, PPolicy bool
+	// TLS offers ldaps and StartTLS, LDAPI the socket.
+	TLS, LDAPI bool
+}
+
+// words gives the options as slapd.sh takes them.
+func (o SlapdOptions) words(tb testing.TB) []string {
+	tb.Helper()
+	words := []string{"sizelimit=unlimited"}
+	add := func(wanted bool, word string) {
+		if wanted {
+			words = append(words, word)
+		}
+	}
+	add(o.SizeLimit > 0, "sizelimit="+strconv.Itoa(o.SizeLimit))
+	add(o.PageLimit > 0, "pagelimit="+strconv.Itoa(o.PageLimit))
+	add(o.SessionLog > 0, "syncprov="+strconv.Itoa(o.SessionLog))
+	add(o.NoSyncprov, "syncprov=off")
+	add(o.MemberOf, "memberof=on")
+	add(o.PPolicy, "ppolicy=on")
+	add(o.LDAPI, "ldapi=on")
+	if o.TLS {
+		words = append(words, "tls="+freePort(tb))
+	}
+	return words
 }
 
 // StartSlapd starts a server that holds a company. It ends with the test.
 func StartSlapd(tb testing.TB, company *ldif.Company, o SlapdOptions) *Slapd {
 	tb.Helper()
+	return StartSlapdWith(tb, company.Write, o)
+}
+
+// StartSlapdWith starts a server that holds the entries which write puts down as LDIF,
+// those of ldif.Suffix and its containers among them. It ends with the test.
+func StartSlapdWith(tb testing.TB, write func(io.Writer) error, o SlapdOptions) *Slapd {
+	tb.Helper()
 	s := &Slapd{process: newProcess(tb, "slapd.sh")}
-	path := filepath.Join(s.Dir, "company.ldif")
-	file, err := os.Create(path)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if err := company.Write(file); err != nil {
-		tb.Fatal(err)
-	}
-	if err := file.Close(); err != nil {
-		tb.Fatal(err)
-	}
-	s.run(tb, "load", s.Dir, path)
+	s.Load(tb, write)
 	s.Start(tb, o)
 	return s
+}
+
+// Load replaces everything that a stopped server holds.
+func (s *Slapd) Load(tb testing.TB, write func(io.Writer) error) {
+	tb.Helper()
+	s.run(tb, "load", s.Dir, s.file(tb, write))
 }
 
 // Start starts the server again after Stop or Kill, with the same data on the same
 // port, perhaps with other options.
 func (s *Slapd) Start(tb testing.TB, o SlapdOptions) {
 	tb.Helper()
-	limit := "sizelimit=unlimited"
-	if o.SizeLimit > 0 {
-		limit = "sizelimit=" + strconv.Itoa(o.SizeLimit)
-	}
-	s.start(tb, limit)
+	s.start(tb, o.words(tb)...)
 	s.fill(func(name string) string { return s.env[name] })
+	s.TLSURL, s.CAFile, s.Socket = s.env["GROUPSYNCD_TEST_SLAPD_TLS_URL"], s.env["GROUPSYNCD_TEST_SLAPD_CA_FILE"], s.env["GROUPSYNCD_TEST_SLAPD_SOCKET"]
+	s.ClientCertFile, s.ClientKeyFile = s.env["GROUPSYNCD_TEST_SLAPD_CLIENT_CERT_FILE"], s.env["GROUPSYNCD_TEST_SLAPD_CLIENT_KEY_FILE"]
 }
 
 // SharedSlapd gives the server that test/peers/run started for all tests. It is
@@ -94,13 +128,5 @@ func (s *Slapd) Reader(tb testing.TB) *ldap.Conn {
 
 func (s *Slapd) bind(tb testing.TB, dn, passwordFile string) *ldap.Conn {
 	tb.Helper()
-	conn, err := ldap.DialURL(s.URL)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = conn.Close() })
-	if err := conn.Bind(dn, secret(tb, passwordFile)); err != nil {
-		tb.Fatal(err)
-	}
-	return conn
+	return bound(tb, s.URL, nil, dn, passwordFile)
 }
