@@ -121,32 +121,42 @@ func (r Ref) Read() (Value, error) {
 }
 
 func readFile(path string) (Value, error) {
-	const mine = "the user that runs groupsyncd must be able to read the file, and nobody else"
-	info, err := os.Stat(path)
+	b, err := File(path)
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return Value{}, refuse("write the secret into that file, and chmod 600 it", "secret file %s does not exist", path)
-		}
-		return Value{}, refuse(mine, "read secret file: %w", err)
-	}
-	switch {
-	case !info.Mode().IsRegular():
-		return Value{}, refuse("name the file with the secret", "secret file %s is not a regular file", path)
-	case info.Mode().Perm()&0o007 != 0:
-		return Value{}, refuse("replace the secret too if others may have read it",
-			"secret file %s can be used by everybody (mode %04o): chmod 600 it", path, info.Mode().Perm())
-	case info.Size() > maxSize:
-		return Value{}, refuse("name the file with the secret", "secret file %s is larger than 1 MiB", path)
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return Value{}, refuse(mine, "read secret file: %w", err)
+		return Value{}, err
 	}
 	s := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
 	if s == "" {
 		return Value{}, refuse("write the secret into that file", "secret file %s is empty", path)
 	}
 	return New(s), nil
+}
+
+// File gives what a file holds that nobody else may read, such as a private key, byte
+// for byte. Its errors are those of Read.
+func File(path string) ([]byte, error) {
+	const mine = "the user that runs groupsyncd must be able to read the file, and nobody else"
+	info, err := os.Stat(path)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, refuse("write the secret into that file, and chmod 600 it", "secret file %s does not exist", path)
+		}
+		return nil, refuse(mine, "read secret file: %w", err)
+	}
+	switch {
+	case !info.Mode().IsRegular():
+		return nil, refuse("name the file with the secret", "secret file %s is not a regular file", path)
+	case info.Mode().Perm()&0o007 != 0:
+		return nil, refuse("replace the secret too if others may have read it",
+			"secret file %s can be used by everybody (mode %04o): chmod 600 it", path, info.Mode().Perm())
+	case info.Size() > maxSize:
+		return nil, refuse("name the file with the secret", "secret file %s is larger than 1 MiB", path)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, refuse(mine, "read secret file: %w", err)
+	}
+	return b, nil
 }
 
 // refuse makes an error that says what to do.

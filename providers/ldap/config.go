@@ -23,6 +23,8 @@ type Config struct {
 	URL      List        `yaml:"url" doc:"Address of the server, ldap, ldaps or ldapi; or a list, tried in order."`
 	StartTLS bool        `yaml:"start_tls,omitempty" doc:"Secure an ldap:// connection with TLS before anything is sent."`
 	CAFile   scalar.Path `yaml:"ca_file,omitempty" doc:"PEM file with the authority that signed the server's certificate; it alone is trusted then."`
+	CertFile scalar.Path `yaml:"cert_file,omitempty" doc:"PEM file with our certificate, for servers that ask for one; read at each connect."`
+	KeyFile  scalar.Path `yaml:"key_file,omitempty" doc:"PEM file with the private key of cert_file, which nobody else may read."`
 	Bind     Bind        `yaml:"bind,omitempty" doc:"As whom the directory is read; omitted: anonymously."`
 	Layout   string      `yaml:"layout,omitempty" words:"auto rfc2307 rfc2307bis ad freeipa" doc:"Presets for users and groups; auto: what the server's kind and schema say."`
 	Users    Users       `yaml:"users" doc:"Where people are and what their attributes are called."`
@@ -36,9 +38,22 @@ type Config struct {
 type Bind struct {
 	DN       string     `yaml:"dn,omitempty" doc:"DN of the account."`
 	Password secret.Ref `yaml:"password,omitempty" doc:"Where the password of the account is kept."`
-	// External uses the identity of our process on an ldapi socket (SASL EXTERNAL).
-	External bool `yaml:"external,omitempty" doc:"Let the server know us by our process, on an ldapi socket."`
+	// External uses who we are below LDAP (SASL EXTERNAL): the user of our process on an
+	// ldapi socket, or the certificate of cert_file.
+	External bool   `yaml:"external,omitempty" doc:"Let the server know us by our process on an ldapi socket, or by the certificate of cert_file."`
+	GSSAPI   GSSAPI `yaml:"gssapi,omitempty" doc:"Let the server know us by Kerberos."`
 }
+
+// GSSAPI says as whom Kerberos knows us (SASL GSSAPI).
+type GSSAPI struct {
+	Principal string      `yaml:"principal,omitempty" doc:"Name of the account in Kerberos, such as sync or sync@EXAMPLE.ORG."`
+	Keytab    scalar.Path `yaml:"keytab,omitempty" doc:"File with the keys of the account, which nobody else may read; read at each bind."`
+	Realm     string      `yaml:"realm,omitempty" doc:"Realm of the account; omitted: what stands behind the @ of principal, or default_realm of krb5_conf."`
+	Krb5Conf  scalar.Path `yaml:"krb5_conf,omitempty" doc:"Where realms and their servers are described; omitted: /etc/krb5.conf, and DNS where there is no such file."`
+	Service   string      `yaml:"service,omitempty" doc:"Kerberos name of the LDAP server; omitted: ldap/HOST with the host of url."`
+}
+
+func (g GSSAPI) used() bool { return g != GSSAPI{} }
 
 // Users says where people are and what their attributes are called.
 type Users struct {
@@ -141,24 +156,76 @@ func (c *Config) checkURLs(p *problems) {
 		if c.StartTLS && s.scheme != "ldap" {
 			p.add("start_tls is for ldap:// addresses, and "+text+" is none", "leave start_tls out", "start_tls")
 		}
-		if s.scheme == "ldap" && !c.StartTLS && !c.Bind.Password.IsZero() && !s.loopback() {
-			p.add("the password would be sent to "+text+" in clear", "write ldaps:// or start_tls: true", "url")
-		}
-		if c.Bind.External && s.scheme != "ldapi" {
-			p.add("bind.external needs an ldapi:// address, and "+text+" is none", "the server knows our process by the socket only; else use bind.dn and bind.password", "bind", "external")
-		}
+		c.checkBindAt(p, s)
+	}
+}
+
+// checkBindAt finds ways to bind that do not go with an address.
+func (c *Config) checkBindAt(p *problems, s server) {
+	inClear := s.scheme == "ldap" && !c.StartTLS
+	if inClear && !c.Bind.Password.IsZero() && !s.loopback() {
+		p.add("the password would be sent to "+s.text+" in clear", "write ldaps:// or start_tls: true", "url")
+	}
+	if inClear && c.Bind.GSSAPI.used() && !s.loopback() {
+		// We ask Kerberos for no layer that signs or seals, so that TLS has to.
+		p.add("what is read from "+s.text+" would not be secured", "write ldaps:// or start_tls: true; bind.gssapi proves who we are and protects nothing behind that", "url")
+	}
+	certificate := c.CertFile != "" && s.scheme != "ldapi" && !inClear
+	if c.Bind.External && s.scheme != "ldapi" && !certificate {
+		p.add("bind.external needs an ldapi:// address, or a certificate and TLS, and "+s.text+" has neither",
+			"the server knows our process by the socket only; else set cert_file and key_file with ldaps:// or start_tls: true, or use bind.dn and bind.password", "bind", "external")
+	}
+	if c.CertFile != "" && inClear {
+		p.add("cert_file is for TLS, and "+s.text+" has none", "write ldaps:// or start_tls: true, or leave cert_file out", "cert_file")
 	}
 }
 
 func (c *Config) checkBind(p *problems) {
 	b := c.Bind
+	ways := 0
+	for _, used := range []bool{b.DN != "" || !b.Password.IsZero(), b.External, b.GSSAPI.used()} {
+		if used {
+			ways++
+		}
+	}
 	switch {
-	case b.External && (b.DN != "" || !b.Password.IsZero()):
-		p.add("bind has external and a name or password", "keep one of the two ways", "bind")
+	case ways > 1:
+		p.add("bind says more than one of dn and password, external, and gssapi", "keep one of these ways", "bind")
 	case b.DN != "" && b.Password.IsZero():
 		p.add("bind.dn has no password", "add password: file:PATH; a bind without one would be anonymous", "bind", "password")
 	case b.DN == "" && !b.Password.IsZero():
 		p.add("bind.password has no dn", "add the DN of the account", "bind", "dn")
+	}
+	if b.GSSAPI.used() {
+		c.checkGSSAPI(p)
+	}
+	switch {
+	case c.CertFile != "" && c.KeyFile == "":
+		p.add("cert_file has no key", "add key_file with the private key of the certificate", "key_file")
+	case c.CertFile == "" && c.KeyFile != "":
+		p.add("key_file has no certificate", "add cert_file with the certificate of the key", "cert_file")
+	}
+}
+
+func (c *Config) checkGSSAPI(p *problems) {
+	g := c.Bind.GSSAPI
+	name, realm, _ := strings.Cut(g.Principal, "@")
+	switch {
+	case name == "":
+		p.add("bind.gssapi has no principal", "write the name of the account in Kerberos, such as sync@EXAMPLE.ORG", "bind", "gssapi", "principal")
+	case realm != "" && g.Realm != "" && realm != g.Realm:
+		p.add(fmt.Sprintf("bind.gssapi.principal names the realm %s and bind.gssapi.realm %s", realm, g.Realm), "keep one of the two", "bind", "gssapi", "realm")
+	}
+	if g.Keytab == "" {
+		p.add("bind.gssapi has no keytab", "write the file with the keys of the account; ktutil, ktpass or samba-tool domain exportkeytab make one", "bind", "gssapi", "keytab")
+	}
+	if service, host, _ := strings.Cut(g.Service, "/"); g.Service != "" && (service == "" || host == "") {
+		p.add(fmt.Sprintf("%q is not the Kerberos name of a server", g.Service), "write it as ldap/HOST", "bind", "gssapi", "service")
+	}
+	for _, text := range c.URL {
+		if s, err := parseServer(text); err == nil && s.scheme == "ldapi" && g.Service == "" {
+			p.add("a socket has no host that Kerberos knows", "write service: ldap/HOST", "bind", "gssapi", "service")
+		}
 	}
 }
 

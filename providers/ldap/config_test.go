@@ -42,6 +42,10 @@ page_size: 100
 	}
 }
 
+func kerberos() Bind {
+	return Bind{GSSAPI: GSSAPI{Principal: "sync@EXAMPLE.ORG", Keytab: "sync.keytab"}}
+}
+
 func TestCheckFindsEachMistake(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -56,7 +60,18 @@ func TestCheckFindsEachMistake(t *testing.T) {
 		{"password in clear", "url", "in clear", func(c *Config) { c.URL = List{"ldap://ldap.example.org"} }},
 		{"start_tls on ldaps", "start_tls", "is none", func(c *Config) { c.URL, c.StartTLS = List{"ldaps://x"}, true }},
 		{"external over a network", "bind external", "needs an ldapi", func(c *Config) { c.Bind = Bind{External: true} }},
-		{"two ways to bind", "bind", "external and", func(c *Config) { c.Bind.External, c.URL = true, List{"ldapi://%2Frun%2Fldapi"} }},
+		{"two ways to bind", "bind", "more than one of", func(c *Config) { c.Bind.External, c.URL = true, List{"ldapi://%2Frun%2Fldapi"} }},
+		{"a certificate in clear", "cert_file", "has none", func(c *Config) { c.CertFile, c.KeyFile = "c.pem", "k.pem" }},
+		{"external by a certificate in clear", "bind external", "has neither", func(c *Config) { c.Bind, c.CertFile, c.KeyFile = Bind{External: true}, "c.pem", "k.pem" }},
+		{"certificate without key", "key_file", "no key", func(c *Config) { c.CertFile = "c.pem" }},
+		{"key without certificate", "cert_file", "no certificate", func(c *Config) { c.KeyFile = "k.pem" }},
+		{"gssapi and a password", "bind", "more than one of", func(c *Config) { c.Bind.GSSAPI.Principal = "sync" }},
+		{"gssapi in clear", "url", "not be secured", func(c *Config) { c.Bind, c.URL = kerberos(), List{"ldap://dc1.example.org"} }},
+		{"no principal", "bind gssapi principal", "no principal", func(c *Config) { c.Bind = kerberos(); c.Bind.GSSAPI.Principal = "@EXAMPLE.ORG" }},
+		{"no keytab", "bind gssapi keytab", "no keytab", func(c *Config) { c.Bind = kerberos(); c.Bind.GSSAPI.Keytab = "" }},
+		{"two realms", "bind gssapi realm", "names the realm", func(c *Config) { c.Bind = kerberos(); c.Bind.GSSAPI.Realm = "X.ORG" }},
+		{"service without host", "bind gssapi service", "Kerberos name", func(c *Config) { c.Bind = kerberos(); c.Bind.GSSAPI.Service = "ldap" }},
+		{"gssapi over a socket", "bind gssapi service", "no host", func(c *Config) { c.Bind, c.URL = kerberos(), List{"ldapi://%2Frun%2Fldapi"} }},
 		{"no password", "bind password", "has no password", func(c *Config) { c.Bind = Bind{DN: "cn=a,dc=x"} }},
 		{"no bind dn", "bind dn", "has no dn", func(c *Config) { c.Bind.DN = "" }},
 		{"unknown layout", "layout", "not known", func(c *Config) { c.Layout = "automatic" }},

@@ -32,8 +32,10 @@ type session struct {
 	stop func() bool
 	// layout is how this server's directory is read.
 	layout *layout
-	// password is what we bound with, zero without one.
+	// password is what we bound with, zero without one; who is the name by which the
+	// server knows us, where it tells.
 	password secret.Value
+	who      string
 
 	// pageSize is what searches ask for; lowered says that the server refused a larger.
 	pageSize int
@@ -119,9 +121,9 @@ func (s *source) connectTo(ctx context.Context, to server) (*session, error) {
 	made.conn.SetTimeout(s.request)
 	made.stop = context.AfterFunc(ctx, func() { _ = raw.Close() })
 	made.conn.Start()
-	if made.password, err = s.bind(made.conn); err != nil {
+	if err := s.bind(ctx, made); err != nil {
 		made.close()
-		return nil, bindError(ctx, to, err)
+		return nil, bindError(ctx, to, &s.config.Bind, err)
 	}
 	if made.layout, err = s.layoutOf(ctx, made); err != nil {
 		made.close()
@@ -170,7 +172,18 @@ func (s *source) secure(ctx context.Context, raw net.Conn, to server) (*tls.Conn
 // tlsConfig verifies the server by its configured name, against the CA file alone
 // when there is one. The file is read at each connect, so that a new one counts.
 func (s *source) tlsConfig(to server) (*tls.Config, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: to.host}
+	// The zone of an IPv6 address means something on this machine only.
+	name, _, _ := strings.Cut(to.host, "%")
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: name}
+	if s.config.CertFile != "" {
+		ours, err := s.certificate()
+		if err != nil {
+			return nil, err
+		}
+		// Always, and not only where the server's list of authorities has ours: a
+		// server that wants another one says so, and does not see us as nobody.
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return ours, nil }
+	}
 	if s.config.CAFile == "" {
 		return config, nil
 	}
@@ -183,23 +196,4 @@ func (s *source) tlsConfig(to server) (*tls.Config, error) {
 		return nil, fmt.Errorf("ca_file %s holds no certificate", s.config.CAFile)
 	}
 	return config, nil
-}
-
-// bind proves who we are. The password is read at each bind, so that a rotated one
-// is used without a restart.
-func (s *source) bind(conn *ldap.Conn) (secret.Value, error) {
-	b := s.config.Bind
-	switch {
-	case b.External:
-		return secret.Value{}, conn.ExternalBind()
-	case b.DN == "":
-		return secret.Value{}, nil
-	}
-	password, err := b.Password.Read()
-	if err != nil {
-		return password, fault.New(fault.Invalid, "read bind.password", "", err, "")
-	}
-	// An empty password would be an anonymous bind that succeeds (RFC 4513, 5.1.2);
-	// a secret is never empty, and go-ldap refuses one too.
-	return password, hide(conn.Bind(b.DN, password.Reveal()), password)
 }

@@ -68,13 +68,22 @@ func connectError(ctx context.Context, to server, err error) error {
 		}
 		return false
 	}
+	if fault.KindOf(err) != 0 {
+		return err
+	}
 	switch {
+	case refusesCertificate(text):
+		return fault.New(fault.Auth, op, to.text, errors.New(reason(err)), refusedCertificate)
+	case has("protocol version not supported", "server selected unsupported protocol version"):
+		return fault.New(fault.Unavailable, op, to.text, errors.New(reason(err)), "the server speaks no TLS 1.2 or newer: update it, or its settings")
 	case has("ca_file"):
 		return fault.New(fault.Invalid, op, to.text, err, "ca_file is a PEM file with the certificate of the authority")
 	case has("unknown authority"):
 		return fault.New(fault.Unavailable, op, to.text, errors.New(reason(err)), "set ca_file to the certificate of the authority that signed the server's")
 	case has("x509: certificate is valid for", "x509: cannot validate certificate for", "doesn't contain any IP SANs", "not valid for any names"):
 		return fault.New(fault.Unavailable, op, to.text, errors.New(reason(err)), "write the name in url that is in the server's certificate")
+	case has("legacy Common Name"):
+		return fault.New(fault.Unavailable, op, to.text, errors.New(reason(err)), "give the server a certificate with its name as subjectAltName; Samba's own has none")
 	case has("x509:"):
 		return fault.New(fault.Unavailable, op, to.text, errors.New(reason(err)), "renew or correct the server's certificate")
 	case has("first record does not look like a TLS handshake") && to.scheme == "ldaps":
@@ -92,7 +101,7 @@ func connectError(ctx context.Context, to server, err error) error {
 }
 
 // bindError explains why the server does not let us in.
-func bindError(ctx context.Context, to server, err error) error {
+func bindError(ctx context.Context, to server, b *Bind, err error) error {
 	const op = "bind"
 	if e := ended(ctx, op, to.text); e != nil {
 		return e
@@ -101,20 +110,60 @@ func bindError(ctx context.Context, to server, err error) error {
 		return err
 	}
 	why := errors.New(reason(err))
+	text := why.Error()
+	explain := func(kind fault.Kind, hint string) error { return fault.New(kind, op, to.text, why, hint) }
+	switch {
+	case errors.Is(err, errNobody):
+		return explain(fault.Auth, "map the name that we bind with to an account, in the server's settings (olcAuthzRegexp, nsslapd-certmap, …)")
+	case errors.Is(err, errLayer):
+		return explain(fault.Auth, "let the server take SASL binds over TLS without a layer of their own")
+	case refusesCertificate(text):
+		return explain(fault.Auth, refusedCertificate)
+	// SEC_E_BAD_BINDINGS, which Active Directory hides in the text of code 49, and what
+	// Kerberos libraries say.
+	case strings.Contains(text, "80090346"), strings.Contains(strings.ToLower(text), "channel binding"):
+		return explain(fault.Auth, "the server demands channel binding, and the one of this connection does not fit: is there a proxy that ends TLS in between, or a certificate other than the one it shows?")
+	}
 	switch code(err) {
 	case ldap.LDAPResultInvalidCredentials, ldap.LDAPResultInappropriateAuthentication, ldap.LDAPResultNoSuchObject:
-		return fault.New(fault.Auth, op, to.text, why, "check bind.dn and bind.password")
+		return explain(fault.Auth, b.checkHint())
 	case ldap.LDAPResultInvalidDNSyntax:
-		return fault.New(fault.Invalid, op, to.text, why, "bind.dn is not a DN that the server accepts")
+		return explain(fault.Invalid, "bind.dn is not a DN that the server accepts")
 	case ldap.LDAPResultStrongAuthRequired, ldap.LDAPResultConfidentialityRequired:
-		return fault.New(fault.Auth, op, to.text, why, "the server wants TLS before the bind: write ldaps:// or start_tls: true")
+		if b.GSSAPI.used() {
+			return explain(fault.Auth, "the server wants Kerberos to sign or seal, which is left to TLS here: write ldaps:// or start_tls: true, and let the server take SASL over TLS "+
+				"(Samba: ldap server require strong auth = allow_sasl_over_tls)")
+		}
+		return explain(fault.Auth, "the server wants TLS before the bind: write ldaps:// or start_tls: true")
 	case ldap.LDAPResultAuthMethodNotSupported:
-		return fault.New(fault.Auth, op, to.text, why, "the server does not offer this way to bind")
+		return explain(fault.Auth, "the server does not offer this way to bind")
 	case ldap.LDAPResultInsufficientAccessRights, ldap.LDAPResultUnwillingToPerform:
-		return fault.New(fault.Auth, op, to.text, why, "the account of bind.dn may not bind here")
+		return explain(fault.Auth, "the account may not bind here: "+b.checkHint())
+	case ldap.LDAPResultBusy:
+		return explain(fault.Throttled, "")
 	}
-	return fault.New(fault.Unavailable, op, to.text, why, "")
+	return explain(fault.Unavailable, "")
 }
+
+// checkHint says which keys to look at.
+func (b *Bind) checkHint() string {
+	switch {
+	case b.External:
+		return "does the server map our certificate, or the user of our process on the socket, to an account?"
+	case b.GSSAPI.used():
+		return "does the server know the account of bind.gssapi.principal?"
+	}
+	return "check bind.dn and bind.password"
+}
+
+// refusesCertificate finds the alerts about certificates, which with TLS 1.3 come with
+// the first answer only.
+func refusesCertificate(text string) bool {
+	_, alert, found := strings.Cut(text, "remote error: tls:")
+	return found && strings.Contains(alert, "certificate")
+}
+
+const refusedCertificate = "the server refuses our certificate, or wants one: check cert_file, its end, and which authority the server trusts for clients"
 
 // searchError explains why a search failed. block is the part of the configuration
 // that the search belongs to: users or groups.

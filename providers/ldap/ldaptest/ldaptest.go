@@ -36,6 +36,10 @@ type Options struct {
 	Echo bool
 	// External accepts SASL EXTERNAL binds.
 	External bool
+	// Nobody accepts binds and goes on as if there had been none, for WhoAmI.
+	Nobody bool
+	// NoWhoAmI refuses that request, as Samba does.
+	NoWhoAmI bool
 	// TLS is offered by StartTLS; nil refuses it.
 	TLS *tls.Config
 	// MaxPage is the largest page that may be asked for; a larger one is refused

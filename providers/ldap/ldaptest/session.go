@@ -21,6 +21,8 @@ type session struct {
 	in     *bufio.Reader
 	out    *bufio.Writer
 	bound  bool
+	// who is the name that the bind gave us, as WhoAmI says it.
+	who string
 	// pages are the results still to be given, by cookie.
 	pages   map[string]*listing
 	cookies int
@@ -85,7 +87,7 @@ func (s *session) bind(request *ber.Packet) int {
 	}
 	o := s.server.options
 	credentials := request.Children[2]
-	s.bound = false
+	s.bound, s.who = false, ""
 	switch {
 	case credentials.Tag == 3:
 		external := len(credentials.Children) > 0 && credentials.Children[0].Data.String() == "EXTERNAL"
@@ -95,11 +97,14 @@ func (s *session) bind(request *ber.Packet) int {
 	case o.BindDN != "" && (normalDN(request.Children[1].Data.String()) != normalDN(o.BindDN) || credentials.Data.String() != o.Password):
 		return ldap.LDAPResultInvalidCredentials
 	}
-	s.bound = true
+	s.bound, s.who = true, whoOf(request)
 	return ldap.LDAPResultSuccess
 }
 
 func (s *session) extended(id int64, request *ber.Packet) bool {
+	if len(request.Children) > 0 && request.Children[0].Data.String() == ldap.ControlTypeWhoAmI {
+		return s.whoAmI(id)
+	}
 	config := s.server.options.TLS
 	if len(request.Children) == 0 || request.Children[0].Data.String() != startTLS || config == nil {
 		s.result(id, ldap.ApplicationExtendedResponse, ldap.LDAPResultProtocolError, "unsupported extended operation", nil)
