@@ -18,6 +18,7 @@ func FuzzDecoders(f *testing.F) {
 	r.Users()[2].SeenAt = noon().AddDate(0, 1, 0)
 	r.Groups()[0].Direct = []uint32{0}
 	r.Groups()[1].Missing = replica.Missing{First: noon(), Last: noon(), Reads: 2}
+	r.Groups()[1].DeletedAt, r.Users()[0].DeletedAt, r.Groups()[1].Kept = noon(), noon(), []uint32{1}
 	r.Groups()[1].Recent = []replica.Recent{{User: 1, First: noon()}}
 	r.Groups()[1].Blocked = []replica.Block{{Child: 0, Refs: []string{"cn=x"}}}
 	m := smallMemory()
@@ -48,6 +49,7 @@ func FuzzDecoders(f *testing.F) {
 	})
 	seed(9, func(w *writer) error { w.byte(packedPlain); w.b = append(w.b, "[[]]"...); return nil })
 	seed(10, func(w *writer) error { return encodeAudit(w, &run.AuditRecord{Event: fullEvent()}) })
+	seed(11, func(w *writer) error { encodeDeleted(w, r.Users(), r.Groups()); return nil })
 	f.Fuzz(func(t *testing.T, kind byte, payload []byte) {
 		first, ok := recode(kind, payload)
 		if !ok {
@@ -64,7 +66,7 @@ func FuzzDecoders(f *testing.F) {
 func recode(kind byte, payload []byte) ([]byte, bool) {
 	c, w := &clock{noon(), noon().AddDate(0, 0, 1)}, &writer{}
 	var err error
-	switch kind % 11 {
+	switch kind % 12 {
 	case 0:
 		var users []replica.User
 		if users, err = decodeUsers(payload, c, nil); err == nil {
@@ -125,6 +127,11 @@ func recode(kind byte, payload []byte) ([]byte, bool) {
 		var r run.AuditRecord
 		if r, err = decodeAudit(payload); err == nil {
 			err = encodeAudit(w, &r)
+		}
+	case 11:
+		users, groups := make([]replica.User, 50), make([]replica.Group, 5)
+		if err = decodeDeleted(payload, users, groups); err == nil {
+			encodeDeleted(w, users, groups)
 		}
 	}
 	return w.b, err == nil

@@ -76,6 +76,12 @@ func loadReplica(tx *bbolt.Tx, source string) (*replica.Replica, error) {
 	if err := decodeMissing(payload, users, groups, clock); err != nil {
 		return nil, x.bad([]byte(keyMissing), err)
 	}
+	if payload, err = x.need([]byte(keyDeleted)); err != nil {
+		return nil, err
+	}
+	if err := decodeDeleted(payload, users, groups); err != nil {
+		return nil, x.bad([]byte(keyDeleted), err)
+	}
 	return replica.Restore(head.Head, users, groups), nil
 }
 
@@ -138,6 +144,7 @@ func (db *DB) replicaChanges(r *replica.Replica) ([]change, error) {
 	users, groups := r.Users(), r.Groups()
 	head := replicaHead{Head: r.Head, Users: len(users), Groups: len(groups)}
 	head.UsersAt, head.GroupsAt, head.CompleteAt = head.UsersAt.UTC(), head.GroupsAt.UTC(), head.CompleteAt.UTC()
+	head.FullAt = head.FullAt.UTC()
 	where := at(bucketReplica, r.Source)
 	var changes []change
 	err := db.view("save replica", func(tx *bbolt.Tx) error {
@@ -163,6 +170,8 @@ func (db *DB) replicaChanges(r *replica.Replica) ([]change, error) {
 		}
 		encodeMissing(w, users, groups, head.userClock())
 		add([]byte(keyMissing))
+		encodeDeleted(w, users, groups)
+		add([]byte(keyDeleted))
 		payload, err := toJSON(head)
 		if err != nil {
 			return err

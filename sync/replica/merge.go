@@ -33,6 +33,8 @@ func (r *Replica) Merge(s *directory.Snapshot, lag time.Duration) (*Replica, Lea
 		}
 	}
 	m.missing()
+	m.deleted()
+	m.returned()
 	for i := range s.Users {
 		if s.Users[i].GroupsKnown {
 			m.mergeLookUp(i)
@@ -58,6 +60,11 @@ type merger struct {
 	// blocked are, per position in the snapshot, user rows that may not leave.
 	blocked map[int][]uint32
 	scratch []uint32
+
+	// back are users who were missing before.
+	back []uint32
+	// doubt says that the replica is now more than the read to which its cursor belongs.
+	doubt bool
 }
 
 func (m *merger) copyRows() {
@@ -92,7 +99,11 @@ func (m *merger) mergeUsers() {
 			m.new.users = append(m.new.users, User{User: directory.User{ID: u.ID}})
 		}
 		m.userAt[i] = n
+		was := m.new.users[n].Missing.Is()
 		m.mergeUser(&m.new.users[n], u)
+		if was && !m.new.users[n].Missing.Is() {
+			m.back = append(m.back, n)
+		}
 	}
 	m.listed = make([]bool, len(m.new.users))
 	for _, n := range m.userAt {
@@ -107,13 +118,15 @@ func (m *merger) mergeUser(row *User, u *directory.User) {
 		row.Disabled = disabled
 		row.GroupsKnown, row.StatusKnown = false, false
 		row.SeenAt = m.asOf
+	} else {
+		m.doubt = m.doubt || !sameUser(&row.User, u)
 	}
 	if u.StatusKnown && !m.asOf.Before(row.StatusAt) {
 		row.Disabled = u.Disabled
 		row.StatusAt = m.asOf
 	}
 	if row.Missing.Is() {
-		row.Missing = row.Missing.sighted(m.asOf)
+		row.Missing, row.DeletedAt = sighted(row.Missing, row.DeletedAt, m.asOf)
 	}
 }
 
@@ -130,10 +143,14 @@ func (m *merger) mergeGroups() {
 		}
 		m.groupAt[i] = n
 		row := &m.new.groups[n]
-		if !g.Unlisted {
-			row.Missing = row.Missing.sighted(m.asOf)
+		switch {
+		case !g.Unlisted || !row.Listed:
+			row.Missing, row.DeletedAt = sighted(row.Missing, row.DeletedAt, m.asOf)
+		case !row.DeletedAt.After(m.asOf):
+			row.DeletedAt = time.Time{} // It is there, and still missing from the list.
 		}
 		if m.asOf.Before(row.SeenAt) {
+			m.doubt = m.doubt || !sameGroup(row, g)
 			continue
 		}
 		row.Name, row.DN, row.Path, row.Description = g.Name, g.DN, g.Path, g.Description
@@ -159,13 +176,16 @@ func (m *merger) mergeMembers(i int) {
 	// long; a group that turns up later is as fresh as its members.
 	first := row.MembersAt.IsZero() && m.old.GroupsAt.IsZero()
 	shown := m.rows(g.Members)
-	if !slices.Equal(row.Members, shown) {
-		row.Members = m.members(i, row, shown, first)
+	named := m.unread(row)
+	if slices.Equal(row.Members, shown) {
+		row.Kept = nil
+	} else {
+		row.Members, row.Kept = m.members(i, row, shown, first)
 	}
 	row.Recent = m.expire(row.Recent)
 	row.Direct = nil
 	if len(g.Children)+len(row.Blocked) > 0 {
-		row.Direct = append([]uint32{}, m.rows(g.Direct)...)
+		row.Direct = union(m.rows(g.Direct), named)
 	}
 	row.Children = m.children(g, row)
 	// Most groups have none, and a copy of nothing would cost more than all the rest here.
@@ -210,10 +230,11 @@ func (m *merger) rows(positions []uint32) []uint32 {
 }
 
 // members walks the old and the shown members side by side and decides each
-// difference.
-func (m *merger) members(i int, row *Group, shown []uint32, first bool) []uint32 {
+// difference. The second list are those who stay although they are not shown.
+func (m *merger) members(i int, row *Group, shown []uint32, first bool) ([]uint32, []uint32) {
 	old := row.Members
 	out := make([]uint32, 0, max(len(old), len(shown)))
+	var kept []uint32
 	var added []Recent
 	recent := make(map[uint32]time.Time, len(row.Recent))
 	for _, r := range row.Recent {
@@ -226,6 +247,9 @@ func (m *merger) members(i int, row *Group, shown []uint32, first bool) []uint32
 			if m.stays(i, row, old[a], recent[old[a]]) {
 				out = append(out, old[a])
 				m.learned.Kept++
+				if m.covers(row, old[a]) {
+					kept = append(kept, old[a])
+				}
 			}
 			a++
 		case a == len(old) || shown[b] < old[a]:
@@ -235,6 +259,8 @@ func (m *merger) members(i int, row *Group, shown []uint32, first bool) []uint32
 				if m.lag > 0 && !first {
 					added = append(added, Recent{User: shown[b], First: m.asOf})
 				}
+			} else {
+				m.doubt = true
 			}
 			b++
 		default:
@@ -244,7 +270,7 @@ func (m *merger) members(i int, row *Group, shown []uint32, first bool) []uint32
 		}
 	}
 	row.Recent = slices.Concat(row.Recent, added)
-	return out
+	return out, kept
 }
 
 // stays reports whether a member whom the read does not show must be kept: because
@@ -315,14 +341,14 @@ func (m *merger) missing() {
 	if m.s.UsersListed && !m.asOf.Before(m.old.UsersAt) {
 		for n := range m.new.users {
 			if u := &m.new.users[n]; !m.listed[n] && !u.SeenAt.After(m.asOf) {
-				u.Missing = u.Missing.note(m.asOf)
+				u.Missing = m.miss(u.Missing)
 			}
 		}
 	}
 	if m.s.GroupsListed && !m.asOf.Before(m.old.GroupsAt) {
 		for n := range m.new.groups {
 			if g := &m.new.groups[n]; g.Listed && !m.present[n] && !g.SeenAt.After(m.asOf) {
-				g.Missing = g.Missing.note(m.asOf)
+				g.Missing = m.miss(g.Missing)
 			}
 		}
 	}
@@ -350,13 +376,18 @@ func (m *merger) mergeLookUp(i int) {
 		}
 		at, has := slices.BinarySearch(g.Members, user)
 		switch {
-		case in[uint32(n)] && !has:
+		case in[uint32(n)] && has:
+			g.Kept = without(g.Kept, user)
+		case in[uint32(n)]:
+			m.doubt = true
 			g.Members = slices.Insert(slices.Clone(g.Members), at, user)
 			if m.lag > 0 {
 				g.Recent = append(slices.Clip(g.Recent), Recent{User: user, First: m.asOf})
 			}
 		case !in[uint32(n)] && has && !g.Missing.Is() && !blocked[uint32(n)] && !m.tooFresh(g.freshSince(user)) && !m.blockedNow(g, user):
+			m.doubt = true
 			g.Members = slices.Delete(slices.Clone(g.Members), at, at+1)
+			g.Kept, g.Direct = without(g.Kept, user), without(g.Direct, user)
 		}
 	}
 	row.GroupsAt = m.asOf
@@ -388,4 +419,5 @@ func (m *merger) head() {
 	if m.s.Coverage() == directory.Full {
 		newer(&m.new.CompleteAt)
 	}
+	m.cursor()
 }
