@@ -94,7 +94,7 @@ func recode(kind byte, payload []byte) ([]byte, bool) {
 		}
 	case 5:
 		var o *plan.OwnedGroup
-		if o, err = decodeOwned("g", payload, 50); err == nil {
+		if o, err = decodeOwned("g", payload, 50, nil); err == nil {
 			err = encodeOwned(w, o)
 		}
 	case 6:
