@@ -136,9 +136,6 @@ func (c *Config) checkMembers(p *problems) {
 	if len(c.Groups.Members) > 1 && slices.ContainsFunc(c.Groups.Members, ofUsers) {
 		p.add("groups.members mixes an attribute of users with others", "memberOf and isMemberOf are read from the users, and then alone: keep one way", "groups", "members")
 	}
-	if len(c.Groups.Members) == 1 && ofUsers(c.Groups.Members[0]) {
-		p.add("groups.members is an attribute of users", "write the attribute of groups that holds their members", "groups", "members")
-	}
 }
 
 // checkURLs finds addresses that cannot be used, and a password that would cross a
