@@ -32,6 +32,8 @@ type session struct {
 	stop func() bool
 	// layout is how this server's directory is read.
 	layout *layout
+	// contexts are the server's naming contexts, nil when they were not read yet.
+	contexts []string
 	// password is what we bound with, zero without one; who is the name by which the
 	// server knows us, where it tells.
 	password secret.Value

@@ -56,6 +56,8 @@ type source struct {
 	calls  map[int]cancelFunc
 	// detected is what auto found, by server.
 	detected map[string]*detection
+
+	chains chains
 }
 
 var errClosed = errors.New("the source is closed")

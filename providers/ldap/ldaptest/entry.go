@@ -45,7 +45,13 @@ func (e *entry) clone() *entry {
 	return &c
 }
 
+// entryDN is the attribute that every entry has (RFC 5020).
+const entryDN = "entryDN"
+
 func (e *entry) find(name string) *attribute {
+	if strings.EqualFold(name, entryDN) {
+		return &attribute{name: entryDN, values: []string{e.dn}, keys: []string{e.key}}
+	}
 	for i := range e.attributes {
 		if strings.EqualFold(e.attributes[i].name, name) {
 			return &e.attributes[i]
@@ -86,7 +92,7 @@ func normalDN(dn string) string {
 // normal form, binary values and memberUid exactly, the rest without case.
 func matchKey(name, value string) string {
 	switch strings.ToLower(name) {
-	case "member", "uniquemember", "owner", "manager", "memberof":
+	case "member", "uniquemember", "owner", "manager", "memberof", "entrydn":
 		return normalDN(value)
 	case "objectguid", "objectsid", "memberuid":
 		return value
@@ -188,9 +194,20 @@ func substrings(value string, parts []*ber.Packet) bool {
 }
 
 // extensible knows the bit rule only; any other rule is undefined, which matches
-// nothing.
+// nothing (but see unchain).
 func (e *entry) extensible(f *ber.Packet) bool {
-	var rule, name, value string
+	rule, name, value := extensibleParts(f)
+	mask, err := strconv.ParseInt(value, 10, 64)
+	if rule != bitAnd || err != nil {
+		return false
+	}
+	return slices.ContainsFunc(e.values(name), func(v string) bool {
+		n, err := strconv.ParseInt(v, 10, 64)
+		return err == nil && n&mask == mask
+	})
+}
+
+func extensibleParts(f *ber.Packet) (rule, name, value string) {
 	for _, c := range f.Children {
 		switch c.Tag {
 		case ldap.MatchingRuleAssertionMatchingRule:
@@ -201,12 +218,5 @@ func (e *entry) extensible(f *ber.Packet) bool {
 			value = c.Data.String()
 		}
 	}
-	mask, err := strconv.ParseInt(value, 10, 64)
-	if rule != bitAnd || err != nil {
-		return false
-	}
-	return slices.ContainsFunc(e.values(name), func(v string) bool {
-		n, err := strconv.ParseInt(v, 10, 64)
-		return err == nil && n&mask == mask
-	})
+	return rule, name, value
 }

@@ -51,6 +51,9 @@ type Options struct {
 	// MaxValues is how many values of an attribute an entry shows at most, as in
 	// Active Directory: more come by ranges. 0: no limit.
 	MaxValues int
+	// InChain answers the matching rule of Active Directory that follows a link from
+	// entry to entry (1.2.840.113556.1.4.1941).
+	InChain bool
 	// Root are attributes of the root entry, instead of those that the server has there.
 	Root map[string][]string
 	// Schema holds the names of the object classes and attributes that the server says

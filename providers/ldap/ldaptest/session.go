@@ -249,15 +249,15 @@ func (s *session) listing(q *query) (*listing, int, string) {
 	if s.server.byDN[base] == nil {
 		return nil, ldap.LDAPResultNoSuchObject, ""
 	}
-	l := &listing{}
+	l, filter := &listing{}, s.server.unchain(q.filter)
 	if q.Scope == ldap.ScopeBaseObject {
-		if e := s.server.byDN[base]; e.matches(q.filter) {
+		if e := s.server.byDN[base]; e.matches(filter) {
 			l.rest = []*entry{e}
 		}
 		return l, ldap.LDAPResultSuccess, ""
 	}
 	for _, e := range s.server.entries {
-		if e.below(base, q.Scope) && e.matches(q.filter) {
+		if e.below(base, q.Scope) && e.matches(filter) {
 			l.rest = append(l.rest, e)
 		}
 	}
