@@ -2,6 +2,7 @@ package ldaptest
 
 import (
 	"slices"
+	"strings"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 	ldap "github.com/go-ldap/ldap/v3"
@@ -11,9 +12,12 @@ import (
 // entry.
 const inChain = "1.2.840.113556.1.4.1941"
 
-// unchain replaces the assertions of the rule in a filter by the DNs of the entries that
-// meet them. Without the option the rule is undefined, which matches nothing. The server
-// is locked.
+// oneOf marks a filter that holds the keys of the entries that meet it.
+const oneOf ber.Tag = 30
+
+// unchain replaces the assertions of the rule in a filter by the entries that meet them,
+// and those about memberOf where that attribute is computed. Without the option the rule
+// is undefined, which matches nothing. The server is locked.
 func (s *Server) unchain(f *ber.Packet) *ber.Packet {
 	if f.ClassType != ber.ClassContext {
 		return f
@@ -26,18 +30,34 @@ func (s *Server) unchain(f *ber.Packet) *ber.Packet {
 			c.Children[i] = s.unchain(f.Children[i])
 		}
 		return &c
+	case ldap.FilterEqualityMatch:
+		if s.computed(f.Children[0].Data.String()) {
+			return among(s.below(f.Children[1].Data.String(), false))
+		}
 	case ldap.FilterExtensibleMatch:
-		if rule, name, value := extensibleParts(f); rule == inChain && s.options.InChain {
-			return s.above(name, value)
+		switch rule, name, value := extensibleParts(f); {
+		case rule != inChain || !s.options.InChain && s.options.AD == nil:
+		case s.computed(name):
+			return among(s.below(value, true))
+		default:
+			return among(s.above(name, value))
 		}
 	}
 	return f
 }
 
-// above makes a filter of the entries that a chain of links leads to, from the entry
-// with that DN upwards.
-func (s *Server) above(link, dn string) *ber.Packet {
-	or := ber.Encode(ber.ClassContext, ber.TypeConstructed, ldap.FilterOr, nil, "Or")
+// computed reports whether an attribute is the other direction of member.
+func (s *Server) computed(name string) bool {
+	return s.options.AD != nil && strings.EqualFold(name, "memberOf")
+}
+
+func among(keys map[string]bool) *ber.Packet {
+	return &ber.Packet{Identifier: ber.Identifier{ClassType: ber.ClassContext, Tag: oneOf}, Value: keys}
+}
+
+// above finds the entries that a chain of links leads to, from the entry with that DN
+// upwards.
+func (s *Server) above(link, dn string) map[string]bool {
 	seen := map[string]bool{}
 	for next := []string{normalDN(dn)}; len(next) > 0; {
 		from := next
@@ -49,11 +69,27 @@ func (s *Server) above(link, dn string) *ber.Packet {
 			}
 			seen[e.key] = true
 			next = append(next, e.key)
-			is := ber.Encode(ber.ClassContext, ber.TypeConstructed, ldap.FilterEqualityMatch, nil, "Equality")
-			is.AppendChild(ber.NewString(ber.ClassUniversal, ber.TypePrimitive, ber.TagOctetString, entryDN, "Name"))
-			is.AppendChild(ber.NewString(ber.ClassUniversal, ber.TypePrimitive, ber.TagOctetString, e.dn, "Value"))
-			or.AppendChild(is)
 		}
 	}
-	return or
+	return seen
+}
+
+// below finds the members of a group, and theirs.
+func (s *Server) below(dn string, deep bool) map[string]bool {
+	seen := map[string]bool{}
+	for next := []string{normalDN(dn)}; len(next) > 0; {
+		key := next[0]
+		next = next[1:]
+		e := s.byDN[key]
+		if e == nil || e.find("member") == nil {
+			continue
+		}
+		for _, k := range e.find("member").keys {
+			if !seen[k] && deep {
+				next = append(next, k)
+			}
+			seen[k] = true
+		}
+	}
+	return seen
 }

@@ -54,6 +54,8 @@ type Options struct {
 	// InChain answers the matching rule of Active Directory that follows a link from
 	// entry to entry (1.2.840.113556.1.4.1941).
 	InChain bool
+	// AD makes the server a domain controller of Active Directory.
+	AD *AD
 	// Root are attributes of the root entry, instead of those that the server has there.
 	Root map[string][]string
 	// Schema holds the names of the object classes and attributes that the server says
@@ -103,6 +105,7 @@ type Server struct {
 	conns   map[net.Conn]bool
 	urls    []string
 	closed  bool
+	rids    uint32 // the relative ids that were given out
 
 	listeners []net.Listener
 	wait      sync.WaitGroup
@@ -219,7 +222,8 @@ func (s *Server) Counts() (binds, searches int) {
 	return s.binds, s.searches
 }
 
-// Add adds entries. An entry without entryUUID gets one.
+// Add adds entries. An entry without entryUUID gets one, and one of Active Directory what
+// a domain controller gives to each.
 func (s *Server) Add(entries ...Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -231,9 +235,10 @@ func (s *Server) Add(entries ...Entry) error {
 		if s.byDN[made.key] != nil {
 			return fmt.Errorf("entry %s exists", e.DN)
 		}
-		if made.find("entryUUID") == nil {
+		if s.options.AD == nil && made.find("entryUUID") == nil {
 			made.set("entryUUID", []string{newUUID()})
 		}
+		s.dress(made)
 		s.byDN[made.key] = made
 		s.entries = append(s.entries, made)
 	}

@@ -52,6 +52,7 @@ func (s *Server) SetRoot(name string, values ...string) {
 func (s *Server) describe(root *entry) {
 	root.set("objectClass", []string{"top", "OpenLDAProotDSE"})
 	root.set("subschemaSubentry", []string{schemaDN})
+	s.describeDomain(root)
 	for name, values := range s.options.Root {
 		root.set(name, values)
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/tls"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ type session struct {
 	in     *bufio.Reader
 	out    *bufio.Writer
 	bound  bool
+	secure bool // inside TLS
 	// who is the name that the bind gave us, as WhoAmI says it.
 	who string
 	// pages are the results still to be given, by cookie.
@@ -33,10 +35,12 @@ type listing struct {
 	rest []*entry
 	page int
 	sent int
+	back map[string][]string
 }
 
 func newSession(s *Server, c net.Conn) *session {
-	return &session{server: s, conn: c, in: bufio.NewReader(c), out: bufio.NewWriter(c), pages: map[string]*listing{}}
+	_, secure := c.(*tls.Conn)
+	return &session{server: s, conn: c, secure: secure, in: bufio.NewReader(c), out: bufio.NewWriter(c), pages: map[string]*listing{}}
 }
 
 // run serves until the client leaves or a fault cuts the connection.
@@ -94,6 +98,8 @@ func (s *session) bind(request *ber.Packet) int {
 		if !external || !o.External {
 			return ldap.LDAPResultAuthMethodNotSupported
 		}
+	case s.adBind(request.Children[1].Data.String()) != ldap.LDAPResultSuccess:
+		return s.adBind(request.Children[1].Data.String())
 	case o.BindDN != "" && (normalDN(request.Children[1].Data.String()) != normalDN(o.BindDN) || credentials.Data.String() != o.Password):
 		return ldap.LDAPResultInvalidCredentials
 	}
@@ -118,7 +124,7 @@ func (s *session) extended(id int64, request *ber.Packet) bool {
 	if c.Handshake() != nil {
 		return false
 	}
-	s.in, s.out = bufio.NewReader(c), bufio.NewWriter(c)
+	s.in, s.out, s.secure = bufio.NewReader(c), bufio.NewWriter(c), true
 	return true
 }
 
@@ -129,6 +135,8 @@ type query struct {
 	cookie string
 	paged  bool
 	limit  int // the client's own size limit; 0: none
+	// domainScope asks for no references (LDAP_SERVER_DOMAIN_SCOPE).
+	domainScope bool
 }
 
 func parseQuery(request, message *ber.Packet) (query, bool) {
@@ -156,6 +164,7 @@ func parseQuery(request, message *ber.Packet) (query, bool) {
 		if err != nil {
 			return q, false
 		}
+		q.domainScope = q.domainScope || control.GetControlType() == ldap.ControlTypeMicrosoftDomainScope
 		if p, ok := control.(*ldap.ControlPaging); ok {
 			q.paged, q.PageSize, q.cookie = true, int(p.PagingSize), string(p.Cookie)
 		}
@@ -178,6 +187,7 @@ func (s *session) search(id int64, request, message *ber.Packet) bool {
 		return true
 	}
 	o := s.server.options
+	s.server.limitPage(&q)
 	l, code, why := s.listing(&q)
 	if code != ldap.LDAPResultSuccess {
 		s.done(id, code, why, nil)
@@ -207,13 +217,17 @@ func (s *session) search(id int64, request, message *ber.Packet) bool {
 			_ = s.out.Flush()
 			return false
 		}
-		s.entry(id, e, q.Attributes)
+		s.entry(id, s.server.construct(e, &q, l.back), q.Attributes)
 	}
 	if fault.Cut != 0 {
 		_ = s.out.Flush()
 		return false
 	}
-	for _, r := range fault.References {
+	references := fault.References
+	if size == len(l.rest) {
+		references = slices.Concat(references, s.server.partitions(&q))
+	}
+	for _, r := range references {
 		s.reference(id, r)
 	}
 	switch {
@@ -232,7 +246,8 @@ func (s *session) listing(q *query) (*listing, int, string) {
 	o := s.server.options
 	switch {
 	case o.BindDN != "" && !s.bound:
-		return nil, ldap.LDAPResultInsufficientAccessRights, "bind first"
+		code, why := s.server.unbound()
+		return nil, code, why
 	case o.MaxPage > 0 && q.paged && q.PageSize > o.MaxPage:
 		return nil, ldap.LDAPResultAdminLimitExceeded, "illegal pagedResults page size"
 	case q.cookie != "":
@@ -249,7 +264,7 @@ func (s *session) listing(q *query) (*listing, int, string) {
 	if s.server.byDN[base] == nil {
 		return nil, ldap.LDAPResultNoSuchObject, ""
 	}
-	l, filter := &listing{}, s.server.unchain(q.filter)
+	l, filter := &listing{back: s.server.backLinks(q)}, s.server.unchain(q.filter)
 	if q.Scope == ldap.ScopeBaseObject {
 		if e := s.server.byDN[base]; e.matches(filter) {
 			l.rest = []*entry{e}

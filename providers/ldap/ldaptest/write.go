@@ -90,7 +90,7 @@ func wanted(name string, names []string) (shown string, lo int, found bool) {
 // a limit: then the attribute itself is shown without values and a sibling with the
 // option range carries them, which is how Active Directory does it.
 func (s *session) attribute(list *ber.Packet, name string, values []string, lo int) {
-	limit := s.server.options.MaxValues
+	limit := s.server.maxValues()
 	if limit == 0 || lo == 0 && len(values) <= limit {
 		appendAttribute(list, name, values)
 		return
