@@ -15,10 +15,11 @@ import (
 func FuzzDecoders(f *testing.F) {
 	r := bigReplica(3, 2, 2, noon())
 	r.Users()[1].Attributes = map[string][]string{"department": {"Finance"}}
-	r.Users()[2].SeenAt = noon().AddDate(0, 1, 0)
+	evidence(&r.Users()[2]).SeenAt = noon().AddDate(0, 1, 0)
 	r.Groups()[0].Direct = []uint32{0}
 	r.Groups()[1].Missing = replica.Missing{First: noon(), Last: noon(), Reads: 2}
-	r.Groups()[1].DeletedAt, r.Users()[0].DeletedAt, r.Groups()[1].Kept = noon(), noon(), []uint32{1}
+	evidence(&r.Users()[0]).DeletedAt = noon()
+	r.Groups()[1].DeletedAt, r.Groups()[1].Kept = noon(), []uint32{1}
 	r.Groups()[1].Recent = []replica.Recent{{User: 1, First: noon()}}
 	r.Groups()[1].Blocked = []replica.Block{{Child: 0, Refs: []string{"cn=x"}}}
 	m := smallMemory()
@@ -63,13 +64,22 @@ func FuzzDecoders(f *testing.F) {
 }
 
 // recode reads a record and writes what it means; false when it was refused.
+// nobody gives users of whom nothing is known.
+func nobody(n int) []replica.User {
+	users := make([]replica.User, n)
+	for i := range users {
+		users[i].Evidence = &replica.Evidence{}
+	}
+	return users
+}
+
 func recode(kind byte, payload []byte) ([]byte, bool) {
 	c, w := &clock{noon(), noon().AddDate(0, 0, 1)}, &writer{}
 	var err error
 	switch kind % 12 {
 	case 0:
 		var users []replica.User
-		if users, err = decodeUsers(payload, c, nil); err == nil {
+		if users, err = decodeUsers(payload, c, nil, &replica.Shared{}); err == nil {
 			encodeUsers(w, users, c)
 		}
 	case 1:
@@ -78,8 +88,8 @@ func recode(kind byte, payload []byte) ([]byte, bool) {
 			err = encodeGroup(w, &g, c)
 		}
 	case 2:
-		users, groups := make([]replica.User, 50), make([]replica.Group, 5)
-		if err = decodeMissing(payload, users, groups, c); err == nil {
+		users, groups := nobody(50), make([]replica.Group, 5)
+		if err = decodeMissing(payload, users, groups, c, &replica.Shared{}); err == nil {
 			encodeMissing(w, users, groups, c)
 		}
 	case 3:
@@ -129,8 +139,8 @@ func recode(kind byte, payload []byte) ([]byte, bool) {
 			err = encodeAudit(w, &r)
 		}
 	case 11:
-		users, groups := make([]replica.User, 50), make([]replica.Group, 5)
-		if err = decodeDeleted(payload, users, groups); err == nil {
+		users, groups := nobody(50), make([]replica.Group, 5)
+		if err = decodeDeleted(payload, users, groups, &replica.Shared{}); err == nil {
 			encodeDeleted(w, users, groups)
 		}
 	}

@@ -109,6 +109,13 @@ func same(t tester, what string, got, want any) {
 	}
 }
 
+// evidence gives a user evidence that nobody shares, to be changed.
+func evidence(u *replica.User) *replica.Evidence {
+	next := *u.Evidence
+	u.Evidence = &next
+	return &next
+}
+
 func sameReplica(t tester, got, want *replica.Replica) {
 	t.Helper()
 	same(t, "head", got.Head, want.Head)
@@ -181,7 +188,7 @@ func anyReplica(source string) *rapid.Generator[*replica.Replica] {
 			if i < 8 || i >= chunkRows {
 				users[i] = replica.User{User: directory.User{ID: anyID().Draw(t, "id"), Email: anyText().Draw(t, "email"), Username: anyText().Draw(t, "username"),
 					Name: anyText().Draw(t, "name"), DN: anyText().Draw(t, "dn"), Disabled: rapid.Bool().Draw(t, "disabled")},
-					SeenAt: at.Draw(t, "seen"), StatusAt: at.Draw(t, "status"), GroupsAt: at.Draw(t, "lookedUp"), Missing: missing.Draw(t, "missing"), DeletedAt: at.Draw(t, "deleted")}
+					Evidence: &replica.Evidence{SeenAt: at.Draw(t, "seen"), StatusAt: at.Draw(t, "status"), GroupsAt: at.Draw(t, "lookedUp"), Missing: missing.Draw(t, "missing"), DeletedAt: at.Draw(t, "deleted")}}
 				if rapid.Bool().Draw(t, "attributes") {
 					users[i].Attributes = rapid.MapOfN(anyText(), rapid.SliceOfN(anyText(), 0, 3), 0, 3).Draw(t, "values")
 				}

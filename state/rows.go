@@ -61,15 +61,13 @@ func encodeAttributes(w *writer, attributes map[string][]string) {
 }
 
 // decodeUsers appends the users of one chunk.
-func decodeUsers(payload []byte, c *clock, users []replica.User) ([]replica.User, error) {
+func decodeUsers(payload []byte, c *clock, users []replica.User, shared *replica.Shared) ([]replica.User, error) {
 	r := newTableReader(payload)
 	ids := r.ids(r.count(1))
 	for _, id := range ids {
 		flags := r.byte()
 		u := replica.User{User: directory.User{ID: id, Disabled: flags&userDisabled != 0}}
-		u.SeenAt = r.coded(flags>>2, c)
-		u.StatusAt = r.coded(flags>>4, c)
-		u.GroupsAt = r.coded(flags>>6, c)
+		u.Evidence = shared.Of(replica.Evidence{SeenAt: r.coded(flags>>2, c), StatusAt: r.coded(flags>>4, c), GroupsAt: r.coded(flags>>6, c)})
 		u.Email = r.string()
 		u.Username = r.string()
 		u.Name = r.string()
@@ -245,7 +243,7 @@ func encodeMissing(w *writer, users []replica.User, groups []replica.Group, c *c
 }
 
 // decodeMissing sets Missing of the rows.
-func decodeMissing(payload []byte, users []replica.User, groups []replica.Group, c *clock) error {
+func decodeMissing(payload []byte, users []replica.User, groups []replica.Group, c *clock, shared *replica.Shared) error {
 	r := newReader(payload)
 	one := func() replica.Missing {
 		last := r.coded(r.byte(), c)
@@ -253,7 +251,9 @@ func decodeMissing(payload []byte, users []replica.User, groups []replica.Group,
 	}
 	for range r.count(5) {
 		if n := r.row(len(users)); r.err == nil {
-			users[n].Missing = one()
+			next := *users[n].Evidence
+			next.Missing = one()
+			users[n].Evidence = shared.Of(next)
 		}
 	}
 	for range r.count(5) {
@@ -287,11 +287,13 @@ func encodeDeleted(w *writer, users []replica.User, groups []replica.Group) {
 }
 
 // decodeDeleted sets DeletedAt of the rows.
-func decodeDeleted(payload []byte, users []replica.User, groups []replica.Group) error {
+func decodeDeleted(payload []byte, users []replica.User, groups []replica.Group, shared *replica.Shared) error {
 	r := newReader(payload)
 	for range r.count(3) {
 		if n := r.row(len(users)); r.err == nil {
-			users[n].DeletedAt = r.time()
+			next := *users[n].Evidence
+			next.DeletedAt = r.time()
+			users[n].Evidence = shared.Of(next)
 		}
 	}
 	for range r.count(3) {

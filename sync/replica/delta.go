@@ -28,7 +28,7 @@ func (m *merger) deleted() {
 	for _, id := range m.s.DeletedUsers {
 		n, known := m.new.userNo[id]
 		if u := m.user(n); known && !m.listed[n] && u.SeenAt.Before(m.asOf) && u.DeletedAt.Before(m.asOf) {
-			u.DeletedAt, u.Missing = m.asOf, u.Missing.begin(m.asOf)
+			m.know(u, func(e *Evidence) { e.DeletedAt, e.Missing = m.asOf, e.Missing.begin(m.asOf) })
 		}
 	}
 	for _, id := range m.s.DeletedGroups {
@@ -47,7 +47,7 @@ func (m *merger) user(n uint32) *User {
 	if int(n) < len(m.new.users) {
 		return &m.new.users[n]
 	}
-	return &User{}
+	return &User{Evidence: &Evidence{}}
 }
 
 // sighted is the absence of an entry after evidence that shows it. A deletion that is newer
@@ -157,8 +157,12 @@ func (m *merger) differs() bool {
 
 // sameUser compares what is shown of a user, the status apart where it was not read.
 func sameUser(row, u *directory.User) bool {
+	return (!u.StatusKnown || row.Disabled == u.Disabled) && sameTexts(row, u)
+}
+
+func sameTexts(row, u *directory.User) bool {
 	return row.Email == u.Email && row.Username == u.Username && row.Name == u.Name && row.DN == u.DN &&
-		(!u.StatusKnown || row.Disabled == u.Disabled) && maps.EqualFunc(row.Attributes, u.Attributes, slices.Equal)
+		(len(row.Attributes)+len(u.Attributes) == 0 || maps.EqualFunc(row.Attributes, u.Attributes, slices.Equal))
 }
 
 func sameGroup(row *Group, g *directory.Group) bool {

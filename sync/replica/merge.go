@@ -3,6 +3,7 @@ package replica
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"groupsyncd/directory"
@@ -61,6 +62,11 @@ type merger struct {
 	blocked map[int][]uint32
 	scratch []uint32
 
+	// evidence keeps what rows share; sightedAs is what the last sighting made of it.
+	evidence  Shared
+	sighting  sighting
+	sightedAs *Evidence
+
 	// back are users who were missing before.
 	back []uint32
 	// doubt says that the replica is now more than the read to which its cursor belongs.
@@ -95,8 +101,9 @@ func (m *merger) mergeUsers() {
 		if !ok {
 			m.own(&m.new.userNo, m.old.userNo, len(m.new.users) == len(m.old.users))
 			n = uint32(len(m.new.users))
-			m.new.userNo[u.ID] = n
-			m.new.users = append(m.new.users, User{User: directory.User{ID: u.ID}})
+			id := strings.Clone(u.ID)
+			m.new.userNo[id] = n
+			m.new.users = append(m.new.users, User{User: directory.User{ID: id}, Evidence: m.evidence.Of(Evidence{})})
 		}
 		m.userAt[i] = n
 		was := m.new.users[n].Missing.Is()
@@ -112,22 +119,20 @@ func (m *merger) mergeUsers() {
 }
 
 func (m *merger) mergeUser(row *User, u *directory.User) {
-	if !m.asOf.Before(row.SeenAt) {
+	newest, status := !m.asOf.Before(row.SeenAt), u.StatusKnown && !m.asOf.Before(row.StatusAt)
+	switch {
+	case !newest:
+		m.doubt = m.doubt || !sameUser(&row.User, u)
+	case !sameTexts(&row.User, u):
 		disabled := row.Disabled
-		row.User = *u
+		row.User = own(u, row.ID)
 		row.Disabled = disabled
 		row.GroupsKnown, row.StatusKnown = false, false
-		row.SeenAt = m.asOf
-	} else {
-		m.doubt = m.doubt || !sameUser(&row.User, u)
 	}
-	if u.StatusKnown && !m.asOf.Before(row.StatusAt) {
+	if status {
 		row.Disabled = u.Disabled
-		row.StatusAt = m.asOf
 	}
-	if row.Missing.Is() {
-		row.Missing, row.DeletedAt = sighted(row.Missing, row.DeletedAt, m.asOf)
-	}
+	m.sight(row, newest, status)
 }
 
 func (m *merger) mergeGroups() {
@@ -138,8 +143,9 @@ func (m *merger) mergeGroups() {
 		if !ok {
 			m.own(&m.new.grpNo, m.old.grpNo, len(m.new.groups) == len(m.old.groups))
 			n = uint32(len(m.new.groups))
-			m.new.grpNo[g.ID] = n
-			m.new.groups = append(m.new.groups, Group{ID: g.ID})
+			id := strings.Clone(g.ID)
+			m.new.grpNo[id] = n
+			m.new.groups = append(m.new.groups, Group{ID: id})
 		}
 		m.groupAt[i] = n
 		row := &m.new.groups[n]
@@ -153,7 +159,9 @@ func (m *merger) mergeGroups() {
 			m.doubt = m.doubt || !sameGroup(row, g)
 			continue
 		}
-		row.Name, row.DN, row.Path, row.Description = g.Name, g.DN, g.Path, g.Description
+		if !sameGroup(row, g) {
+			row.Name, row.DN, row.Path, row.Description = strings.Clone(g.Name), strings.Clone(g.DN), strings.Clone(g.Path), strings.Clone(g.Description)
+		}
 		row.SeenAt = m.asOf
 		row.Listed = row.Listed || !g.Unlisted
 	}
@@ -191,7 +199,7 @@ func (m *merger) mergeMembers(i int) {
 	// Most groups have none, and a copy of nothing would cost more than all the rest here.
 	row.Unresolved = nil
 	if len(g.Unresolved) > 0 {
-		row.Unresolved = slices.Clone(g.Unresolved)
+		row.Unresolved = ownList(g.Unresolved)
 		slices.Sort(row.Unresolved)
 	}
 	row.MembersAt = m.asOf
@@ -341,7 +349,7 @@ func (m *merger) missing() {
 	if m.s.UsersListed && !m.asOf.Before(m.old.UsersAt) {
 		for n := range m.new.users {
 			if u := &m.new.users[n]; !m.listed[n] && !u.SeenAt.After(m.asOf) {
-				u.Missing = m.miss(u.Missing)
+				m.know(u, func(e *Evidence) { e.Missing = m.miss(e.Missing) })
 			}
 		}
 	}
@@ -390,7 +398,7 @@ func (m *merger) mergeLookUp(i int) {
 			g.Kept, g.Direct = without(g.Kept, user), without(g.Direct, user)
 		}
 	}
-	row.GroupsAt = m.asOf
+	m.know(row, func(e *Evidence) { e.GroupsAt = m.asOf })
 }
 
 // blockedNow reports whether somebody is in a group through a nested group that does

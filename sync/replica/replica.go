@@ -46,15 +46,7 @@ type Head struct {
 // User is one user and the evidence about them.
 type User struct {
 	directory.User
-	// SeenAt is the newest evidence that shows the user; StatusAt that of Disabled;
-	// GroupsAt that of all their groups, by a look-up or token.
-	SeenAt   time.Time `json:"seen_at,omitzero"`
-	StatusAt time.Time `json:"status_at,omitzero"`
-	GroupsAt time.Time `json:"groups_at,omitzero"`
-	Missing  Missing   `json:"missing,omitzero"`
-	// DeletedAt is when the source itself said that the user was deleted; whoever is
-	// deleted is missing too. Any newer sighting clears both.
-	DeletedAt time.Time `json:"deleted_at,omitzero"`
+	*Evidence
 }
 
 // Group is one group and the evidence about it.
@@ -157,12 +149,17 @@ func New(source string) *Replica {
 	return &Replica{Head: Head{Source: source}, userNo: map[string]uint32{}, grpNo: map[string]uint32{}}
 }
 
-// Restore rebuilds a replica from its stored rows, whose positions are the numbers.
+// Restore rebuilds a replica from its stored rows, whose positions are the numbers. Users
+// without evidence have never been shown.
 func Restore(head Head, users []User, groups []Group) *Replica {
 	r := &Replica{Head: head, users: users, groups: groups,
 		userNo: make(map[string]uint32, len(users)), grpNo: make(map[string]uint32, len(groups))}
+	never := &Evidence{}
 	for i := range users {
 		r.userNo[users[i].ID] = uint32(i)
+		if users[i].Evidence == nil {
+			users[i].Evidence = never
+		}
 	}
 	for i := range groups {
 		r.grpNo[groups[i].ID] = uint32(i)
