@@ -142,8 +142,7 @@ func (s *source) dialServer(ctx context.Context, to server) (net.Conn, error) {
 	if to.scheme == "ldapi" {
 		network = "unix"
 	}
-	var d net.Dialer
-	raw, err := d.DialContext(ctx, network, to.addr)
+	raw, err := s.reach(ctx, network, to.addr)
 	if err != nil || to.scheme != "ldaps" && !s.config.StartTLS {
 		return raw, err
 	}

@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -49,6 +50,8 @@ type source struct {
 	// Bounds, as variables for tests.
 	dial, request time.Duration
 	lookUps       int
+	// reach opens a connection; tests have networks of their own.
+	reach func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	mu     sync.Mutex
 	closed bool
