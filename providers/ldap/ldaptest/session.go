@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
@@ -22,12 +23,14 @@ type session struct {
 	in     *bufio.Reader
 	out    *bufio.Writer
 	bound  bool
-	secure bool // inside TLS
 	// who is the name that the bind gave us, as WhoAmI says it.
 	who string
 	// pages are the results still to be given, by cookie.
 	pages   map[string]*listing
 	cookies int
+	// writing is held by whoever writes: the answer to a request, or a watcher.
+	writing  sync.Mutex
+	watchers []*watcher
 }
 
 // listing is a search whose result is given in pages.
@@ -35,26 +38,32 @@ type listing struct {
 	rest []*entry
 	page int
 	sent int
-	back map[string][]string
 }
 
 func newSession(s *Server, c net.Conn) *session {
-	_, secure := c.(*tls.Conn)
-	return &session{server: s, conn: c, secure: secure, in: bufio.NewReader(c), out: bufio.NewWriter(c), pages: map[string]*listing{}}
+	return &session{server: s, conn: c, in: bufio.NewReader(c), out: bufio.NewWriter(c), pages: map[string]*listing{}}
 }
 
 // run serves until the client leaves or a fault cuts the connection.
 func (s *session) run() {
+	defer s.unwatch()
 	for {
 		message, err := ber.ReadPacket(s.in)
 		if err != nil || len(message.Children) < 2 {
 			return
 		}
 		id, ok := message.Children[0].Value.(int64)
-		if !ok || !s.answer(id, message) || s.out.Flush() != nil {
+		if !ok || !s.serve(id, message) {
 			return
 		}
 	}
+}
+
+// serve answers one message.
+func (s *session) serve(id int64, message *ber.Packet) bool {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return s.answer(id, message) && s.out.Flush() == nil
 }
 
 // answer gives false when the connection is to be dropped.
@@ -98,8 +107,6 @@ func (s *session) bind(request *ber.Packet) int {
 		if !external || !o.External {
 			return ldap.LDAPResultAuthMethodNotSupported
 		}
-	case s.adBind(request.Children[1].Data.String()) != ldap.LDAPResultSuccess:
-		return s.adBind(request.Children[1].Data.String())
 	case o.BindDN != "" && (normalDN(request.Children[1].Data.String()) != normalDN(o.BindDN) || credentials.Data.String() != o.Password):
 		return ldap.LDAPResultInvalidCredentials
 	}
@@ -124,7 +131,7 @@ func (s *session) extended(id int64, request *ber.Packet) bool {
 	if c.Handshake() != nil {
 		return false
 	}
-	s.in, s.out, s.secure = bufio.NewReader(c), bufio.NewWriter(c), true
+	s.in, s.out = bufio.NewReader(c), bufio.NewWriter(c)
 	return true
 }
 
@@ -135,8 +142,10 @@ type query struct {
 	cookie string
 	paged  bool
 	limit  int // the client's own size limit; 0: none
-	// domainScope asks for no references (LDAP_SERVER_DOMAIN_SCOPE).
-	domainScope bool
+	// sync and dirSync ask for changes, showDeleted for deleted objects too.
+	sync        *syncRequest
+	dirSync     *ldap.ControlDirSync
+	showDeleted bool
 }
 
 func parseQuery(request, message *ber.Packet) (query, bool) {
@@ -164,10 +173,7 @@ func parseQuery(request, message *ber.Packet) (query, bool) {
 		if err != nil {
 			return q, false
 		}
-		q.domainScope = q.domainScope || control.GetControlType() == ldap.ControlTypeMicrosoftDomainScope
-		if p, ok := control.(*ldap.ControlPaging); ok {
-			q.paged, q.PageSize, q.cookie = true, int(p.PagingSize), string(p.Cookie)
-		}
+		q.take(control)
 	}
 	return q, true
 }
@@ -186,8 +192,14 @@ func (s *session) search(id int64, request, message *ber.Packet) bool {
 		s.done(id, ldap.LDAPResultSuccess, "", nil)
 		return true
 	}
+	switch o := s.server.options; {
+	case o.BindDN != "" && !s.bound:
+	case q.sync != nil && s.server.changes().Syncprov:
+		return s.syncrepl(id, q)
+	case q.dirSync != nil && s.server.changes().AD:
+		return s.dirSync(id, q)
+	}
 	o := s.server.options
-	s.server.limitPage(&q)
 	l, code, why := s.listing(&q)
 	if code != ldap.LDAPResultSuccess {
 		s.done(id, code, why, nil)
@@ -217,17 +229,13 @@ func (s *session) search(id int64, request, message *ber.Packet) bool {
 			_ = s.out.Flush()
 			return false
 		}
-		s.entry(id, s.server.construct(e, &q, l.back), q.Attributes)
+		s.entry(id, e, q.Attributes)
 	}
 	if fault.Cut != 0 {
 		_ = s.out.Flush()
 		return false
 	}
-	references := fault.References
-	if size == len(l.rest) {
-		references = slices.Concat(references, s.server.partitions(&q))
-	}
-	for _, r := range references {
+	for _, r := range fault.References {
 		s.reference(id, r)
 	}
 	switch {
@@ -246,8 +254,7 @@ func (s *session) listing(q *query) (*listing, int, string) {
 	o := s.server.options
 	switch {
 	case o.BindDN != "" && !s.bound:
-		code, why := s.server.unbound()
-		return nil, code, why
+		return nil, ldap.LDAPResultInsufficientAccessRights, "bind first"
 	case o.MaxPage > 0 && q.paged && q.PageSize > o.MaxPage:
 		return nil, ldap.LDAPResultAdminLimitExceeded, "illegal pagedResults page size"
 	case q.cookie != "":
@@ -264,15 +271,15 @@ func (s *session) listing(q *query) (*listing, int, string) {
 	if s.server.byDN[base] == nil {
 		return nil, ldap.LDAPResultNoSuchObject, ""
 	}
-	l, filter := &listing{back: s.server.backLinks(q)}, s.server.unchain(q.filter)
+	l := &listing{}
 	if q.Scope == ldap.ScopeBaseObject {
-		if e := s.server.byDN[base]; e.matches(filter) {
+		if e := s.server.byDN[base]; e.matches(q.filter) {
 			l.rest = []*entry{e}
 		}
 		return l, ldap.LDAPResultSuccess, ""
 	}
-	for _, e := range s.server.entries {
-		if e.below(base, q.Scope) && e.matches(filter) {
+	for _, e := range slices.Concat(s.server.entries, s.server.deletedObjects(q)) {
+		if e.below(base, q.Scope) && e.matches(q.filter) {
 			l.rest = append(l.rest, e)
 		}
 	}
@@ -334,6 +341,7 @@ func (s *Server) root() *entry {
 	}
 	e.set("namingContexts", contexts)
 	s.describe(e)
+	s.describeChanges(e)
 	return e
 }
 
