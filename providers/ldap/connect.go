@@ -32,8 +32,6 @@ type session struct {
 	stop func() bool
 	// layout is how this server's directory is read.
 	layout *layout
-	// contexts are the server's naming contexts, nil when they were not read yet.
-	contexts []string
 	// password is what we bound with, zero without one; who is the name by which the
 	// server knows us, where it tells.
 	password secret.Value
@@ -142,7 +140,8 @@ func (s *source) dialServer(ctx context.Context, to server) (net.Conn, error) {
 	if to.scheme == "ldapi" {
 		network = "unix"
 	}
-	raw, err := s.reach(ctx, network, to.addr)
+	var d net.Dialer
+	raw, err := d.DialContext(ctx, network, to.addr)
 	if err != nil || to.scheme != "ldaps" && !s.config.StartTLS {
 		return raw, err
 	}
