@@ -32,12 +32,12 @@ type User struct {
 	Username string `json:"username,omitempty"`
 	Name     string `json:"name,omitempty"`
 	DN       string `json:"dn,omitempty"`
-	// Disabled is meaningful only when StatusKnown is set.
-	Disabled bool `json:"disabled,omitempty"`
 	// Attributes are the extra attributes that the configuration declares for
 	// `where`, by their configured name. Nil when none are declared.
 	Attributes map[string][]string `json:"attributes,omitempty"`
 
+	// Disabled is meaningful only when StatusKnown is set.
+	Disabled bool `json:"disabled,omitempty"`
 	// StatusKnown says that Disabled was read.
 	StatusKnown bool `json:"-"`
 	// GroupsKnown says that this read saw every group of the user, nested ones

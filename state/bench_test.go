@@ -39,11 +39,11 @@ func some(r *rand.Rand, n, limit int) []uint32 {
 // bigReplica is a directory as a complete read at that time leaves it.
 func bigReplica(users, groups, members int, asOf time.Time) *replica.Replica {
 	r := rand.New(rand.NewPCG(1, 2))
-	us := make([]replica.User, users)
+	us, seen := make([]replica.User, users), &replica.Evidence{SeenAt: asOf, StatusAt: asOf}
 	for i := range us {
 		name := fmt.Sprintf("user%06d", i)
 		us[i] = replica.User{User: directory.User{ID: uuid(r), Email: name + "@example.org", Username: name, Name: "Given Family " + name,
-			DN: "uid=" + name + ",ou=people,dc=example,dc=org"}, SeenAt: asOf, StatusAt: asOf}
+			DN: "uid=" + name + ",ou=people,dc=example,dc=org"}, Evidence: seen}
 	}
 	gs := make([]replica.Group, groups)
 	for i := range gs {
@@ -57,8 +57,9 @@ func bigReplica(users, groups, members int, asOf time.Time) *replica.Replica {
 // later is the same directory after a further complete read that changed nothing.
 func later(r *replica.Replica, asOf time.Time) *replica.Replica {
 	us, gs := append([]replica.User(nil), r.Users()...), append([]replica.Group(nil), r.Groups()...)
+	seen := &replica.Evidence{SeenAt: asOf, StatusAt: asOf}
 	for i := range us {
-		us[i].SeenAt, us[i].StatusAt = asOf, asOf
+		us[i].Evidence = seen
 	}
 	for i := range gs {
 		gs[i].SeenAt, gs[i].MembersAt = asOf, asOf

@@ -137,7 +137,7 @@ func TestValueInAnotherPlaceIsFound(t *testing.T) {
 
 func TestMissingRecordIsFound(t *testing.T) {
 	t.Parallel()
-	for _, key := range []string{string(prefixed(prefixUsers, 0)), string(prefixed(prefixGroup, 3)), keyMissing, keyHead} {
+	for _, key := range []string{string(prefixed(prefixUsers, 0)), string(prefixed(prefixGroup, 3)), keyMissing, keyDeleted, keyHead} {
 		db := newDB(t)
 		r := bigReplica(chunkRows+1, 5, 3, noon())
 		ok(t, db.SaveReplica(r))

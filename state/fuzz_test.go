@@ -15,9 +15,11 @@ import (
 func FuzzDecoders(f *testing.F) {
 	r := bigReplica(3, 2, 2, noon())
 	r.Users()[1].Attributes = map[string][]string{"department": {"Finance"}}
-	r.Users()[2].SeenAt = noon().AddDate(0, 1, 0)
+	evidence(&r.Users()[2]).SeenAt = noon().AddDate(0, 1, 0)
 	r.Groups()[0].Direct = []uint32{0}
 	r.Groups()[1].Missing = replica.Missing{First: noon(), Last: noon(), Reads: 2}
+	evidence(&r.Users()[0]).DeletedAt = noon()
+	r.Groups()[1].DeletedAt, r.Groups()[1].Kept = noon(), []uint32{1}
 	r.Groups()[1].Recent = []replica.Recent{{User: 1, First: noon()}}
 	r.Groups()[1].Blocked = []replica.Block{{Child: 0, Refs: []string{"cn=x"}}}
 	m := smallMemory()
@@ -48,6 +50,7 @@ func FuzzDecoders(f *testing.F) {
 	})
 	seed(9, func(w *writer) error { w.byte(packedPlain); w.b = append(w.b, "[[]]"...); return nil })
 	seed(10, func(w *writer) error { return encodeAudit(w, &run.AuditRecord{Event: fullEvent()}) })
+	seed(11, func(w *writer) error { encodeDeleted(w, r.Users(), r.Groups()); return nil })
 	f.Fuzz(func(t *testing.T, kind byte, payload []byte) {
 		first, ok := recode(kind, payload)
 		if !ok {
@@ -61,13 +64,22 @@ func FuzzDecoders(f *testing.F) {
 }
 
 // recode reads a record and writes what it means; false when it was refused.
+// nobody gives users of whom nothing is known.
+func nobody(n int) []replica.User {
+	users := make([]replica.User, n)
+	for i := range users {
+		users[i].Evidence = &replica.Evidence{}
+	}
+	return users
+}
+
 func recode(kind byte, payload []byte) ([]byte, bool) {
 	c, w := &clock{noon(), noon().AddDate(0, 0, 1)}, &writer{}
 	var err error
-	switch kind % 11 {
+	switch kind % 12 {
 	case 0:
 		var users []replica.User
-		if users, err = decodeUsers(payload, c, nil); err == nil {
+		if users, err = decodeUsers(payload, c, nil, &replica.Shared{}); err == nil {
 			encodeUsers(w, users, c)
 		}
 	case 1:
@@ -76,8 +88,8 @@ func recode(kind byte, payload []byte) ([]byte, bool) {
 			err = encodeGroup(w, &g, c)
 		}
 	case 2:
-		users, groups := make([]replica.User, 50), make([]replica.Group, 5)
-		if err = decodeMissing(payload, users, groups, c); err == nil {
+		users, groups := nobody(50), make([]replica.Group, 5)
+		if err = decodeMissing(payload, users, groups, c, &replica.Shared{}); err == nil {
 			encodeMissing(w, users, groups, c)
 		}
 	case 3:
@@ -92,7 +104,7 @@ func recode(kind byte, payload []byte) ([]byte, bool) {
 		}
 	case 5:
 		var o *plan.OwnedGroup
-		if o, err = decodeOwned("g", payload, 50); err == nil {
+		if o, err = decodeOwned("g", payload, 50, nil); err == nil {
 			err = encodeOwned(w, o)
 		}
 	case 6:
@@ -125,6 +137,11 @@ func recode(kind byte, payload []byte) ([]byte, bool) {
 		var r run.AuditRecord
 		if r, err = decodeAudit(payload); err == nil {
 			err = encodeAudit(w, &r)
+		}
+	case 11:
+		users, groups := nobody(50), make([]replica.Group, 5)
+		if err = decodeDeleted(payload, users, groups, &replica.Shared{}); err == nil {
+			encodeDeleted(w, users, groups)
 		}
 	}
 	return w.b, err == nil

@@ -109,6 +109,13 @@ func same(t tester, what string, got, want any) {
 	}
 }
 
+// evidence gives a user evidence that nobody shares, to be changed.
+func evidence(u *replica.User) *replica.Evidence {
+	next := *u.Evidence
+	u.Evidence = &next
+	return &next
+}
+
 func sameReplica(t tester, got, want *replica.Replica) {
 	t.Helper()
 	same(t, "head", got.Head, want.Head)
@@ -165,13 +172,14 @@ func anyMissing(usual ...time.Time) *rapid.Generator[replica.Missing] {
 		if rapid.Bool().Draw(t, "there") {
 			return replica.Missing{}
 		}
-		return replica.Missing{First: anyTime(usual...).Draw(t, "first"), Last: anyTime(usual...).Draw(t, "last"), Reads: rapid.IntRange(1, 1000).Draw(t, "reads")}
+		return replica.Missing{First: anyTime(usual...).Draw(t, "first"), Last: anyTime(usual...).Draw(t, "last"), Reads: rapid.IntRange(0, 1000).Draw(t, "reads")}
 	})
 }
 
 func anyReplica(source string) *rapid.Generator[*replica.Replica] {
 	return rapid.Custom(func(t *rapid.T) *replica.Replica {
-		head := replica.Head{Source: source, UsersAt: anyTime(noon()).Draw(t, "usersAt"), GroupsAt: anyTime(noon()).Draw(t, "groupsAt"), CompleteAt: anyTime(noon()).Draw(t, "completeAt")}
+		head := replica.Head{Source: source, UsersAt: anyTime(noon()).Draw(t, "usersAt"), GroupsAt: anyTime(noon()).Draw(t, "groupsAt"), CompleteAt: anyTime(noon()).Draw(t, "completeAt"),
+			FullAt: anyTime(noon()).Draw(t, "fullAt"), Cursor: rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(t, "cursor"), Scope: anyText().Draw(t, "scope")}
 		at := anyTime(head.UsersAt, head.GroupsAt)
 		missing := anyMissing(head.UsersAt, head.GroupsAt)
 		users := make([]replica.User, rapid.SampledFrom([]int{0, 1, 2, 3, 5, 7, 8, chunkRows, chunkRows + 1}).Draw(t, "users"))
@@ -180,7 +188,7 @@ func anyReplica(source string) *rapid.Generator[*replica.Replica] {
 			if i < 8 || i >= chunkRows {
 				users[i] = replica.User{User: directory.User{ID: anyID().Draw(t, "id"), Email: anyText().Draw(t, "email"), Username: anyText().Draw(t, "username"),
 					Name: anyText().Draw(t, "name"), DN: anyText().Draw(t, "dn"), Disabled: rapid.Bool().Draw(t, "disabled")},
-					SeenAt: at.Draw(t, "seen"), StatusAt: at.Draw(t, "status"), GroupsAt: at.Draw(t, "lookedUp"), Missing: missing.Draw(t, "missing")}
+					Evidence: &replica.Evidence{SeenAt: at.Draw(t, "seen"), StatusAt: at.Draw(t, "status"), GroupsAt: at.Draw(t, "lookedUp"), Missing: missing.Draw(t, "missing"), DeletedAt: at.Draw(t, "deleted")}}
 				if rapid.Bool().Draw(t, "attributes") {
 					users[i].Attributes = rapid.MapOfN(anyText(), rapid.SliceOfN(anyText(), 0, 3), 0, 3).Draw(t, "values")
 				}
@@ -191,7 +199,7 @@ func anyReplica(source string) *rapid.Generator[*replica.Replica] {
 			g := &groups[i]
 			*g = replica.Group{ID: anyID().Draw(t, "id"), Name: anyText().Draw(t, "name"), DN: anyText().Draw(t, "dn"), Path: anyText().Draw(t, "path"),
 				Description: anyText().Draw(t, "description"), SeenAt: at.Draw(t, "seen"), MembersAt: at.Draw(t, "read"), Listed: rapid.Bool().Draw(t, "listed"),
-				Missing: missing.Draw(t, "missing"), Members: anyRows(len(users)).Draw(t, "members"), Children: anyRows(len(groups)).Draw(t, "children"),
+				Missing: missing.Draw(t, "missing"), DeletedAt: at.Draw(t, "deleted"), Members: anyRows(len(users)).Draw(t, "members"), Kept: anyRows(len(users)).Draw(t, "kept"), Children: anyRows(len(groups)).Draw(t, "children"),
 				Unresolved: rapid.SliceOfN(anyText(), 0, 3).Draw(t, "unresolved")}
 			if rapid.Bool().Draw(t, "nested") {
 				g.Direct = append([]uint32{}, anyRows(len(users)).Draw(t, "direct")...)

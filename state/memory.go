@@ -139,7 +139,7 @@ func loadKeyed(m *plan.Memory, part func(string) *box, accounts int) error {
 		return err
 	}
 	owned := func(key, payload []byte) error {
-		o, err := decodeOwned(string(key), payload, accounts)
+		o, err := decodeOwned(string(key), payload, accounts, m.Mirror.Group(string(key)))
 		m.Owned[string(key)] = o
 		return err
 	}

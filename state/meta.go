@@ -31,11 +31,29 @@ type instance struct {
 type migration func(*bbolt.Tx) error
 
 // migrations are the steps in order: the first leads from version 1 to version 2.
-func migrations() []migration { return []migration{addAudit} }
+func migrations() []migration { return []migration{addAudit, addDeleted} }
 
 // addAudit leads to version 2, which has an audit. Members found after a lost state
 // (lost/) came with it; a target without that bucket has none.
 func addAudit(tx *bbolt.Tx) error { return makeAudit(tx) }
+
+// addDeleted leads to version 3, whose replicas know what was deleted, and whom a group
+// keeps although it was read without them: nobody yet.
+func addDeleted(tx *bbolt.Tx) error {
+	var w writer
+	encodeDeleted(&w, nil, nil)
+	var sources []string
+	err := tx.Bucket([]byte(bucketReplica)).ForEachBucket(func(source []byte) error {
+		sources = append(sources, string(source))
+		return nil
+	})
+	for _, source := range sources {
+		if err == nil {
+			err = find(tx, bucketReplica, source).put([]byte(keyDeleted), w.b)
+		}
+	}
+	return err
+}
 
 // writeSchema fills a new file.
 func writeSchema(tx *bbolt.Tx, version int, now time.Time) error {

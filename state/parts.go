@@ -159,12 +159,17 @@ func encodeOwned(w *writer, o *plan.OwnedGroup) error {
 	return nil
 }
 
-// decodeOwned reads the ownership in one group of a target with that many accounts.
-func decodeOwned(id string, payload []byte, accounts int) (*plan.OwnedGroup, error) {
+// decodeOwned reads the ownership in one group of a target with that many accounts. Where
+// exactly the members of the mirrored group are ours, which is usual, the two share one list.
+func decodeOwned(id string, payload []byte, accounts int, g *plan.MirrorGroup) (*plan.OwnedGroup, error) {
 	r := newReader(payload)
 	o := &plan.OwnedGroup{GroupID: id}
 	for range r.count(4) {
-		o.Feeds = append(o.Feeds, plan.OwnedFeed{Key: decodeFeedKey(r), Accounts: r.rows(accounts)})
+		f := plan.OwnedFeed{Key: decodeFeedKey(r), Accounts: r.rows(accounts)}
+		if g != nil && slices.Equal(f.Accounts, g.Numbers) {
+			f.Accounts = slices.Clip(g.Numbers)
+		}
+		o.Feeds = append(o.Feeds, f)
 	}
 	for range r.count(6) {
 		c := plan.Clock{Account: r.row(accounts)}

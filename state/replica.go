@@ -50,6 +50,7 @@ func loadReplica(tx *bbolt.Tx, source string) (*replica.Replica, error) {
 	case head.Source != source || head.Users < 0 || head.Groups < 0:
 		return nil, x.bad([]byte(keyHead), errors.New("it contradicts itself"))
 	}
+	var shared replica.Shared
 	users := make([]replica.User, 0, min(head.Users, 1<<20))
 	clock := head.userClock()
 	for n := range chunks(head.Users) {
@@ -58,7 +59,7 @@ func loadReplica(tx *bbolt.Tx, source string) (*replica.Replica, error) {
 			return nil, err
 		}
 		want := min(head.Users-n*chunkRows, chunkRows)
-		if users, err = decodeUsers(payload, clock, users); err == nil && len(users) != n*chunkRows+want {
+		if users, err = decodeUsers(payload, clock, users, &shared); err == nil && len(users) != n*chunkRows+want {
 			err = fmt.Errorf("it holds %d users instead of %d", len(users)-n*chunkRows, want)
 		}
 		if err != nil {
@@ -73,8 +74,14 @@ func loadReplica(tx *bbolt.Tx, source string) (*replica.Replica, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := decodeMissing(payload, users, groups, clock); err != nil {
+	if err := decodeMissing(payload, users, groups, clock, &shared); err != nil {
 		return nil, x.bad([]byte(keyMissing), err)
+	}
+	if payload, err = x.need([]byte(keyDeleted)); err != nil {
+		return nil, err
+	}
+	if err := decodeDeleted(payload, users, groups, &shared); err != nil {
+		return nil, x.bad([]byte(keyDeleted), err)
 	}
 	return replica.Restore(head.Head, users, groups), nil
 }
@@ -138,6 +145,7 @@ func (db *DB) replicaChanges(r *replica.Replica) ([]change, error) {
 	users, groups := r.Users(), r.Groups()
 	head := replicaHead{Head: r.Head, Users: len(users), Groups: len(groups)}
 	head.UsersAt, head.GroupsAt, head.CompleteAt = head.UsersAt.UTC(), head.GroupsAt.UTC(), head.CompleteAt.UTC()
+	head.FullAt = head.FullAt.UTC()
 	where := at(bucketReplica, r.Source)
 	var changes []change
 	err := db.view("save replica", func(tx *bbolt.Tx) error {
@@ -163,6 +171,8 @@ func (db *DB) replicaChanges(r *replica.Replica) ([]change, error) {
 		}
 		encodeMissing(w, users, groups, head.userClock())
 		add([]byte(keyMissing))
+		encodeDeleted(w, users, groups)
+		add([]byte(keyDeleted))
 		payload, err := toJSON(head)
 		if err != nil {
 			return err

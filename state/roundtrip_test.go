@@ -64,7 +64,7 @@ func TestOneChangeWritesItsRecordsOnly(t *testing.T) {
 	ok(t, db.SaveReplica(first))
 	next := later(first, noon().Add(time.Hour))
 	next.Users()[chunkRows].Name = "New Name"
-	next.Users()[7].Missing = replica.Missing{First: noon(), Last: noon(), Reads: 1}
+	evidence(&next.Users()[7]).Missing = replica.Missing{First: noon(), Last: noon(), Reads: 1}
 	next.Groups()[5].Members = next.Groups()[5].Members[1:]
 	changes, err := db.replicaChanges(next)
 	ok(t, err)

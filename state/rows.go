@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"groupsyncd/directory"
 	"groupsyncd/sync/replica"
@@ -60,15 +61,13 @@ func encodeAttributes(w *writer, attributes map[string][]string) {
 }
 
 // decodeUsers appends the users of one chunk.
-func decodeUsers(payload []byte, c *clock, users []replica.User) ([]replica.User, error) {
+func decodeUsers(payload []byte, c *clock, users []replica.User, shared *replica.Shared) ([]replica.User, error) {
 	r := newTableReader(payload)
 	ids := r.ids(r.count(1))
 	for _, id := range ids {
 		flags := r.byte()
 		u := replica.User{User: directory.User{ID: id, Disabled: flags&userDisabled != 0}}
-		u.SeenAt = r.coded(flags>>2, c)
-		u.StatusAt = r.coded(flags>>4, c)
-		u.GroupsAt = r.coded(flags>>6, c)
+		u.Evidence = shared.Of(replica.Evidence{SeenAt: r.coded(flags>>2, c), StatusAt: r.coded(flags>>4, c), GroupsAt: r.coded(flags>>6, c)})
 		u.Email = r.string()
 		u.Username = r.string()
 		u.Name = r.string()
@@ -102,9 +101,10 @@ func decodeAttributes(r *reader) map[string][]string {
 const (
 	groupListed = 1 << iota
 	groupDirect
+	groupKept = 1 << 6 // since version 3
 )
 
-// encodeGroup writes one group without its Missing.
+// encodeGroup writes one group without its Missing and DeletedAt.
 func encodeGroup(w *writer, g *replica.Group, c *clock) error {
 	seen, read := c.code(g.SeenAt), c.code(g.MembersAt)
 	flags := seen<<2 | read<<4
@@ -113,6 +113,9 @@ func encodeGroup(w *writer, g *replica.Group, c *clock) error {
 	}
 	if g.Direct != nil {
 		flags |= groupDirect
+	}
+	if len(g.Kept) > 0 {
+		flags |= groupKept
 	}
 	w.byte(flags)
 	w.coded(seen, g.SeenAt)
@@ -128,6 +131,9 @@ func encodeGroup(w *writer, g *replica.Group, c *clock) error {
 	}
 	if err == nil {
 		err = w.rows(g.Children)
+	}
+	if err == nil && len(g.Kept) > 0 {
+		err = w.rows(g.Kept)
 	}
 	if err != nil {
 		return fmt.Errorf("members of group %q: %w", g.Name, err)
@@ -165,6 +171,9 @@ func decodeGroup(payload []byte, c *clock, users, groups int) (replica.Group, er
 		}
 	}
 	g.Children = r.rows(groups)
+	if flags&groupKept != 0 {
+		g.Kept = r.rows(users)
+	}
 	for range r.count(3) {
 		g.Recent = append(g.Recent, replica.Recent{User: r.row(users), First: r.time()})
 	}
@@ -234,7 +243,7 @@ func encodeMissing(w *writer, users []replica.User, groups []replica.Group, c *c
 }
 
 // decodeMissing sets Missing of the rows.
-func decodeMissing(payload []byte, users []replica.User, groups []replica.Group, c *clock) error {
+func decodeMissing(payload []byte, users []replica.User, groups []replica.Group, c *clock, shared *replica.Shared) error {
 	r := newReader(payload)
 	one := func() replica.Missing {
 		last := r.coded(r.byte(), c)
@@ -242,12 +251,54 @@ func decodeMissing(payload []byte, users []replica.User, groups []replica.Group,
 	}
 	for range r.count(5) {
 		if n := r.row(len(users)); r.err == nil {
-			users[n].Missing = one()
+			next := *users[n].Evidence
+			next.Missing = one()
+			users[n].Evidence = shared.Of(next)
 		}
 	}
 	for range r.count(5) {
 		if n := r.row(len(groups)); r.err == nil {
 			groups[n].Missing = one()
+		}
+	}
+	return r.end()
+}
+
+// encodeDeleted writes the users and the groups that the source says were deleted.
+func encodeDeleted(w *writer, users []replica.User, groups []replica.Group) {
+	table := func(rows int, deleted func(int) time.Time) {
+		n := 0
+		for i := range rows {
+			if !deleted(i).IsZero() {
+				n++
+			}
+		}
+		w.uint(uint64(n))
+		for i := 0; n > 0; i++ {
+			if at := deleted(i); !at.IsZero() {
+				w.uint(uint64(i))
+				w.time(at)
+				n--
+			}
+		}
+	}
+	table(len(users), func(i int) time.Time { return users[i].DeletedAt })
+	table(len(groups), func(i int) time.Time { return groups[i].DeletedAt })
+}
+
+// decodeDeleted sets DeletedAt of the rows.
+func decodeDeleted(payload []byte, users []replica.User, groups []replica.Group, shared *replica.Shared) error {
+	r := newReader(payload)
+	for range r.count(3) {
+		if n := r.row(len(users)); r.err == nil {
+			next := *users[n].Evidence
+			next.DeletedAt = r.time()
+			users[n].Evidence = shared.Of(next)
+		}
+	}
+	for range r.count(3) {
+		if n := r.row(len(groups)); r.err == nil {
+			groups[n].DeletedAt = r.time()
 		}
 	}
 	return r.end()

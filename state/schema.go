@@ -18,10 +18,11 @@ import (
 //	    ID                          name, place, scope, last start, last complete read
 //	replica/
 //	    SOURCE/
-//	        head                    times of the complete reads, number of rows
+//	        head                    times of the complete reads, cursor, number of rows
 //	        u NUMBER                512 users
 //	        g NUMBER                one group with its members
 //	        missing                 users and groups that complete lists did not show
+//	        deleted                 users and groups that the source says were deleted
 //	target/
 //	    NAME/
 //	        head                    serial, and the mirror's own fields
@@ -71,6 +72,7 @@ const (
 	keyHealth    = "health"
 	keyHead      = "head"
 	keyMissing   = "missing"
+	keyDeleted   = "deleted"
 	keyPlan      = "plan"
 	keyAnchor    = "anchor"
 	keyForwarded = "forwarded"
@@ -96,7 +98,7 @@ const (
 )
 
 // schemaVersion is the version of the picture above.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // chunkRows is how many users or accounts go into one record: large enough that the
 // cost of a record does not show, small enough that a changed row rewrites little.

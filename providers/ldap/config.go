@@ -136,9 +136,6 @@ func (c *Config) checkMembers(p *problems) {
 	if len(c.Groups.Members) > 1 && slices.ContainsFunc(c.Groups.Members, ofUsers) {
 		p.add("groups.members mixes an attribute of users with others", "memberOf and isMemberOf are read from the users, and then alone: keep one way", "groups", "members")
 	}
-	if len(c.Groups.Members) == 1 && ofUsers(c.Groups.Members[0]) {
-		p.add("groups.members is an attribute of users", "write the attribute of groups that holds their members", "groups", "members")
-	}
 }
 
 // checkURLs finds addresses that cannot be used, and a password that would cross a
@@ -295,7 +292,7 @@ func (c *Config) Open(o providers.Options) (providers.Source, error) {
 		return nil, errors.New("an LDAP source needs a logger")
 	}
 	s := &source{config: *c, name: o.Name, logger: o.Logger, now: o.Clock(),
-		dial: cmp.Or(o.Timeout, dialTimeout), request: cmp.Or(o.Timeout, requestTimeout), lookUps: maxLookUps, calls: map[int]cancelFunc{}, detected: map[string]*detection{}}
+		dial: cmp.Or(o.Timeout, dialTimeout), request: cmp.Or(o.Timeout, requestTimeout), lookUps: maxLookUps, reach: (&net.Dialer{}).DialContext, calls: map[int]cancelFunc{}, detected: map[string]*detection{}}
 	return s, nil
 }
 

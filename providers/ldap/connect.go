@@ -32,6 +32,8 @@ type session struct {
 	stop func() bool
 	// layout is how this server's directory is read.
 	layout *layout
+	// contexts are the server's naming contexts, nil when they were not read yet.
+	contexts []string
 	// password is what we bound with, zero without one; who is the name by which the
 	// server knows us, where it tells.
 	password secret.Value
@@ -140,8 +142,7 @@ func (s *source) dialServer(ctx context.Context, to server) (net.Conn, error) {
 	if to.scheme == "ldapi" {
 		network = "unix"
 	}
-	var d net.Dialer
-	raw, err := d.DialContext(ctx, network, to.addr)
+	raw, err := s.reach(ctx, network, to.addr)
 	if err != nil || to.scheme != "ldaps" && !s.config.StartTLS {
 		return raw, err
 	}

@@ -35,6 +35,7 @@ func (s *source) layoutOf(ctx context.Context, made *session) (*layout, error) {
 	if err != nil {
 		return nil, err
 	}
+	made.contexts = root.GetEqualFoldAttributeValues("namingContexts")
 	identity, now := identityOf(root), s.now()
 	s.mu.Lock()
 	known := s.detected[made.server.text]

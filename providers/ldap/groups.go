@@ -27,7 +27,6 @@ type groupBooks struct {
 	// alias are names that a server takes for those of other groups than we do.
 	alias map[uint32]uint32
 
-	ranged []*rangedGroup
 	// sample are DNs of a few groups as the server spells them.
 	sample      []string
 	memberShown bool
@@ -66,6 +65,7 @@ func (r *reader) readGroups(ctx context.Context) {
 	if len(r.snapshot.Groups) > 0 && !r.groups.memberShown {
 		r.checkNoMembers(ctx)
 	}
+	r.checkMemberOf()
 }
 
 // sampleSize is how many groups are looked at closer when none shows a member.
@@ -98,6 +98,13 @@ func (r *reader) addGroup(e *wire.Entry, unlisted bool) (uint32, error) {
 	if token := e.First("primaryGroupToken"); len(token) > 0 {
 		b.tokens[string(token)+" "+dn.Domain(g.DN)] = at
 	}
+	if r.layout.memberOf != "" {
+		b := &r.containers
+		b.groups = append(b.groups, nil)
+		if r.layout.nested {
+			r.addMemberOf(e, "groups", func() *[]uint32 { return &b.groups[at] })
+		}
+	}
 	b.members.reset()
 	for i := range e.Attributes {
 		r.addValues(at, e, &e.Attributes[i])
@@ -125,7 +132,7 @@ func (r *reader) addValues(at uint32, e *wire.Entry, a *wire.Attribute) {
 		}
 		if isRange(options) {
 			r.groups.memberShown = true
-			r.groups.ranged = append(r.groups.ranged, &rangedGroup{group: at, attribute: configured, dn: string(e.DN)})
+			r.rangedMembers(at, string(e.DN), configured)
 			return
 		}
 		r.groups.memberShown = r.groups.memberShown || a.Len() > 0

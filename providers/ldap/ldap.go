@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -24,7 +25,7 @@ import (
 
 // Type is the kind of source behind `type: ldap`.
 func Type() providers.Type {
-	return providers.Type{Name: "ldap", Changes: true, New: func() providers.Config {
+	return providers.Type{Name: "ldap", New: func() providers.Config {
 		return &Config{Layout: Auto, Nested: true, PageSize: defaultPageSize}
 	}}
 }
@@ -49,15 +50,17 @@ type source struct {
 	// Bounds, as variables for tests.
 	dial, request time.Duration
 	lookUps       int
+	// reach opens a connection; tests have networks of their own.
+	reach func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	mu     sync.Mutex
 	closed bool
 	next   int
 	calls  map[int]cancelFunc
-	// told is what the log says about how changes are read.
-	told string
 	// detected is what auto found, by server.
 	detected map[string]*detection
+
+	chains chains
 }
 
 var errClosed = errors.New("the source is closed")

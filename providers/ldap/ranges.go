@@ -11,106 +11,133 @@ import (
 	"groupsyncd/providers/ldap/wire"
 )
 
-// rangedGroup is a group whose members Active Directory gives in slices, because there
+// sliced is an attribute whose values Active Directory gives in slices, because there
 // are more than MaxValRange, usually 1,500.
-type rangedGroup struct {
-	group     uint32
-	attribute string
-	// dn is the DN as the server spells it.
-	dn string
+type sliced struct {
+	// dn is the DN of the entry as the server spells it.
+	dn, attribute string
+	// take gets the values slice by slice; restart says that they begin again; end
+	// comes last, with the error of a read that failed.
+	take    func(*wire.Attribute)
+	restart func()
+	end     func(context.Context, error)
 
 	// count is how many values were read, from the state of the entry named by version.
 	count   int
 	version string
 	tries   int
-	members members
-	done    bool
 	err     error
+	done    bool
 }
 
-// maxRangeTries is how often a group is read again that changes under the read.
+// maxRangeTries is how often an entry is read again that changes under the read.
 const maxRangeTries = 3
 
-var errMoved = errors.New("the group changed while it was read, again and again")
+var errMoved = errors.New("the entry changed while it was read, again and again")
 
 // isRange reports whether the options of an attribute say that it is a slice.
 func isRange(options []byte) bool {
 	return len(options) > len("range=") && wire.EqualFold(options[:len("range=")], "range=")
 }
 
-// readRanges reads the noted groups slice by slice, the next slices of all of them at
+// readSlices reads attributes to their last value, the next slices of all of them at
 // once.
-func (r *reader) readRanges(ctx context.Context) {
-	open := r.groups.ranged
-	r.groups.ranged = nil
+func (s *session) readSlices(ctx context.Context, open []*sliced) {
 	for len(open) > 0 {
 		dns := make([]string, len(open))
-		for i, g := range open {
-			dns[i] = g.dn
+		for i, v := range open {
+			dns[i] = v.dn
 		}
 		answered := 0
-		err := r.session.looks(ctx, dns, func(i int) []string { return []string{open[i].next(), "uSNChanged"} }, func(i int, e *wire.Entry, err error) {
+		err := s.looks(ctx, dns, func(i int) []string { return []string{open[i].next(), "uSNChanged"} }, func(i int, e *wire.Entry, err error) {
 			answered++
 			if err == nil {
-				err = r.addSlice(open[i], e)
+				err = open[i].add(e)
 			}
 			open[i].err = err
 		})
-		for i, g := range open {
+		for i, v := range open {
 			if i >= answered {
-				g.err = err
+				v.err = err
 			}
-			r.closeRange(ctx, g)
+			if v.done = v.done || v.err != nil; v.done {
+				v.end(ctx, v.err)
+			}
 		}
 		if err != nil {
-			r.session.giveUp(err)
+			s.giveUp(err)
 		}
-		open = slices.DeleteFunc(open, func(g *rangedGroup) bool { return g.done })
+		open = slices.DeleteFunc(open, func(v *sliced) bool { return v.done })
 	}
 }
 
-// closeRange gives a group its members when all of them are read.
-func (r *reader) closeRange(ctx context.Context, g *rangedGroup) {
-	if g.err != nil {
-		g.done = true
-		r.snapshot.Groups[g.group].MembersKnown = false
-		r.fail(searchError(ctx, r.session.server, "read members", "groups", g.dn, g.err))
-		return
-	}
-	if g.done {
-		r.settle(g.group, &g.members)
-	}
+// values reads all values of one attribute that the server gives in slices.
+func (s *session) values(ctx context.Context, dn, attribute string) ([]string, error) {
+	var values []string
+	var failed error
+	s.readSlices(ctx, []*sliced{{dn: dn, attribute: attribute,
+		take: func(a *wire.Attribute) {
+			for v := range a.Values() {
+				values = append(values, string(v))
+			}
+		},
+		restart: func() { values = nil },
+		end:     func(_ context.Context, err error) { failed = err },
+	}})
+	return values, failed
 }
 
 // next is the name of the slice to ask for.
-func (g *rangedGroup) next() string { return fmt.Sprintf("%s;range=%d-*", g.attribute, g.count) }
+func (v *sliced) next() string { return fmt.Sprintf("%s;range=%d-*", v.attribute, v.count) }
 
-// addSlice takes one slice. All of them must come from one unchanged state of the
-// entry: a member added between two slices could push another out of both.
-func (r *reader) addSlice(g *rangedGroup, e *wire.Entry) error {
+// add takes one slice. All of them must come from one unchanged state of the entry: a
+// value added between two slices could push another out of both.
+func (v *sliced) add(e *wire.Entry) error {
 	if e == nil {
-		return fmt.Errorf("the group cannot be read any more: %w", errIncomplete)
+		return fmt.Errorf("the entry cannot be read any more: %w", errIncomplete)
 	}
 	version := string(e.First("uSNChanged"))
-	if g.count > 0 && version != g.version {
-		if g.tries++; g.tries == maxRangeTries {
+	if v.count > 0 && version != v.version {
+		if v.tries++; v.tries == maxRangeTries {
 			return fmt.Errorf("%w: %w", errMoved, errIncomplete)
 		}
-		g.count = 0
-		g.members.reset()
+		v.count = 0
+		v.restart()
 		return nil
 	}
-	g.version = version
-	a, last, err := sliceOf(e, g.attribute, g.count)
+	v.version = version
+	a, last, err := sliceOf(e, v.attribute, v.count)
 	if err != nil {
 		return err
 	}
 	if a != nil {
-		r.addMembers(&g.members, g.attribute, a)
-		g.count += a.Len()
+		v.take(a)
+		v.count += a.Len()
 	}
-	g.done = last
+	v.done = last
 	return nil
+}
+
+// rangedMembers notes members of a group that come in slices.
+func (r *reader) rangedMembers(at uint32, dn, attribute string) {
+	m := &members{}
+	r.ranged = append(r.ranged, &sliced{dn: dn, attribute: attribute, restart: m.reset,
+		take: func(a *wire.Attribute) { r.addMembers(m, attribute, a) },
+		end: func(ctx context.Context, err error) {
+			if err == nil {
+				r.settle(at, m)
+				return
+			}
+			r.snapshot.Groups[at].MembersKnown = false
+			r.fail(searchError(ctx, r.session.server, "read members", "groups", dn, err))
+		}})
+}
+
+// readRanges reads what came in slices so far.
+func (r *reader) readRanges(ctx context.Context) {
+	open := r.ranged
+	r.ranged = nil
+	r.session.readSlices(ctx, open)
 }
 
 // sliceOf finds the slice that begins at from, and whether it is the last.

@@ -27,6 +27,10 @@ type reader struct {
 	texts  texts
 	users  userBooks
 	groups groupBooks
+	// containers is for layouts whose groups do not name their members.
+	containers containers
+	// ranged are attributes that came in slices, whose rest is read behind the list.
+	ranged []*sliced
 	// key is room for one name in normal form.
 	key []byte
 

@@ -48,8 +48,22 @@ func (r *reader) resolve(ctx context.Context) {
 	for at := range r.snapshot.Groups {
 		v.close(at, complete)
 	}
+	v.joinMemberOf()
 	r.joinPrimary()
 	v.report()
+}
+
+// groupOf finds the group that a name stands for; shared says that it stands for two.
+func (v *resolver) groupOf(n uint32) (at uint32, found, shared bool) {
+	name := v.groups.names[n]
+	if v.groups.sharedDN[name] {
+		return 0, true, true
+	}
+	v.key = append(v.key[:0], name...)
+	if at, found = v.groups.byDN.find(v.key); !found {
+		at, found = v.groups.alias[n]
+	}
+	return at, found, false
 }
 
 // close settles the references of one group.
@@ -57,13 +71,8 @@ func (v *resolver) close(at int, complete bool) {
 	g := &v.snapshot.Groups[at]
 	for _, n := range v.groups.pending[at] {
 		name := v.groups.names[n]
-		v.key = append(v.key[:0], name...)
-		child, found := v.groups.byDN.find(v.key)
-		if !found {
-			child, found = v.groups.alias[n]
-		}
-		switch {
-		case found && v.groups.sharedDN[name]:
+		switch child, found, shared := v.groupOf(n); {
+		case shared:
 			v.unclear(g, name, "groups")
 		case found:
 			g.Children = append(g.Children, child)
@@ -116,11 +125,11 @@ func (v *resolver) grow() {
 	}
 }
 
-// look reads what the references name, and what groups found so contain, until
+// look reads what the references name, and what groups found so refer to, until
 // nothing new turns up.
 func (v *resolver) look(ctx context.Context) {
-	for from := 0; from < len(v.snapshot.Groups); {
-		to := len(v.snapshot.Groups)
+	for from := 0; from < len(v.groups.names); {
+		to := len(v.groups.names)
 		open := v.open(from, to)
 		now := min(len(open), v.source.lookUps-v.looks)
 		v.looks += now
@@ -131,27 +140,22 @@ func (v *resolver) look(ctx context.Context) {
 	}
 }
 
-// open lists the references of some groups that are not settled yet, those outside
-// the bases of the users first.
+// open lists the names among these that are not settled yet, those outside the bases
+// of the users first.
 func (v *resolver) open(from, to int) []uint32 {
 	v.grow()
 	var outside, inside []uint32
-	for _, refs := range v.groups.pending[from:to] {
-		for _, n := range refs {
-			if v.verdicts[n] != 0 {
-				continue
-			}
-			v.verdicts[n] = nobody
-			name := v.groups.names[n]
-			v.key = append(v.key[:0], name...)
-			if _, group := v.groups.byDN.find(v.key); group || v.layout.ad && isForeign(name) {
-				continue
-			}
-			if dn.Within(name, v.bases) {
-				inside = append(inside, n)
-			} else {
-				outside = append(outside, n)
-			}
+	for i := from; i < to; i++ {
+		n := uint32(i)
+		v.verdicts[n] = nobody
+		name := v.groups.names[n]
+		if _, group, _ := v.groupOf(n); group || v.layout.ad && isForeign(name) {
+			continue
+		}
+		if dn.Within(name, v.bases) {
+			inside = append(inside, n)
+		} else {
+			outside = append(outside, n)
 		}
 	}
 	byName := func(a, b uint32) int { return strings.Compare(v.groups.names[a], v.groups.names[b]) }

@@ -41,6 +41,7 @@ func newUserBooks(s *directory.Snapshot) userBooks {
 func (r *reader) readUsers(ctx context.Context) {
 	l := r.layout
 	r.snapshot.UsersListed = r.list(ctx, "users", l.users.Base, l.users.Filter, l.userAttributes(), r.addUser)
+	r.readRanges(ctx)
 	if r.users.unknown > 0 {
 		r.fail(r.failure(fault.Auth, "read users", "let the account of bind.dn read userAccountControl and accountExpires",
 			"of %d users it is not known whether they are disabled", r.users.unknown))
@@ -73,6 +74,10 @@ func (r *reader) addUser(e *wire.Entry) error {
 	}
 	r.snapshot.Users = append(r.snapshot.Users, u)
 	r.nameUser(at)
+	if r.layout.memberOf != "" {
+		r.containers.users = append(r.containers.users, nil)
+		r.addMemberOf(e, "users", func() *[]uint32 { return &r.containers.users[at] })
+	}
 	return nil
 }
 

@@ -81,7 +81,8 @@ type OwnedGroup struct {
 	Clocks []Clock
 }
 
-// OwnedFeed is who got the membership through one rule and directory group.
+// OwnedFeed is who got the membership through one rule and directory group. The accounts
+// may share memory with the members of the mirror, so none is taken out in place.
 type OwnedFeed struct {
 	Key      FeedKey
 	Accounts []uint32

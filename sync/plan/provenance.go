@@ -76,7 +76,7 @@ func (o *OwnedGroup) Set(a uint32, feeds []FeedKey) {
 		at, has := slices.BinarySearch(feed.Accounts, a)
 		switch keep := slices.Contains(feeds, feed.Key); {
 		case has && !keep:
-			feed.Accounts = slices.Delete(feed.Accounts, at, at+1)
+			feed.Accounts = slices.Delete(slices.Clone(feed.Accounts), at, at+1)
 		case !has && keep:
 			feed.Accounts = slices.Insert(feed.Accounts, at, a)
 		}

@@ -98,6 +98,9 @@ func (r *Replica) Membership(user, group uint32, grace Grace) Verdict {
 	if v, decided := r.person(u, edge, grace); decided {
 		return v
 	}
+	if !g.DeletedAt.IsZero() {
+		return r.deleted(g.DeletedAt, "group "+quoted(g.Name, g.DN))
+	}
 	if g.Missing.Is() {
 		return r.missing(g.Missing, edge, grace, "group "+quoted(g.Name, g.DN)+" is missing from the list of groups")
 	}
@@ -120,10 +123,11 @@ func (r *Replica) Listing(user uint32, grace Grace) Verdict {
 	return Verdict{Standing: Shown}
 }
 
-// GroupGone reports whether a group is missing from the list beyond its grace.
+// GroupGone reports whether a group was deleted, or is missing from the list beyond its
+// grace.
 func (r *Replica) GroupGone(group uint32, grace Grace) bool {
-	m := r.groups[group].Missing
-	return m.Is() && grace.done(m)
+	g := &r.groups[group]
+	return !g.DeletedAt.IsZero() || g.Missing.Is() && grace.done(g.Missing)
 }
 
 // person decides what concerns the person and not the group: explicit statements and
@@ -132,10 +136,18 @@ func (r *Replica) person(u *User, edge bool, grace Grace) (Verdict, bool) {
 	if u.Disabled && !u.Missing.Is() {
 		return Verdict{Standing: Absent, Absence: Absence{Explicit, r.Source, u.StatusAt, nameOf(u) + " is disabled"}}, true
 	}
+	if !u.DeletedAt.IsZero() {
+		return r.deleted(u.DeletedAt, nameOf(u)), true
+	}
 	if !u.Missing.Is() {
 		return Verdict{}, false
 	}
 	return r.missing(u.Missing, edge, grace, nameOf(u)+" is missing from the list of users"), true
+}
+
+// deleted is the verdict on what the source itself says was deleted.
+func (r *Replica) deleted(at time.Time, what string) Verdict {
+	return Verdict{Standing: Absent, Absence: Absence{Explicit, r.Source, at, what + " was deleted in the directory"}}
 }
 
 // missing judges by the grace of a missing person or group. Who was shown out of the

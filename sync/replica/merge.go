@@ -3,6 +3,7 @@ package replica
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"groupsyncd/directory"
@@ -33,6 +34,8 @@ func (r *Replica) Merge(s *directory.Snapshot, lag time.Duration) (*Replica, Lea
 		}
 	}
 	m.missing()
+	m.deleted()
+	m.returned()
 	for i := range s.Users {
 		if s.Users[i].GroupsKnown {
 			m.mergeLookUp(i)
@@ -58,6 +61,16 @@ type merger struct {
 	// blocked are, per position in the snapshot, user rows that may not leave.
 	blocked map[int][]uint32
 	scratch []uint32
+
+	// evidence keeps what rows share; sightedAs is what the last sighting made of it.
+	evidence  Shared
+	sighting  sighting
+	sightedAs *Evidence
+
+	// back are users who were missing before.
+	back []uint32
+	// doubt says that the replica is now more than the read to which its cursor belongs.
+	doubt bool
 }
 
 func (m *merger) copyRows() {
@@ -88,11 +101,16 @@ func (m *merger) mergeUsers() {
 		if !ok {
 			m.own(&m.new.userNo, m.old.userNo, len(m.new.users) == len(m.old.users))
 			n = uint32(len(m.new.users))
-			m.new.userNo[u.ID] = n
-			m.new.users = append(m.new.users, User{User: directory.User{ID: u.ID}})
+			id := strings.Clone(u.ID)
+			m.new.userNo[id] = n
+			m.new.users = append(m.new.users, User{User: directory.User{ID: id}, Evidence: m.evidence.Of(Evidence{})})
 		}
 		m.userAt[i] = n
+		was := m.new.users[n].Missing.Is()
 		m.mergeUser(&m.new.users[n], u)
+		if was && !m.new.users[n].Missing.Is() {
+			m.back = append(m.back, n)
+		}
 	}
 	m.listed = make([]bool, len(m.new.users))
 	for _, n := range m.userAt {
@@ -101,20 +119,20 @@ func (m *merger) mergeUsers() {
 }
 
 func (m *merger) mergeUser(row *User, u *directory.User) {
-	if !m.asOf.Before(row.SeenAt) {
+	newest, status := !m.asOf.Before(row.SeenAt), u.StatusKnown && !m.asOf.Before(row.StatusAt)
+	switch {
+	case !newest:
+		m.doubt = m.doubt || !sameUser(&row.User, u)
+	case !sameTexts(&row.User, u):
 		disabled := row.Disabled
-		row.User = *u
+		row.User = own(u, row.ID)
 		row.Disabled = disabled
 		row.GroupsKnown, row.StatusKnown = false, false
-		row.SeenAt = m.asOf
 	}
-	if u.StatusKnown && !m.asOf.Before(row.StatusAt) {
+	if status {
 		row.Disabled = u.Disabled
-		row.StatusAt = m.asOf
 	}
-	if row.Missing.Is() {
-		row.Missing = row.Missing.sighted(m.asOf)
-	}
+	m.sight(row, newest, status)
 }
 
 func (m *merger) mergeGroups() {
@@ -125,18 +143,25 @@ func (m *merger) mergeGroups() {
 		if !ok {
 			m.own(&m.new.grpNo, m.old.grpNo, len(m.new.groups) == len(m.old.groups))
 			n = uint32(len(m.new.groups))
-			m.new.grpNo[g.ID] = n
-			m.new.groups = append(m.new.groups, Group{ID: g.ID})
+			id := strings.Clone(g.ID)
+			m.new.grpNo[id] = n
+			m.new.groups = append(m.new.groups, Group{ID: id})
 		}
 		m.groupAt[i] = n
 		row := &m.new.groups[n]
-		if !g.Unlisted {
-			row.Missing = row.Missing.sighted(m.asOf)
+		switch {
+		case !g.Unlisted || !row.Listed:
+			row.Missing, row.DeletedAt = sighted(row.Missing, row.DeletedAt, m.asOf)
+		case !row.DeletedAt.After(m.asOf):
+			row.DeletedAt = time.Time{} // It is there, and still missing from the list.
 		}
 		if m.asOf.Before(row.SeenAt) {
+			m.doubt = m.doubt || !sameGroup(row, g)
 			continue
 		}
-		row.Name, row.DN, row.Path, row.Description = g.Name, g.DN, g.Path, g.Description
+		if !sameGroup(row, g) {
+			row.Name, row.DN, row.Path, row.Description = strings.Clone(g.Name), strings.Clone(g.DN), strings.Clone(g.Path), strings.Clone(g.Description)
+		}
 		row.SeenAt = m.asOf
 		row.Listed = row.Listed || !g.Unlisted
 	}
@@ -159,19 +184,22 @@ func (m *merger) mergeMembers(i int) {
 	// long; a group that turns up later is as fresh as its members.
 	first := row.MembersAt.IsZero() && m.old.GroupsAt.IsZero()
 	shown := m.rows(g.Members)
-	if !slices.Equal(row.Members, shown) {
-		row.Members = m.members(i, row, shown, first)
+	named := m.unread(row)
+	if slices.Equal(row.Members, shown) {
+		row.Kept = nil
+	} else {
+		row.Members, row.Kept = m.members(i, row, shown, first)
 	}
 	row.Recent = m.expire(row.Recent)
 	row.Direct = nil
 	if len(g.Children)+len(row.Blocked) > 0 {
-		row.Direct = append([]uint32{}, m.rows(g.Direct)...)
+		row.Direct = union(m.rows(g.Direct), named)
 	}
 	row.Children = m.children(g, row)
 	// Most groups have none, and a copy of nothing would cost more than all the rest here.
 	row.Unresolved = nil
 	if len(g.Unresolved) > 0 {
-		row.Unresolved = slices.Clone(g.Unresolved)
+		row.Unresolved = ownList(g.Unresolved)
 		slices.Sort(row.Unresolved)
 	}
 	row.MembersAt = m.asOf
@@ -210,10 +238,11 @@ func (m *merger) rows(positions []uint32) []uint32 {
 }
 
 // members walks the old and the shown members side by side and decides each
-// difference.
-func (m *merger) members(i int, row *Group, shown []uint32, first bool) []uint32 {
+// difference. The second list are those who stay although they are not shown.
+func (m *merger) members(i int, row *Group, shown []uint32, first bool) ([]uint32, []uint32) {
 	old := row.Members
 	out := make([]uint32, 0, max(len(old), len(shown)))
+	var kept []uint32
 	var added []Recent
 	recent := make(map[uint32]time.Time, len(row.Recent))
 	for _, r := range row.Recent {
@@ -226,6 +255,9 @@ func (m *merger) members(i int, row *Group, shown []uint32, first bool) []uint32
 			if m.stays(i, row, old[a], recent[old[a]]) {
 				out = append(out, old[a])
 				m.learned.Kept++
+				if m.covers(row, old[a]) {
+					kept = append(kept, old[a])
+				}
 			}
 			a++
 		case a == len(old) || shown[b] < old[a]:
@@ -235,6 +267,8 @@ func (m *merger) members(i int, row *Group, shown []uint32, first bool) []uint32
 				if m.lag > 0 && !first {
 					added = append(added, Recent{User: shown[b], First: m.asOf})
 				}
+			} else {
+				m.doubt = true
 			}
 			b++
 		default:
@@ -244,7 +278,7 @@ func (m *merger) members(i int, row *Group, shown []uint32, first bool) []uint32
 		}
 	}
 	row.Recent = slices.Concat(row.Recent, added)
-	return out
+	return out, kept
 }
 
 // stays reports whether a member whom the read does not show must be kept: because
@@ -315,14 +349,14 @@ func (m *merger) missing() {
 	if m.s.UsersListed && !m.asOf.Before(m.old.UsersAt) {
 		for n := range m.new.users {
 			if u := &m.new.users[n]; !m.listed[n] && !u.SeenAt.After(m.asOf) {
-				u.Missing = u.Missing.note(m.asOf)
+				m.know(u, func(e *Evidence) { e.Missing = m.miss(e.Missing) })
 			}
 		}
 	}
 	if m.s.GroupsListed && !m.asOf.Before(m.old.GroupsAt) {
 		for n := range m.new.groups {
 			if g := &m.new.groups[n]; g.Listed && !m.present[n] && !g.SeenAt.After(m.asOf) {
-				g.Missing = g.Missing.note(m.asOf)
+				g.Missing = m.miss(g.Missing)
 			}
 		}
 	}
@@ -350,16 +384,21 @@ func (m *merger) mergeLookUp(i int) {
 		}
 		at, has := slices.BinarySearch(g.Members, user)
 		switch {
-		case in[uint32(n)] && !has:
+		case in[uint32(n)] && has:
+			g.Kept = without(g.Kept, user)
+		case in[uint32(n)]:
+			m.doubt = true
 			g.Members = slices.Insert(slices.Clone(g.Members), at, user)
 			if m.lag > 0 {
 				g.Recent = append(slices.Clip(g.Recent), Recent{User: user, First: m.asOf})
 			}
 		case !in[uint32(n)] && has && !g.Missing.Is() && !blocked[uint32(n)] && !m.tooFresh(g.freshSince(user)) && !m.blockedNow(g, user):
+			m.doubt = true
 			g.Members = slices.Delete(slices.Clone(g.Members), at, at+1)
+			g.Kept, g.Direct = without(g.Kept, user), without(g.Direct, user)
 		}
 	}
-	row.GroupsAt = m.asOf
+	m.know(row, func(e *Evidence) { e.GroupsAt = m.asOf })
 }
 
 // blockedNow reports whether somebody is in a group through a nested group that does
@@ -388,4 +427,5 @@ func (m *merger) head() {
 	if m.s.Coverage() == directory.Full {
 		newer(&m.new.CompleteAt)
 	}
+	m.cursor()
 }

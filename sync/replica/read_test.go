@@ -151,7 +151,7 @@ func dump(r *replica.Replica) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%+v\n", r.Head)
 	for i := range r.Users() {
-		fmt.Fprintf(&b, "%d %+v\n", i, r.Users()[i])
+		fmt.Fprintf(&b, "%d %+v %+v\n", i, r.Users()[i].User, *r.Users()[i].Evidence)
 	}
 	for i := range r.Groups() {
 		fmt.Fprintf(&b, "%d %+v\n", i, r.Groups()[i])

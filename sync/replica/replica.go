@@ -32,19 +32,21 @@ type Head struct {
 	// UsersAt and GroupsAt are the newest complete reads of the lists.
 	UsersAt  time.Time `json:"users_at,omitzero"`
 	GroupsAt time.Time `json:"groups_at,omitzero"`
-	// CompleteAt is the newest read that covered everything.
+	// CompleteAt is the newest read that covered everything, FullAt the newest of them that
+	// was no delta.
 	CompleteAt time.Time `json:"complete_at,omitzero"`
+	FullAt     time.Time `json:"full_at,omitzero"`
+	// Cursor is where the next read of changes begins. It belongs to what this replica
+	// holds, so the two are only ever stored together. Empty: only a full read can follow.
+	Cursor []byte `json:"cursor,omitempty"`
+	// Scope is what the server decided about which entries are shown under which ids.
+	Scope string `json:"scope,omitempty"`
 }
 
 // User is one user and the evidence about them.
 type User struct {
 	directory.User
-	// SeenAt is the newest evidence that shows the user; StatusAt that of Disabled;
-	// GroupsAt that of all their groups, by a look-up or token.
-	SeenAt   time.Time `json:"seen_at,omitzero"`
-	StatusAt time.Time `json:"status_at,omitzero"`
-	GroupsAt time.Time `json:"groups_at,omitzero"`
-	Missing  Missing   `json:"missing,omitzero"`
+	*Evidence
 }
 
 // Group is one group and the evidence about it.
@@ -63,10 +65,14 @@ type Group struct {
 	// inside another.
 	Listed  bool    `json:"listed,omitempty"`
 	Missing Missing `json:"missing,omitzero"`
+	// DeletedAt is as for users.
+	DeletedAt time.Time `json:"deleted_at,omitzero"`
 
 	// Members are user numbers, sorted: everybody shown, and those whose absence is
 	// not proved (missing people, fresh references within the lag, blocked children).
 	Members []uint32 `json:"-"`
+	// Kept are those of Members whom the last complete read of them did not show.
+	Kept []uint32 `json:"-"`
 	// Direct are those named by the group itself, nil when the group has no children;
 	// Children are group numbers.
 	Direct   []uint32 `json:"-"`
@@ -95,7 +101,8 @@ type Block struct {
 }
 
 // Missing counts the complete reads of a list in which an entry was missing. Reads
-// with one AsOf count once; any sighting resets it.
+// with one AsOf count once; any sighting resets it. A delta or a tombstone can begin the
+// time, and counts as no read.
 type Missing struct {
 	First time.Time `json:"first,omitzero"`
 	Last  time.Time `json:"last,omitzero"`
@@ -103,12 +110,20 @@ type Missing struct {
 }
 
 // Is reports whether the entry is missing at all.
-func (m Missing) Is() bool { return m.Reads > 0 }
+func (m Missing) Is() bool { return !m.First.IsZero() }
+
+// begin starts the time of an entry that is not missing yet, and counts nothing.
+func (m Missing) begin(asOf time.Time) Missing {
+	if m.Is() {
+		return m
+	}
+	return Missing{First: asOf, Last: asOf}
+}
 
 // note counts a complete read without the entry.
 func (m Missing) note(asOf time.Time) Missing {
 	switch {
-	case m.Reads == 0:
+	case !m.Is():
 		return Missing{First: asOf, Last: asOf, Reads: 1}
 	case asOf.After(m.Last):
 		m.Last = asOf
@@ -134,12 +149,17 @@ func New(source string) *Replica {
 	return &Replica{Head: Head{Source: source}, userNo: map[string]uint32{}, grpNo: map[string]uint32{}}
 }
 
-// Restore rebuilds a replica from its stored rows, whose positions are the numbers.
+// Restore rebuilds a replica from its stored rows, whose positions are the numbers. Users
+// without evidence have never been shown.
 func Restore(head Head, users []User, groups []Group) *Replica {
 	r := &Replica{Head: head, users: users, groups: groups,
 		userNo: make(map[string]uint32, len(users)), grpNo: make(map[string]uint32, len(groups))}
+	never := &Evidence{}
 	for i := range users {
 		r.userNo[users[i].ID] = uint32(i)
+		if users[i].Evidence == nil {
+			users[i].Evidence = never
+		}
 	}
 	for i := range groups {
 		r.grpNo[groups[i].ID] = uint32(i)

@@ -40,7 +40,7 @@ func (r *Replica) Unblock(group uint32) (*Replica, []Dropped) {
 	}
 	for _, d := range dropped {
 		g := &next.groups[d.Group]
-		g.Members = slices.DeleteFunc(slices.Clone(g.Members), func(u uint32) bool { return u == d.User })
+		g.Members, g.Kept = without(g.Members, d.User), without(g.Kept, d.User)
 		g.Recent = slices.DeleteFunc(slices.Clone(g.Recent), func(x Recent) bool { return x.User == d.User })
 	}
 	if len(row.Children) == 0 {

@@ -151,6 +151,9 @@ func (a *answer) decodeReference(c *cursor) error {
 		_, err = list.take(tagOctets, "the address in a reference")
 		a.references++
 	}
+	if err == nil && a.references == 0 {
+		return list.malformed("a reference to another server", "it has no address")
+	}
 	return err
 }
 

@@ -59,7 +59,7 @@ func spent() time.Duration {
 func TestUnchangedMembershipsCostNothingToSpeakOf(t *testing.T) {
 	s := settled(t)
 	n := s.read.Memberships()
-	t.Logf("%d people, %d groups, %d memberships", users, groups, n)
+	t.Logf("%d people, %d groups, %d memberships", s.size.Users, s.size.Groups, n)
 	t.Logf("%-14s %14s %18s", "", "ns/membership", "allocs/membership")
 	show := func(name string, c cost) {
 		t.Logf("%-14s %14.1f %18.4f", name, float64(c.time)/float64(n), float64(c.allocs)/float64(n))
