@@ -45,7 +45,13 @@ func (e *entry) clone() *entry {
 	return &c
 }
 
+// entryDN is the attribute that every entry has (RFC 5020).
+const entryDN = "entryDN"
+
 func (e *entry) find(name string) *attribute {
+	if strings.EqualFold(name, entryDN) {
+		return &attribute{name: entryDN, values: []string{e.dn}, keys: []string{e.key}}
+	}
 	for i := range e.attributes {
 		if strings.EqualFold(e.attributes[i].name, name) {
 			return &e.attributes[i]
@@ -86,8 +92,12 @@ func normalDN(dn string) string {
 // normal form, binary values and memberUid exactly, the rest without case.
 func matchKey(name, value string) string {
 	switch strings.ToLower(name) {
-	case "member", "uniquemember", "owner", "manager", "memberof":
+	case "member", "uniquemember", "owner", "manager", "memberof", "entrydn":
 		return normalDN(value)
+	case "objectcategory":
+		// Active Directory takes the name of a class for the DN of its definition.
+		name, _, _ := strings.Cut(strings.TrimPrefix(strings.ToLower(value), "cn="), ",")
+		return name
 	case "objectguid", "objectsid", "memberuid":
 		return value
 	}
@@ -97,7 +107,7 @@ func matchKey(name, value string) string {
 // operational reports whether an attribute is shown only when it is asked for by name.
 func operational(name string) bool {
 	switch strings.ToLower(name) {
-	case "entryuuid", "entrycsn", "contextcsn", "hassubordinates", "objectclasses", "attributetypes", "primarygrouptoken", "createtimestamp", "modifytimestamp", "pwdaccountlockedtime":
+	case "entryuuid", "objectclasses", "attributetypes", "primarygrouptoken", "tokengroups", "createtimestamp", "modifytimestamp", "pwdaccountlockedtime":
 		return true
 	}
 	return false
@@ -119,8 +129,12 @@ func (e *entry) below(base string, scope int) bool {
 	return base == "" || e.key == base || strings.HasSuffix(e.key, ","+base)
 }
 
-// bitAnd is the matching rule of Active Directory for bits that are all set.
-const bitAnd = "1.2.840.113556.1.4.803"
+// bitAnd is the matching rule of Active Directory for bits that are all set, bitOr that
+// for bits of which one is.
+const (
+	bitAnd = "1.2.840.113556.1.4.803"
+	bitOr  = "1.2.840.113556.1.4.804"
+)
 
 // matches evaluates a filter (RFC 4511, 4.5.1.7) as it came in the message.
 func (e *entry) matches(f *ber.Packet) bool {
@@ -147,6 +161,9 @@ func (e *entry) matches(f *ber.Packet) bool {
 		return a != nil && slices.ContainsFunc(a.values, func(v string) bool { return substrings(strings.ToLower(v), f.Children[1].Children) })
 	case ldap.FilterExtensibleMatch:
 		return e.extensible(f)
+	case oneOf:
+		keys, _ := f.Value.(map[string]bool)
+		return keys[e.key]
 	}
 	return false
 }
@@ -187,10 +204,21 @@ func substrings(value string, parts []*ber.Packet) bool {
 	return true
 }
 
-// extensible knows the bit rule only; any other rule is undefined, which matches
-// nothing.
+// extensible knows the bit rules only; any other rule is undefined, which matches
+// nothing (but see unchain).
 func (e *entry) extensible(f *ber.Packet) bool {
-	var rule, name, value string
+	rule, name, value := extensibleParts(f)
+	mask, err := strconv.ParseInt(value, 10, 64)
+	if rule != bitAnd && rule != bitOr || err != nil {
+		return false
+	}
+	return slices.ContainsFunc(e.values(name), func(v string) bool {
+		n, err := strconv.ParseInt(v, 10, 64)
+		return err == nil && (n&mask == mask || rule == bitOr && n&mask != 0)
+	})
+}
+
+func extensibleParts(f *ber.Packet) (rule, name, value string) {
 	for _, c := range f.Children {
 		switch c.Tag {
 		case ldap.MatchingRuleAssertionMatchingRule:
@@ -201,12 +229,5 @@ func (e *entry) extensible(f *ber.Packet) bool {
 			value = c.Data.String()
 		}
 	}
-	mask, err := strconv.ParseInt(value, 10, 64)
-	if rule != bitAnd || err != nil {
-		return false
-	}
-	return slices.ContainsFunc(e.values(name), func(v string) bool {
-		n, err := strconv.ParseInt(v, 10, 64)
-		return err == nil && n&mask == mask
-	})
+	return rule, name, value
 }

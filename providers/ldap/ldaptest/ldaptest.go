@@ -51,13 +51,16 @@ type Options struct {
 	// MaxValues is how many values of an attribute an entry shows at most, as in
 	// Active Directory: more come by ranges. 0: no limit.
 	MaxValues int
+	// InChain answers the matching rule of Active Directory that follows a link from
+	// entry to entry (1.2.840.113556.1.4.1941).
+	InChain bool
+	// AD makes the server a domain controller of Active Directory.
+	AD *AD
 	// Root are attributes of the root entry, instead of those that the server has there.
 	Root map[string][]string
 	// Schema holds the names of the object classes and attributes that the server says
 	// it knows; nil: those of the usual schema files of OpenLDAP. An empty one hides it.
 	Schema *Schema
-	// Changes says how the server tells what changed.
-	Changes Changes
 }
 
 // Search describes one page of a search to a fault function.
@@ -102,19 +105,17 @@ type Server struct {
 	conns   map[net.Conn]bool
 	urls    []string
 	closed  bool
+	rids    uint32 // the relative ids that were given out
 
 	listeners []net.Listener
 	wait      sync.WaitGroup
-	// kind and history say how changes are told, and what happened.
-	kind     Changes
-	history  *history
-	binds    int
-	searches int
+	binds     int
+	searches  int
 }
 
 // New makes a server without entries that does not listen yet.
 func New(o Options) *Server {
-	return &Server{options: o, byDN: map[string]*entry{}, conns: map[net.Conn]bool{}, kind: o.Changes, history: newHistory()}
+	return &Server{options: o, byDN: map[string]*entry{}, conns: map[net.Conn]bool{}}
 }
 
 // Start listens on a TCP address, such as 127.0.0.1:0, and gives the URL.
@@ -221,7 +222,8 @@ func (s *Server) Counts() (binds, searches int) {
 	return s.binds, s.searches
 }
 
-// Add adds entries. An entry without entryUUID gets one.
+// Add adds entries. An entry without entryUUID gets one, and one of Active Directory what
+// a domain controller gives to each.
 func (s *Server) Add(entries ...Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -233,12 +235,12 @@ func (s *Server) Add(entries ...Entry) error {
 		if s.byDN[made.key] != nil {
 			return fmt.Errorf("entry %s exists", e.DN)
 		}
-		if made.find("entryUUID") == nil {
+		if s.options.AD == nil && made.find("entryUUID") == nil {
 			made.set("entryUUID", []string{newUUID()})
 		}
+		s.dress(made)
 		s.byDN[made.key] = made
 		s.entries = append(s.entries, made)
-		s.note(nil, made)
 	}
 	return nil
 }
@@ -285,7 +287,6 @@ func (s *Server) change(dn string, edit func(*entry)) error {
 	edit(e)
 	s.byDN[key] = e
 	s.entries[slices.Index(s.entries, old)] = e
-	s.note(old, e)
 	return nil
 }
 
@@ -301,12 +302,11 @@ func (s *Server) Delete(dn string) error {
 	}
 	delete(s.byDN, key)
 	s.entries = slices.DeleteFunc(s.entries, func(x *entry) bool { return x == e })
-	s.note(e, nil)
 	return nil
 }
 
 // Rename moves an entry to another DN. References to it and entries below it keep
-// their DNs, unless the server tells changes: then it does what such servers do.
+// their DNs.
 func (s *Server) Rename(dn, to string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -323,7 +323,6 @@ func (s *Server) Rename(dn, to string) error {
 	delete(s.byDN, key)
 	s.byDN[target] = e
 	s.entries[slices.Index(s.entries, old)] = e
-	s.note(old, e)
 	return nil
 }
 

@@ -32,8 +32,6 @@ func (s *Server) special(q Search) *entry {
 		return s.root()
 	case strings.EqualFold(q.Base, schemaDN):
 		return s.schema()
-	case strings.EqualFold(q.Base, serviceDN) && s.changes().AD:
-		return s.service()
 	}
 	return nil
 }
@@ -54,6 +52,7 @@ func (s *Server) SetRoot(name string, values ...string) {
 func (s *Server) describe(root *entry) {
 	root.set("objectClass", []string{"top", "OpenLDAProotDSE"})
 	root.set("subschemaSubentry", []string{schemaDN})
+	s.describeDomain(root)
 	for name, values := range s.options.Root {
 		root.set(name, values)
 	}

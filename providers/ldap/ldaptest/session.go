@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
@@ -23,14 +22,12 @@ type session struct {
 	in     *bufio.Reader
 	out    *bufio.Writer
 	bound  bool
+	secure bool // inside TLS
 	// who is the name that the bind gave us, as WhoAmI says it.
 	who string
 	// pages are the results still to be given, by cookie.
 	pages   map[string]*listing
 	cookies int
-	// writing is held by whoever writes: the answer to a request, or a watcher.
-	writing  sync.Mutex
-	watchers []*watcher
 }
 
 // listing is a search whose result is given in pages.
@@ -38,32 +35,26 @@ type listing struct {
 	rest []*entry
 	page int
 	sent int
+	back map[string][]string
 }
 
 func newSession(s *Server, c net.Conn) *session {
-	return &session{server: s, conn: c, in: bufio.NewReader(c), out: bufio.NewWriter(c), pages: map[string]*listing{}}
+	_, secure := c.(*tls.Conn)
+	return &session{server: s, conn: c, secure: secure, in: bufio.NewReader(c), out: bufio.NewWriter(c), pages: map[string]*listing{}}
 }
 
 // run serves until the client leaves or a fault cuts the connection.
 func (s *session) run() {
-	defer s.unwatch()
 	for {
 		message, err := ber.ReadPacket(s.in)
 		if err != nil || len(message.Children) < 2 {
 			return
 		}
 		id, ok := message.Children[0].Value.(int64)
-		if !ok || !s.serve(id, message) {
+		if !ok || !s.answer(id, message) || s.out.Flush() != nil {
 			return
 		}
 	}
-}
-
-// serve answers one message.
-func (s *session) serve(id int64, message *ber.Packet) bool {
-	s.writing.Lock()
-	defer s.writing.Unlock()
-	return s.answer(id, message) && s.out.Flush() == nil
 }
 
 // answer gives false when the connection is to be dropped.
@@ -107,6 +98,8 @@ func (s *session) bind(request *ber.Packet) int {
 		if !external || !o.External {
 			return ldap.LDAPResultAuthMethodNotSupported
 		}
+	case s.adBind(request.Children[1].Data.String()) != ldap.LDAPResultSuccess:
+		return s.adBind(request.Children[1].Data.String())
 	case o.BindDN != "" && (normalDN(request.Children[1].Data.String()) != normalDN(o.BindDN) || credentials.Data.String() != o.Password):
 		return ldap.LDAPResultInvalidCredentials
 	}
@@ -131,7 +124,7 @@ func (s *session) extended(id int64, request *ber.Packet) bool {
 	if c.Handshake() != nil {
 		return false
 	}
-	s.in, s.out = bufio.NewReader(c), bufio.NewWriter(c)
+	s.in, s.out, s.secure = bufio.NewReader(c), bufio.NewWriter(c), true
 	return true
 }
 
@@ -142,10 +135,8 @@ type query struct {
 	cookie string
 	paged  bool
 	limit  int // the client's own size limit; 0: none
-	// sync and dirSync ask for changes, showDeleted for deleted objects too.
-	sync        *syncRequest
-	dirSync     *ldap.ControlDirSync
-	showDeleted bool
+	// domainScope asks for no references (LDAP_SERVER_DOMAIN_SCOPE).
+	domainScope bool
 }
 
 func parseQuery(request, message *ber.Packet) (query, bool) {
@@ -173,7 +164,10 @@ func parseQuery(request, message *ber.Packet) (query, bool) {
 		if err != nil {
 			return q, false
 		}
-		q.take(control)
+		q.domainScope = q.domainScope || control.GetControlType() == ldap.ControlTypeMicrosoftDomainScope
+		if p, ok := control.(*ldap.ControlPaging); ok {
+			q.paged, q.PageSize, q.cookie = true, int(p.PagingSize), string(p.Cookie)
+		}
 	}
 	return q, true
 }
@@ -192,14 +186,8 @@ func (s *session) search(id int64, request, message *ber.Packet) bool {
 		s.done(id, ldap.LDAPResultSuccess, "", nil)
 		return true
 	}
-	switch o := s.server.options; {
-	case o.BindDN != "" && !s.bound:
-	case q.sync != nil && s.server.changes().Syncprov:
-		return s.syncrepl(id, q)
-	case q.dirSync != nil && s.server.changes().AD:
-		return s.dirSync(id, q)
-	}
 	o := s.server.options
+	s.server.limitPage(&q)
 	l, code, why := s.listing(&q)
 	if code != ldap.LDAPResultSuccess {
 		s.done(id, code, why, nil)
@@ -229,13 +217,17 @@ func (s *session) search(id int64, request, message *ber.Packet) bool {
 			_ = s.out.Flush()
 			return false
 		}
-		s.entry(id, e, q.Attributes)
+		s.entry(id, s.server.construct(e, &q, l.back), q.Attributes)
 	}
 	if fault.Cut != 0 {
 		_ = s.out.Flush()
 		return false
 	}
-	for _, r := range fault.References {
+	references := fault.References
+	if size == len(l.rest) {
+		references = slices.Concat(references, s.server.partitions(&q))
+	}
+	for _, r := range references {
 		s.reference(id, r)
 	}
 	switch {
@@ -254,7 +246,8 @@ func (s *session) listing(q *query) (*listing, int, string) {
 	o := s.server.options
 	switch {
 	case o.BindDN != "" && !s.bound:
-		return nil, ldap.LDAPResultInsufficientAccessRights, "bind first"
+		code, why := s.server.unbound()
+		return nil, code, why
 	case o.MaxPage > 0 && q.paged && q.PageSize > o.MaxPage:
 		return nil, ldap.LDAPResultAdminLimitExceeded, "illegal pagedResults page size"
 	case q.cookie != "":
@@ -271,15 +264,15 @@ func (s *session) listing(q *query) (*listing, int, string) {
 	if s.server.byDN[base] == nil {
 		return nil, ldap.LDAPResultNoSuchObject, ""
 	}
-	l := &listing{}
+	l, filter := &listing{back: s.server.backLinks(q)}, s.server.unchain(q.filter)
 	if q.Scope == ldap.ScopeBaseObject {
-		if e := s.server.byDN[base]; e.matches(q.filter) {
+		if e := s.server.byDN[base]; e.matches(filter) {
 			l.rest = []*entry{e}
 		}
 		return l, ldap.LDAPResultSuccess, ""
 	}
-	for _, e := range slices.Concat(s.server.entries, s.server.deletedObjects(q)) {
-		if e.below(base, q.Scope) && e.matches(q.filter) {
+	for _, e := range s.server.entries {
+		if e.below(base, q.Scope) && e.matches(filter) {
 			l.rest = append(l.rest, e)
 		}
 	}
@@ -341,7 +334,6 @@ func (s *Server) root() *entry {
 	}
 	e.set("namingContexts", contexts)
 	s.describe(e)
-	s.describeChanges(e)
 	return e
 }
 
