@@ -107,7 +107,7 @@ func matchKey(name, value string) string {
 // operational reports whether an attribute is shown only when it is asked for by name.
 func operational(name string) bool {
 	switch strings.ToLower(name) {
-	case "entryuuid", "objectclasses", "attributetypes", "primarygrouptoken", "tokengroups", "createtimestamp", "modifytimestamp", "pwdaccountlockedtime":
+	case "entryuuid", "entrycsn", "contextcsn", "hassubordinates", "objectclasses", "attributetypes", "primarygrouptoken", "tokengroups", "createtimestamp", "modifytimestamp", "pwdaccountlockedtime":
 		return true
 	}
 	return false

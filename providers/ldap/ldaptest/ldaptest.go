@@ -61,6 +61,8 @@ type Options struct {
 	// Schema holds the names of the object classes and attributes that the server says
 	// it knows; nil: those of the usual schema files of OpenLDAP. An empty one hides it.
 	Schema *Schema
+	// Changes says how the server tells what changed.
+	Changes Changes
 }
 
 // Search describes one page of a search to a fault function.
@@ -109,13 +111,16 @@ type Server struct {
 
 	listeners []net.Listener
 	wait      sync.WaitGroup
-	binds     int
-	searches  int
+	// kind and history say how changes are told, and what happened.
+	kind     Changes
+	history  *history
+	binds    int
+	searches int
 }
 
 // New makes a server without entries that does not listen yet.
 func New(o Options) *Server {
-	return &Server{options: o, byDN: map[string]*entry{}, conns: map[net.Conn]bool{}}
+	return &Server{options: o, byDN: map[string]*entry{}, conns: map[net.Conn]bool{}, kind: o.Changes, history: newHistory()}
 }
 
 // Start listens on a TCP address, such as 127.0.0.1:0, and gives the URL.
@@ -241,6 +246,7 @@ func (s *Server) Add(entries ...Entry) error {
 		s.dress(made)
 		s.byDN[made.key] = made
 		s.entries = append(s.entries, made)
+		s.note(nil, made)
 	}
 	return nil
 }
@@ -287,6 +293,7 @@ func (s *Server) change(dn string, edit func(*entry)) error {
 	edit(e)
 	s.byDN[key] = e
 	s.entries[slices.Index(s.entries, old)] = e
+	s.note(old, e)
 	return nil
 }
 
@@ -302,11 +309,12 @@ func (s *Server) Delete(dn string) error {
 	}
 	delete(s.byDN, key)
 	s.entries = slices.DeleteFunc(s.entries, func(x *entry) bool { return x == e })
+	s.note(e, nil)
 	return nil
 }
 
 // Rename moves an entry to another DN. References to it and entries below it keep
-// their DNs.
+// their DNs, unless the server tells changes: then it does what such servers do.
 func (s *Server) Rename(dn, to string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -323,6 +331,7 @@ func (s *Server) Rename(dn, to string) error {
 	delete(s.byDN, key)
 	s.byDN[target] = e
 	s.entries[slices.Index(s.entries, old)] = e
+	s.note(old, e)
 	return nil
 }
 

@@ -32,6 +32,8 @@ func (s *Server) special(q Search) *entry {
 		return s.root()
 	case strings.EqualFold(q.Base, schemaDN):
 		return s.schema()
+	case strings.EqualFold(q.Base, serviceDN) && s.changes().AD:
+		return s.service()
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
@@ -28,6 +29,9 @@ type session struct {
 	// pages are the results still to be given, by cookie.
 	pages   map[string]*listing
 	cookies int
+	// writing is held by whoever writes: the answer to a request, or a watcher.
+	writing  sync.Mutex
+	watchers []*watcher
 }
 
 // listing is a search whose result is given in pages.
@@ -45,16 +49,24 @@ func newSession(s *Server, c net.Conn) *session {
 
 // run serves until the client leaves or a fault cuts the connection.
 func (s *session) run() {
+	defer s.unwatch()
 	for {
 		message, err := ber.ReadPacket(s.in)
 		if err != nil || len(message.Children) < 2 {
 			return
 		}
 		id, ok := message.Children[0].Value.(int64)
-		if !ok || !s.answer(id, message) || s.out.Flush() != nil {
+		if !ok || !s.serve(id, message) {
 			return
 		}
 	}
+}
+
+// serve answers one message.
+func (s *session) serve(id int64, message *ber.Packet) bool {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return s.answer(id, message) && s.out.Flush() == nil
 }
 
 // answer gives false when the connection is to be dropped.
@@ -137,6 +149,10 @@ type query struct {
 	limit  int // the client's own size limit; 0: none
 	// domainScope asks for no references (LDAP_SERVER_DOMAIN_SCOPE).
 	domainScope bool
+	// sync and dirSync ask for changes, showDeleted for deleted objects too.
+	sync        *syncRequest
+	dirSync     *ldap.ControlDirSync
+	showDeleted bool
 }
 
 func parseQuery(request, message *ber.Packet) (query, bool) {
@@ -165,9 +181,7 @@ func parseQuery(request, message *ber.Packet) (query, bool) {
 			return q, false
 		}
 		q.domainScope = q.domainScope || control.GetControlType() == ldap.ControlTypeMicrosoftDomainScope
-		if p, ok := control.(*ldap.ControlPaging); ok {
-			q.paged, q.PageSize, q.cookie = true, int(p.PagingSize), string(p.Cookie)
-		}
+		q.take(control)
 	}
 	return q, true
 }
@@ -185,6 +199,13 @@ func (s *session) search(id int64, request, message *ber.Packet) bool {
 		s.entry(id, e, q.Attributes)
 		s.done(id, ldap.LDAPResultSuccess, "", nil)
 		return true
+	}
+	switch o := s.server.options; {
+	case o.BindDN != "" && !s.bound:
+	case q.sync != nil && s.server.changes().Syncprov:
+		return s.syncrepl(id, q)
+	case q.dirSync != nil && s.server.changes().AD:
+		return s.dirSync(id, q)
 	}
 	o := s.server.options
 	s.server.limitPage(&q)
@@ -271,7 +292,7 @@ func (s *session) listing(q *query) (*listing, int, string) {
 		}
 		return l, ldap.LDAPResultSuccess, ""
 	}
-	for _, e := range s.server.entries {
+	for _, e := range slices.Concat(s.server.entries, s.server.deletedObjects(q)) {
 		if e.below(base, q.Scope) && e.matches(filter) {
 			l.rest = append(l.rest, e)
 		}
@@ -334,6 +355,7 @@ func (s *Server) root() *entry {
 	}
 	e.set("namingContexts", contexts)
 	s.describe(e)
+	s.describeChanges(e)
 	return e
 }
 

@@ -53,7 +53,7 @@ func (s *session) reference(id int64, uri string) {
 }
 
 // entry sends an entry with the attributes that were asked for.
-func (s *session) entry(id int64, e *entry, names []string) {
+func (s *session) entry(id int64, e *entry, names []string, controls ...ldap.Control) {
 	op := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationSearchResultEntry, nil, "")
 	op.AppendChild(octets(e.dn))
 	list := ber.NewSequence("")
@@ -67,7 +67,7 @@ func (s *session) entry(id int64, e *entry, names []string) {
 		s.attribute(list, name, a.values, lo)
 	}
 	op.AppendChild(list)
-	s.send(id, op)
+	s.send(id, op, controls...)
 }
 
 // wanted finds an attribute among those asked for, also as name;range=LO-HI.
@@ -114,4 +114,16 @@ func appendAttribute(list *ber.Packet, name string, values []string) {
 	}
 	a.AppendChild(set)
 	list.AppendChild(a)
+}
+
+// values sends an entry with exactly these values.
+func (s *session) values(id int64, dn string, attributes []attribute) {
+	op := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationSearchResultEntry, nil, "")
+	op.AppendChild(octets(dn))
+	list := ber.NewSequence("")
+	for _, a := range attributes {
+		appendAttribute(list, a.name, a.values)
+	}
+	op.AppendChild(list)
+	s.send(id, op)
 }
