@@ -25,7 +25,7 @@ import (
 
 // Type is the kind of source behind `type: ldap`.
 func Type() providers.Type {
-	return providers.Type{Name: "ldap", New: func() providers.Config {
+	return providers.Type{Name: "ldap", Changes: true, New: func() providers.Config {
 		return &Config{Layout: Auto, Nested: true, PageSize: defaultPageSize}
 	}}
 }
@@ -57,6 +57,8 @@ type source struct {
 	closed bool
 	next   int
 	calls  map[int]cancelFunc
+	// told is what the log says about how changes are read.
+	told string
 	// detected is what auto found, by server.
 	detected map[string]*detection
 

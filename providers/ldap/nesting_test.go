@@ -70,7 +70,7 @@ func TestGroupsNestedTooDeeplyAreNotCovered(t *testing.T) {
 			t.Errorf("%s: known %v, members %v", g.Name, g.MembersKnown, g.Members)
 		}
 	}
-	if log.Len() > 0 {
+	if strings.Contains(log.String(), "contain each other") {
 		t.Errorf("there is no cycle: %s", log)
 	}
 }

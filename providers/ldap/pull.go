@@ -23,6 +23,7 @@ func (s *source) Pull(ctx context.Context, progress providers.Progress) (*direct
 		return r.result()
 	}
 	defer r.session.close()
+	origin := s.origin(ctx, r.session)
 	r.readUsers(ctx)
 	if ctx.Err() == nil {
 		r.readDisabled(ctx)
@@ -31,7 +32,11 @@ func (s *source) Pull(ctx context.Context, progress providers.Progress) (*direct
 	r.resolve(ctx)
 	r.closeGroups()
 	r.warnEmpty()
-	return r.result()
+	snapshot, err := r.result()
+	if err == nil {
+		snapshot.Cursor = s.seal(origin, snapshot, r)
+	}
+	return snapshot, err
 }
 
 func (r *reader) connect(ctx context.Context) error {

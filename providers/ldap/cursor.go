@@ -1,0 +1,181 @@
+package ldap
+
+import (
+	"bytes"
+	"compress/flate"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"groupsyncd/directory"
+	"groupsyncd/providers"
+)
+
+// way is how a server tells what changed.
+type way string
+
+// The ways, the better ones first. None is the empty one.
+const (
+	waySyncrepl way = "syncrepl"   // RFC 4533, OpenLDAP with syncprov
+	wayDirSync  way = "dirsync"    // Active Directory
+	wayUSN      way = "usnchanged" // Active Directory
+)
+
+// cursor says up to where a picture of the directory reaches, and of which server it
+// is. Servers take a damaged cookie of theirs for a good one, so the whole is sealed.
+type cursor struct {
+	mark
+	// Scope is a digest of what decides which entries are shown and how.
+	Scope string `json:"scope"`
+	// At is the time of the read; accounts that expired since then are disabled now.
+	At time.Time `json:"at"`
+	// Print is a digest of the picture that belongs to the cursor.
+	Print uint64 `json:"print"`
+	// Primary says who has which primary group; Active Directory only.
+	Primary *primaries `json:"primary,omitempty"`
+}
+
+// mark is a server and its position.
+type mark struct {
+	Way way    `json:"way"`
+	URL string `json:"url"`
+
+	// Contexts are, per suffix, the newest change of each provider (contextCSN).
+	Contexts map[string][]string `json:"contexts,omitempty"`
+
+	// Host and Invocation tell domain controllers and their restored copies apart.
+	Host       string `json:"host,omitempty"`
+	Invocation string `json:"invocation,omitempty"`
+	// Root is the naming context of all bases.
+	Root string `json:"root,omitempty"`
+	USN  int64  `json:"usn,omitempty"`
+	// Flags and Cookie are those of DirSync.
+	Flags  int64  `json:"flags,omitempty"`
+	Cookie []byte `json:"cookie,omitempty"`
+}
+
+// cursorForm begins every cursor; another form gets another one.
+const cursorForm = "groupsyncd-ldap-1\n"
+
+// maxCursor bounds what a cursor may unfold to.
+const maxCursor = 64 << 20
+
+var errCursor = errors.New("the cursor is damaged or of another version")
+
+func (c *cursor) encode() ([]byte, error) {
+	text, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	var packed bytes.Buffer
+	w, err := flate.NewWriter(&packed, flate.BestSpeed)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(text); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(packed.Bytes())
+	return slices.Concat([]byte(cursorForm), sum[:], packed.Bytes()), nil
+}
+
+func decodeCursor(raw []byte) (*cursor, error) {
+	rest, ok := bytes.CutPrefix(raw, []byte(cursorForm))
+	if !ok || len(rest) < sha256.Size {
+		return nil, errCursor
+	}
+	packed := rest[sha256.Size:]
+	if sum := sha256.Sum256(packed); !bytes.Equal(sum[:], rest[:sha256.Size]) {
+		return nil, errCursor
+	}
+	text, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed)), maxCursor))
+	if err != nil {
+		return nil, errCursor
+	}
+	c := &cursor{}
+	if json.Unmarshal(text, c) != nil {
+		return nil, errCursor
+	}
+	return c, nil
+}
+
+// needFull says why changes cannot be told.
+func needFull(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", providers.ErrFullRead, fmt.Errorf(format, args...).Error())
+}
+
+// digest sums up everything in the configuration that decides what a picture shows:
+// with another list of attributes, users who did not change would lack the new ones.
+func (l *layout) digest() string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{l.scope(), l.users.Disabled, l.users.Email, l.users.Username, l.users.Name,
+		l.groups.Name, l.groups.Description, strings.Join(l.userAttributes(), " "), strings.Join(l.groupAttributes(), " "),
+		fmt.Sprint(l.ad, l.nested, l.users.Attributes)}, "\n")))
+	return fmt.Sprintf("%x", sum[:12])
+}
+
+// fingerprint sums up a picture whatever the order of its users and groups. A cursor is
+// good for exactly the picture that it was made for.
+func fingerprint(s *directory.Snapshot) uint64 {
+	var all uint64
+	users := make([]uint64, len(s.Users))
+	for i := range s.Users {
+		u := &s.Users[i]
+		h := sum64(sum64(sum64(sum64(sumStart, u.ID), u.DN), u.Username), u.Email)
+		if u.Disabled {
+			h = sum64(h, "disabled")
+		}
+		users[i] = mix(h)
+		all += users[i]
+	}
+	for i := range s.Groups {
+		g := &s.Groups[i]
+		h := sum64(sum64(sum64(sumStart, g.ID), g.DN), g.Name)
+		if g.Unlisted {
+			h = sum64(h, "unlisted")
+		}
+		var within uint64
+		for _, u := range g.Direct {
+			within += mix(users[u])
+		}
+		for _, c := range g.Children {
+			within += mix(sum64(sum64(sumStart, "child"), s.Groups[c].ID))
+		}
+		for _, ref := range g.Unresolved {
+			within += mix(sum64(sum64(sumStart, "unresolved"), ref))
+		}
+		all += mix(h + 31*within)
+	}
+	return all
+}
+
+// The constants of FNV-1a with 64 bits.
+const (
+	sumStart = 14695981039346656037
+	sumPrime = 1099511628211
+)
+
+// sum64 goes on with a sum; the end of each text counts too.
+func sum64(h uint64, text string) uint64 {
+	for i := 0; i < len(text); i++ {
+		h = (h ^ uint64(text[i])) * sumPrime
+	}
+	return (h ^ 0xff) * sumPrime
+}
+
+// mix spreads a sum over all bits, so that sums can be added up (the last step of
+// MurmurHash3).
+func mix(h uint64) uint64 {
+	h ^= h >> 33
+	h *= 0xff51afd7ed558ccd
+	h ^= h >> 33
+	h *= 0xc4ceb9fe1a85ec53
+	return h ^ h>>33
+}
