@@ -84,12 +84,12 @@ func measure(dir string, size site.Size) (err error) {
 	if err := step("open the state", func() error { return open(&db, dir) }); err != nil {
 		return err
 	}
-	source, target := &directoryOf{size: size, now: site.Began()}, &chat{}
+	source, target := &directoryOf{size: size, now: site.Began()}, &site.Chat{}
 	var e *engine.Engine
 	if err := step("load replica and memory", func() error { return start(&e, db, source, target) }); err != nil {
 		return errors.Join(err, db.Close())
 	}
-	if target.groups, err = groupsOf(db); err != nil {
+	if target.Groups, err = site.GroupsOf(db); err != nil {
 		return errors.Join(err, db.Close())
 	}
 	return errors.Join(rounds(e, source), db.Close())
@@ -152,7 +152,7 @@ func complain(r *run.Report, err error) error {
 }
 
 // start wires an engine as app does.
-func start(e **engine.Engine, db *state.DB, source *directoryOf, target *chat) error {
+func start(e **engine.Engine, db *state.DB, source *directoryOf, target *site.Chat) error {
 	rule, err := site.Rule()
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ package site
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"groupsyncd/directory"
@@ -76,7 +77,7 @@ func (s Size) Accounts(r *replica.Replica) *plan.Observation {
 
 // Rule is the one rule of the company.
 func Rule() (*mapping.Rule, error) {
-	return mapping.Compile(mapping.Spec{Name: "ai", Match: mapping.Match{Names: []string{"ai-*"}}, To: `{{ .Name | trimPrefix "ai-" }}`,
+	return mapping.Compile(mapping.Spec{Name: "ai", Match: mapping.Match{Names: []string{"*"}}, To: `{{ .Name | trimPrefix "ai-" }}`,
 		Create: "true", Adopt: []string{"name"}, Members: "owned"})
 }
 
@@ -96,7 +97,7 @@ func (s Size) Settled(r *replica.Replica) (*plan.Memory, plan.Dirty) {
 	for n, g := range r.Groups() {
 		id := fmt.Sprintf("cccccccc-2222-3333-4444-%012d", n)
 		key, numbers := directory.GroupKey{Source: Source, ID: g.ID}, numbersOf(g.Members, accountOf)
-		next := plan.Group{ID: id, Name: g.Name[3:], MembersRead: true, MemberCount: len(numbers), UpdatedAt: 1_770_000_000, ReadAt: Began()}
+		next := plan.Group{ID: id, Name: strings.TrimPrefix(g.Name, "ai-"), MembersRead: true, MemberCount: len(numbers), UpdatedAt: 1_770_000_000, ReadAt: Began()}
 		dirty.Merge(m.ObserveGroup(&next))
 		m.Mirror.Group(id).Numbers = numbers
 		link := plan.LinkKey{Rule: "ai", Group: key}
