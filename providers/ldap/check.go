@@ -2,8 +2,12 @@ package ldap
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
+	"net"
 	"slices"
+	"strings"
 	"time"
 
 	ldap "github.com/go-ldap/ldap/v3"
@@ -12,105 +16,205 @@ import (
 	"groupsyncd/providers"
 )
 
-// soon is how long before its end a certificate is reported.
-const soon = 14 * 24 * time.Hour
+const (
+	// soon is how long before its end a certificate is reported.
+	soon = 14 * 24 * time.Hour
+	// checkTime bounds all looks of doctor at one source, and readTime the whole read
+	// among them.
+	checkTime = 3 * time.Minute
+	readTime  = 2 * time.Minute
+	// slowSearch is what no search for one value takes with an index.
+	slowSearch = 40 * time.Millisecond
+)
 
-// Check looks at every server, its certificate and paging, and at every base.
+// findings gathers what doctor says.
+type findings struct{ list []providers.Finding }
+
+func (f *findings) ok(check, format string, args ...any) {
+	f.list = append(f.list, providers.Finding{Level: providers.OK, Check: check, Message: fmt.Sprintf(format, args...)})
+}
+
+func (f *findings) warn(check, remedy, format string, args ...any) {
+	f.list = append(f.list, providers.Finding{Level: providers.Warning, Check: check, Message: fmt.Sprintf(format, args...), Remedy: remedy})
+}
+
+func (f *findings) fail(check string, err error) {
+	f.list = append(f.list, providers.Finding{Level: providers.Failed, Check: check, Message: err.Error(), Remedy: fault.HintOf(err)})
+}
+
+// Check looks at every server, and through the first that lets us in at the bases, at
+// what searches cost, and at everything that a read shows. It writes nothing.
 func (s *source) Check(ctx context.Context) []providers.Finding {
+	f := &findings{}
 	ctx, end, err := s.begin(ctx)
 	defer end()
 	if err != nil {
-		return []providers.Finding{failed("connection", err)}
+		f.fail("connection", err)
+		return f.list
 	}
-	var findings []providers.Finding
-	looked := false
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	var good *session
 	for _, text := range s.config.URL {
-		to, err := parseServer(text)
-		if err == nil {
-			var made *session
-			if made, err = s.connectTo(ctx, to); err == nil {
-				findings = append(findings, s.checkServer(ctx, made)...)
-				if !looked {
-					findings = append(findings, s.checkBases(ctx, made)...)
-				}
-				looked = true
-				made.close()
-				continue
+		made, err := s.checkServer(ctx, f, text)
+		switch {
+		case err != nil:
+			f.fail(partOf(err), err)
+		case good == nil:
+			good = made
+		default:
+			if made.layout.scope() != good.layout.scope() {
+				f.warn("layout", "write the layout, so that all servers are read alike", "%s and %s have schemas of their own, which give different layouts", good.server.text, text)
+			}
+			made.close()
+		}
+	}
+	if good == nil {
+		return f.list
+	}
+	s.checkOwn(f)
+	s.checkLayout(ctx, f, good)
+	s.checkBases(ctx, f, good)
+	s.checkIndexes(ctx, f, good)
+	s.checkPages(ctx, f, good)
+	good.close()
+	s.checkRead(ctx, f, good)
+	return f.list
+}
+
+// partOf names the part of getting in that failed.
+func partOf(err error) string {
+	if e, ok := errors.AsType[*fault.Error](err); ok {
+		switch e.Op {
+		case "bind", "ask Kerberos", "read bind.password", "read bind.gssapi", "read bind.gssapi.keytab", "read bind.gssapi.krb5_conf":
+			return "bind"
+		case "choose layout", "read schema", "read root entry":
+			return "layout"
+		}
+	}
+	return "connection"
+}
+
+// checkServer connects to one server and looks at what it is.
+func (s *source) checkServer(ctx context.Context, f *findings, text string) (*session, error) {
+	to, err := parseServer(text)
+	if err != nil {
+		return nil, err
+	}
+	made, err := s.connectTo(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	f.ok("connection", "%s answers and accepts the bind", text)
+	switch {
+	case made.who != "":
+		f.ok("bind", "%s knows us as %s", text, made.who)
+	case !s.config.Bind.used():
+		f.ok("bind", "we read anonymously, as configured")
+	default:
+		f.ok("bind", "%s does not say as whom it knows us", text)
+	}
+	s.checkTLS(f, made)
+	before := time.Now()
+	root, err := made.root(ctx)
+	if err != nil {
+		f.fail("paging", err)
+		return made, nil
+	}
+	if slices.Contains(root.GetEqualFoldAttributeValues("supportedControl"), ldap.ControlTypePaging) {
+		f.ok("paging", "%s offers paged results", text)
+	} else {
+		f.warn("paging", "without paged results no list can be read to a proved end: enable them on the server",
+			"%s does not announce paged results (%s)", text, ldap.ControlTypePaging)
+	}
+	s.checkClock(f, made, root, time.Since(before))
+	checkCatalog(f, to)
+	return made, nil
+}
+
+func (b *Bind) used() bool { return b.DN != "" || b.External || b.GSSAPI.used() }
+
+// checkTLS looks at how what we read is secured, and at the ends of certificates.
+func (s *source) checkTLS(f *findings, made *session) {
+	where := made.server.text
+	state := made.tls
+	if state == nil {
+		if made.server.loopback() {
+			f.ok("tls", "%s is not encrypted, and does not leave this machine", where)
+		} else {
+			f.warn("tls", "write ldaps:// or start_tls: true", "%s is not encrypted: whoever is on the way can read and change who is in which group", where)
+		}
+		return
+	}
+	f.ok("tls", "%s speaks %s with %s", where, tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite))
+	now := s.now()
+	for i, c := range state.PeerCertificates {
+		if i == 0 {
+			checkEnd(f, "certificate", "renew the certificate of the server", "the certificate of "+where, c.NotAfter, now)
+		}
+	}
+	for _, chain := range state.VerifiedChains[:min(len(state.VerifiedChains), 1)] {
+		for _, c := range chain[1:] {
+			if c.NotAfter.Sub(now) < soon {
+				checkEnd(f, "certificate", "renew that authority's certificate, and ca_file with it", fmt.Sprintf("the authority %q behind %s", c.Subject.CommonName, where), c.NotAfter, now)
 			}
 		}
-		findings = append(findings, failed("connection", err))
 	}
-	return findings
 }
 
-func failed(check string, err error) providers.Finding {
-	return providers.Finding{Level: providers.Failed, Check: check, Message: err.Error(), Remedy: fault.HintOf(err)}
+func checkEnd(f *findings, check, remedy, what string, until, now time.Time) {
+	day := until.UTC().Format(time.DateOnly)
+	if until.Sub(now) < soon {
+		f.warn(check, remedy, "%s is valid until %s", what, day)
+		return
+	}
+	f.ok(check, "%s is valid until %s", what, day)
 }
 
-func (s *source) checkServer(ctx context.Context, made *session) []providers.Finding {
-	where := made.server.text
-	findings := []providers.Finding{{Level: providers.OK, Check: "connection", Message: where + " answers and accepts the bind"}}
-	if state := made.tls; state != nil && len(state.PeerCertificates) > 0 {
-		until := state.PeerCertificates[0].NotAfter
-		f := providers.Finding{Level: providers.OK, Check: "certificate", Message: fmt.Sprintf("the certificate of %s is valid until %s", where, until.UTC().Format(time.DateOnly))}
-		if time.Until(until) < soon {
-			f.Level, f.Remedy = providers.Warning, "renew the certificate of the server"
-		}
-		findings = append(findings, f)
+// checkOwn looks at our own certificate.
+func (s *source) checkOwn(f *findings) {
+	if s.config.CertFile == "" {
+		return
 	}
-	root, err := made.entry(ctx, "", "(objectClass=*)", []string{"supportedControl"})
-	switch {
-	case err != nil:
-		return append(findings, failed("paging", searchError(ctx, made.server, "read root entry", "users", "", err)))
-	case root == nil || !slices.Contains(root.GetEqualFoldAttributeValues("supportedControl"), ldap.ControlTypePaging):
-		return append(findings, providers.Finding{Level: providers.Warning, Check: "paging",
-			Message: where + " does not announce paged results (" + ldap.ControlTypePaging + ")", Remedy: "without paged results no list can be read to a proved end: enable them on the server"})
+	ours, err := s.certificate()
+	if err != nil {
+		f.fail("cert_file", err)
+		return
 	}
-	return append(findings, providers.Finding{Level: providers.OK, Check: "paging", Message: where + " offers paged results"})
+	checkEnd(f, "cert_file", "renew our certificate; the new one is used at the next connect", "our certificate", ours.Leaf.NotAfter, s.now())
 }
 
-// checkBases looks whether each base exists and shows entries with the attributes
-// that are needed.
-func (s *source) checkBases(ctx context.Context, made *session) []providers.Finding {
-	l := made.layout
-	var findings []providers.Finding
-	for _, base := range l.users.Base {
-		findings = append(findings, s.checkBase(ctx, made, "users", base, l.users.Filter, []string{l.users.ID, l.users.Email, l.users.Username}))
+// maxSkew is how far clocks may be apart before doctor says so. Kerberos ends at five
+// minutes.
+const maxSkew = time.Minute
+
+// checkClock compares clocks where a server tells its own: Active Directory does.
+func (s *source) checkClock(f *findings, made *session, root *ldap.Entry, took time.Duration) {
+	theirs, err := time.Parse("20060102150405.0Z", root.GetEqualFoldAttributeValue("currentTime"))
+	if err != nil {
+		return
 	}
-	for _, base := range l.groups.Base {
-		findings = append(findings, s.checkBase(ctx, made, "groups", base, l.groups.Filter, []string{l.groups.ID, l.groups.Name}))
+	// The time has whole seconds, and was read somewhere within the request.
+	off := s.now().Sub(theirs)
+	if off.Abs() > maxSkew+took+time.Second {
+		f.warn("clock", "set both clocks by NTP; Kerberos fails at five minutes, and accounts expire by the clock", "the clock of %s is %s off ours", made.server.text, off.Abs().Round(time.Second))
+		return
 	}
-	if l.users.Disabled != "" {
-		_, err := made.ask(sample(l.users.Base[0], and(l.users.Filter, l.users.Disabled), []string{"1.1"}))
-		if err != nil && code(err) != ldap.LDAPResultSizeLimitExceeded {
-			findings = append(findings, failed("users.disabled", searchError(ctx, made.server, "search", "users", l.users.Base[0], err)))
-		}
-	}
-	return findings
+	f.ok("clock", "the clock of %s agrees with ours", made.server.text)
 }
 
-// sample asks for a few entries only.
-func sample(base, filter string, attributes []string) *ldap.SearchRequest {
-	q := request(query{base, ldap.ScopeWholeSubtree, filter, attributes})
-	q.SizeLimit = 5
-	return q
+// checkCatalog warns of the Global Catalog, which has a part of each entry only.
+func checkCatalog(f *findings, to server) {
+	if _, port, err := net.SplitHostPort(to.addr); err == nil && (port == "3268" || port == "3269") {
+		f.warn("global_catalog", "use port 389 or 636 of a domain controller; read several domains as several sources",
+			"%s is the Global Catalog: members of domain-local and of other domains' global groups are missing there, and every removal would be wrong", to.text)
+	}
 }
 
-func (s *source) checkBase(ctx context.Context, made *session, block, base, filter string, attributes []string) providers.Finding {
-	check := block + ".base"
-	result, err := made.ask(sample(base, filter, attributes))
-	if err != nil && code(err) != ldap.LDAPResultSizeLimitExceeded {
-		return failed(check, searchError(ctx, made.server, "search", block, base, err))
+// list writes a few of many.
+func list(all []string, most int) string {
+	if len(all) <= most {
+		return strings.Join(all, ", ")
 	}
-	if len(result.Entries) == 0 {
-		return providers.Finding{Level: providers.Warning, Check: check, Message: fmt.Sprintf("no %s below %q with %s", block, base, filter),
-			Remedy: "check " + block + ".base and " + block + ".filter, and what the account of bind.dn may see"}
-	}
-	for _, a := range attributes {
-		if !slices.ContainsFunc(result.Entries, func(e *ldap.Entry) bool { return len(rawValues(e, a)) > 0 }) {
-			return providers.Finding{Level: providers.Warning, Check: check, Message: fmt.Sprintf("the first %s below %q have no %s", block, base, a),
-				Remedy: "correct the name of the attribute, or let the account of bind.dn read it"}
-		}
-	}
-	return providers.Finding{Level: providers.OK, Check: check, Message: fmt.Sprintf("there are %s below %q", block, base)}
+	return fmt.Sprintf("%s and %d more", strings.Join(all[:most], ", "), len(all)-most)
 }

@@ -246,7 +246,7 @@ func TestDoctorWarnsOfWhatWillFailLater(t *testing.T) {
 			warnings = append(warnings, f.Check)
 		}
 	}
-	if got := strings.Join(warnings, " "); got != "certificate users.base groups.base" {
+	if got := strings.Join(warnings, " "); got != "certificate users.disabled users.base groups.base users.email" {
 		t.Errorf("warnings for %q", got)
 	}
 }

@@ -94,25 +94,11 @@ func (s *source) detect(ctx context.Context, made *session, root *ldap.Entry) (*
 	if isAD(root) {
 		return s.chosen(presetsOf(AD)), nil
 	}
-	const op = "read schema"
-	at := root.GetEqualFoldAttributeValue("subschemaSubentry")
-	var e *ldap.Entry
-	var err error
-	if at != "" {
-		e, err = made.entry(ctx, at, "(objectClass=subschema)", []string{"objectClasses", "attributeTypes"})
-	}
+	known, err := made.schema(ctx, root)
 	if err != nil {
-		return nil, searchError(ctx, made.server, op, "users", at, err)
+		return nil, err
 	}
-	var known schema
-	if e != nil {
-		known = parseSchema(e)
-	}
-	if len(known.classes) == 0 || len(known.attributes) == 0 {
-		return nil, fault.New(fault.Invalid, op, made.server.text, errors.New("the server shows no schema, so that its layout cannot be told"),
-			layoutHint+", or let the account of bind.dn read the schema")
-	}
-	p, err := choose(root, &known)
+	p, err := choose(root, known)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "choose layout", made.server.text, err, layoutHint)
 	}
@@ -121,6 +107,29 @@ func (s *source) detect(ctx context.Context, made *session, root *ldap.Entry) (*
 		return nil, fault.New(fault.Invalid, "choose layout", made.server.text, err, "correct the name of the attribute, or leave it out")
 	}
 	return l, nil
+}
+
+// schema reads what the server knows.
+func (s *session) schema(ctx context.Context, root *ldap.Entry) (*schema, error) {
+	const op = "read schema"
+	at := root.GetEqualFoldAttributeValue("subschemaSubentry")
+	var e *ldap.Entry
+	var err error
+	if at != "" {
+		e, err = s.entry(ctx, at, "(objectClass=subschema)", []string{"objectClasses", "attributeTypes"})
+	}
+	if err != nil {
+		return nil, searchError(ctx, s.server, op, "users", at, err)
+	}
+	var known schema
+	if e != nil {
+		known = parseSchema(e)
+	}
+	if len(known.classes) == 0 || len(known.attributes) == 0 {
+		return nil, fault.New(fault.Invalid, op, s.server.text, errors.New("the server shows no schema, so that its layout cannot be told"),
+			layoutHint+", or let the account of bind.dn read the schema")
+	}
+	return &known, nil
 }
 
 func (s *source) chosen(p presets) *layout {

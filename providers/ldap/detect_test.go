@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	ldap "github.com/go-ldap/ldap/v3"
+
 	"groupsyncd/directory"
 	"groupsyncd/internal/fault"
 	"groupsyncd/providers/ldap/ldaptest"
@@ -37,7 +39,8 @@ func TestAutoChoosesByTheServerAndItsSchema(t *testing.T) {
 		want   string // name, users, groups, id, members, disabled
 	}{
 		{"OpenLDAP", nil, nil, "openldap (|(objectClass=inetOrgPerson)(objectClass=posixAccount)) (|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=posixGroup)) entryUUID member, uniqueMember, memberUid -"},
-		{"with ppolicy", nil, known("", "pwdAccountLockedTime"), "openldap (|(objectClass=inetOrgPerson)(objectClass=posixAccount)) (|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=posixGroup)) entryUUID member, uniqueMember, memberUid (pwdAccountLockedTime=000001010000Z)"},
+		{"with the attributes of ppolicy", nil, known("", "pwdAccountLockedTime"), "openldap (|(objectClass=inetOrgPerson)(objectClass=posixAccount)) (|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=posixGroup)) entryUUID member, uniqueMember, memberUid -"},
+		{"with ppolicy", map[string][]string{"supportedControl": {ldap.ControlTypePaging, ldap.ControlTypeBeheraPasswordPolicy}}, known("", "pwdAccountLockedTime"), "openldap (|(objectClass=inetOrgPerson)(objectClass=posixAccount)) (|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=posixGroup)) entryUUID member, uniqueMember, memberUid (pwdAccountLockedTime=000001010000Z)"},
 		{"core alone", nil, known("inetOrgPerson groupOfMembers", ""), "openldap (objectClass=inetOrgPerson) (objectClass=groupOfMembers) entryUUID member, uniqueMember, memberUid -"},
 		{"389", vendor389(), known("", "nsUniqueId nsAccountLock"), "389 (|(objectClass=inetOrgPerson)(objectClass=posixAccount)) (|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=posixGroup)) nsUniqueId member, uniqueMember, memberUid (nsAccountLock=TRUE)"},
 		{"FreeIPA", vendor389(), known("posixAccount ipaObject ipaUserGroup groupOfNames", "nsUniqueId nsAccountLock ipaUniqueID"), "freeipa (objectClass=posixAccount) (objectClass=ipaUserGroup) ipaUniqueID member (nsAccountLock=TRUE)"},

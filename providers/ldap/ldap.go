@@ -49,6 +49,9 @@ type source struct {
 
 	// Bounds, as variables for tests.
 	dial, request time.Duration
+	// reading bounds the whole read of doctor; a search that takes longer than slow may
+	// lack an index.
+	reading, slow time.Duration
 	lookUps       int
 	// reach opens a connection; tests have networks of their own.
 	reach func(ctx context.Context, network, addr string) (net.Conn, error)

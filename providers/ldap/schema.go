@@ -92,8 +92,9 @@ func choose(root *ldap.Entry, known *schema) (presets, error) {
 	if isOpenLDAP(root) {
 		p.name = "openldap"
 		// Locked until an administrator unlocks it; a lock after wrong passwords, which
-		// ends by itself, has another value.
-		if known.attribute("pwdAccountLockedTime") {
+		// ends by itself, has another value. The schema has the attribute without the
+		// overlay too, which then would be a search for nothing.
+		if known.attribute("pwdAccountLockedTime") && hasPasswordPolicy(root) {
 			p.users.Disabled = "(pwdAccountLockedTime=000001010000Z)"
 		}
 	}
@@ -109,6 +110,11 @@ func choose(root *ldap.Entry, known *schema) (presets, error) {
 
 func isOpenLDAP(root *ldap.Entry) bool {
 	return slices.ContainsFunc(root.GetEqualFoldAttributeValues("objectClass"), func(c string) bool { return strings.EqualFold(c, "OpenLDAProotDSE") })
+}
+
+// hasPasswordPolicy reports whether passwords obey rules (draft-behera-ldap-password-policy).
+func hasPasswordPolicy(root *ldap.Entry) bool {
+	return slices.Contains(root.GetEqualFoldAttributeValues("supportedControl"), ldap.ControlTypeBeheraPasswordPolicy)
 }
 
 // anyClass gives a filter for the classes that the schema knows.
