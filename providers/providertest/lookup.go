@@ -26,6 +26,32 @@ func (h Harness) runLookUps(t *testing.T) {
 	}
 	strange := h.fit(strangeNames())
 	t.Run("look-up/strange names", func(t *testing.T) { t.Parallel(); h.testPerson(t, strange, strange.Users[2]) })
+	odd := h.fit(oddNames())
+	t.Run("look-up/odd names", func(t *testing.T) {
+		t.Parallel()
+		l := h.lookUp(t, h.Open(t, odd))
+		for _, u := range odd.Users {
+			got, err := l.LookUp(t.Context(), directory.Person{Username: u.Username})
+			if err != nil {
+				t.Errorf("%s: %v", u.Name, err)
+				continue
+			}
+			if len(got.Users) == 1 {
+				h.checkPerson(t, got, odd, u, got.Users[0].ID)
+			} else {
+				t.Errorf("%s: %d users", u.Name, len(got.Users))
+			}
+		}
+	})
+	if !h.NoNesting {
+		deep := h.fit(thirtyLevels())
+		t.Run("look-up/thirty levels down", func(t *testing.T) { t.Parallel(); h.testPerson(t, deep, deep.Users[29]) })
+		t.Run("look-up/in a large group inside others", func(t *testing.T) {
+			t.Parallel()
+			w := h.fit(above1500(1804))
+			h.testPerson(t, w, w.Users[1804])
+		})
+	}
 	t.Run("look-up/nobody", func(t *testing.T) { t.Parallel(); h.testNobody(t) })
 	t.Run("look-up/cancelled", func(t *testing.T) { t.Parallel(); h.testLookUpCanceled(t) })
 	if !h.NoLoneUsers {

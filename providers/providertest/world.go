@@ -17,6 +17,7 @@ func pullCases(h Harness) []pullCase {
 	cases := []pullCase{
 		{"several groups", company()},
 		{"names with commas, quotes and other scripts", strangeNames()},
+		{"names that break other people's parsers", oddNames()},
 		{"more than a page of everything", big()},
 		{"a member named twice", World{Users: people(2), Groups: []Group{{ID: gid(1), Name: "twice", Members: []string{uid(1), uid(2), uid(1)}}}}},
 	}
@@ -31,7 +32,9 @@ func pullCases(h Harness) []pullCase {
 	if !h.NoNesting {
 		cases = append(cases,
 			pullCase{"groups nested five deep", nested(false)},
-			pullCase{"nested groups that contain each other", nested(true)})
+			pullCase{"nested groups that contain each other", nested(true)},
+			pullCase{"thirty levels with a way back up", thirtyLevels()},
+			pullCase{"a large group inside others", above1500(1804)})
 	}
 	if !h.NoSameName {
 		cases = append(cases, pullCase{"two groups of one name", sameName()})
@@ -90,6 +93,56 @@ func strangeNames() World {
 	return w
 }
 
+// oddNames are names of people and of groups that need care in a DN, in a filter, in a
+// file or in a comparison without case.
+func oddNames() World {
+	names := []string{
+		`Smith, John; "Jack" <jack>`, `a+b=c`, `back\slash\`, "#1 fan", "Işık İstanbul", "ışık istanbul", "ÄÖÜ äöü ß SS", "\"quoted\"", "(a*b)\\2a", "Zoe\u0308", "Zoë",
+		"ﬃ ligature", "ᾳ στο ΣΤΟΣ", "🦆 duck", "a  two spaces", "%s %00 $HOME `x`",
+	}
+	w := World{Users: people(len(names))}
+	var everybody []string
+	for i, name := range names {
+		w.Users[i].Name = name
+		everybody = append(everybody, uid(i+1))
+		w.Groups = append(w.Groups, Group{ID: gid(i + 1), Name: "g " + name, Members: []string{uid(i + 1), uid((i+1)%len(names) + 1)}})
+	}
+	w.Groups = append(w.Groups, Group{ID: gid(len(names) + 1), Name: "everybody", Members: everybody})
+	return w
+}
+
+// thirtyLevels is a chain of thirty groups with a person in each, whose last group
+// contains the tenth.
+func thirtyLevels() World {
+	w := World{Users: people(31)}
+	for i := 1; i <= 30; i++ {
+		g := Group{ID: gid(i), Name: fmt.Sprintf("floor%02d", i), Members: []string{uid(i)}}
+		if i < 30 {
+			g.Groups = []string{gid(i + 1)}
+		} else {
+			g.Groups = []string{gid(10)}
+		}
+		w.Groups = append(w.Groups, g)
+	}
+	return w
+}
+
+// above1500 has a group of so many people, which comes in slices from Active Directory,
+// in a group of its own and together with another.
+func above1500(n int) World {
+	w := World{Users: people(n + 3)}
+	var many []string
+	for i := range n {
+		many = append(many, uid(i+2))
+	}
+	w.Groups = []Group{
+		{ID: gid(1), Name: "large", Members: many},
+		{ID: gid(2), Name: "around it", Groups: []string{gid(1)}},
+		{ID: gid(3), Name: "and one more", Members: []string{uid(1)}, Groups: []string{gid(2)}},
+	}
+	return w
+}
+
 // big has one user more than whole pages of the usual sizes, a group above the
 // limit of 1,500 values of Active Directory, and many small groups.
 func big() World {
@@ -132,6 +185,27 @@ func nested(cyclic bool) World {
 		Group{ID: gid(6), Name: "above", Groups: []string{gid(3), gid(7)}, Members: []string{uid(6)}},
 		Group{ID: gid(7), Name: "aside", Members: []string{uid(6), uid(7)}})
 	return w
+}
+
+// cyclic reports whether a group of the world contains itself, through others.
+func (w World) cyclic() bool {
+	children := make(map[string][]string, len(w.Groups))
+	for _, g := range w.Groups {
+		children[g.ID] = g.Groups
+	}
+	for _, g := range w.Groups {
+		seen := map[string]bool{}
+		for next := slices.Clone(g.Groups); len(next) > 0; next = next[1:] {
+			if next[0] == g.ID {
+				return true
+			}
+			if !seen[next[0]] {
+				seen[next[0]] = true
+				next = append(next, children[next[0]]...)
+			}
+		}
+	}
+	return false
 }
 
 func sameName() World {
