@@ -8,8 +8,11 @@
 package providertest
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
+	"unicode"
 
 	"groupsyncd/internal/fault"
 	"groupsyncd/providers"
@@ -72,6 +75,8 @@ type Harness struct {
 	NoLoneUsers   bool // users who are in no group
 	NoStableIDs   bool // ids that outlive a new mail address or group name
 	NoLookUp      bool // the source does not implement providers.LookUp
+	// ASCIIUsernames says that usernames have ASCII letters only.
+	ASCIIUsernames bool
 }
 
 // Fault is one way in which the world behind a source breaks.
@@ -122,6 +127,9 @@ func (h Harness) fit(w World) World {
 		users[i].Disabled = users[i].Disabled && !h.NoDisabled
 		if h.NoAttributes {
 			users[i].Attributes = nil
+		}
+		if h.ASCIIUsernames && strings.ContainsFunc(users[i].Username, func(r rune) bool { return r > unicode.MaxASCII }) {
+			users[i].Username = fmt.Sprintf("ascii%04d", i)
 		}
 	}
 	for i := range groups {

@@ -14,7 +14,7 @@
 # The domain is DC=ad,DC=test. The account that a test binds as is CN=reader,CN=Users;
 # CN=Administrator,CN=Users may do everything. Their passwords are DIR/reader-password and
 # DIR/admin-password (mode 0600). DIR/tls/ca.pem signed the certificate, which is for
-# ADDRESS and dc1.ad.test. start writes DIR/pid and DIR/env, which a shell can source.
+# ADDRESS, for 127.0.0.1, where a proxy may stand before it, and for dc1.ad.test. start writes DIR/pid and DIR/env, which a shell can source.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
@@ -147,7 +147,7 @@ start() {
 	installed || install
 	fresh "$dir"
 	need_free 389 "$address"
-	certificate "$dir/tls" "IP:$address,DNS:dc1.ad.test"
+	certificate "$dir/tls" "IP:$address,IP:127.0.0.1,DNS:dc1.ad.test"
 	configure "$dir" "$address" "$auth" "$services"
 	# In its folder, by which it is known: Samba overwrites its command line.
 	(cd "$dir" && exec setsid samba -F --no-process-group -M single --debug-stdout -s "$dir/smb.conf" \

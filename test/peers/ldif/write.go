@@ -25,12 +25,12 @@ func (g *Group) DN() string { return "cn=" + ldap.EscapeDN(g.Name) + "," + Group
 // RFC 2307bis.
 func (c *Company) Write(w io.Writer) error {
 	out := bufio.NewWriterSize(w, 1<<16)
-	entry(out, Suffix, "objectClass", "domain", "dc", "example")
-	entry(out, People, "objectClass", "organizationalUnit", "ou", "people")
-	entry(out, Groups, "objectClass", "organizationalUnit", "ou", "groups")
+	Record(out, Suffix, "objectClass", "domain", "dc", "example")
+	Record(out, People, "objectClass", "organizationalUnit", "ou", "people")
+	Record(out, Groups, "objectClass", "organizationalUnit", "ou", "groups")
 	for i := range c.Users {
 		u := &c.Users[i]
-		entry(out, u.DN(), "objectClass", "inetOrgPerson", "uid", u.UID, "givenName", u.Given, "sn", u.Family,
+		Record(out, u.DN(), "objectClass", "inetOrgPerson", "uid", u.UID, "givenName", u.Given, "sn", u.Family,
 			"cn", u.Given+" "+u.Family, "displayName", u.Given+" "+u.Family, "mail", u.Mail)
 	}
 	// A server that checks references wants a group after the groups it names; slapadd
@@ -44,7 +44,7 @@ func (c *Company) Write(w io.Writer) error {
 		for _, child := range g.Children {
 			attributes = append(attributes, "member", c.Groups[child].DN())
 		}
-		entry(out, g.DN(), attributes...)
+		Record(out, g.DN(), attributes...)
 	}
 	if err := out.Flush(); err != nil {
 		return fmt.Errorf("write company: %w", err)
@@ -69,16 +69,16 @@ func (g *Group) ADDN() string { return "CN=" + ldap.EscapeDN(g.Name) + "," + ADG
 // The accounts are enabled and have no password.
 func (c *Company) WriteAD(w io.Writer) error {
 	out := bufio.NewWriterSize(w, 1<<16)
-	entry(out, ADPeople, "objectClass", "organizationalUnit", "ou", "people")
-	entry(out, ADGroups, "objectClass", "organizationalUnit", "ou", "groups")
+	Record(out, ADPeople, "objectClass", "organizationalUnit", "ou", "people")
+	Record(out, ADGroups, "objectClass", "organizationalUnit", "ou", "groups")
 	for i := range c.Users {
 		u := &c.Users[i]
-		entry(out, u.ADDN(), "objectClass", "user", "sAMAccountName", u.UID, "userPrincipalName", u.UID+"@ad.test",
+		Record(out, u.ADDN(), "objectClass", "user", "sAMAccountName", u.UID, "userPrincipalName", u.UID+"@ad.test",
 			"givenName", u.Given, "sn", u.Family, "displayName", u.Given+" "+u.Family, "mail", u.Mail, "userAccountControl", "544")
 	}
 	for i := range c.Groups {
 		g := &c.Groups[i]
-		entry(out, g.ADDN(), "objectClass", "group", "sAMAccountName", fmt.Sprintf("g%05d", i+1), "description", fmt.Sprintf("%d people", len(g.Members)))
+		Record(out, g.ADDN(), "objectClass", "group", "sAMAccountName", fmt.Sprintf("g%05d", i+1), "description", fmt.Sprintf("%d people", len(g.Members)))
 	}
 	// Active Directory takes no member that is not there, so the members come last.
 	for i := range c.Groups {
@@ -90,7 +90,7 @@ func (c *Company) WriteAD(w io.Writer) error {
 		for _, child := range g.Children {
 			attributes = append(attributes, "member", c.Groups[child].ADDN())
 		}
-		entry(out, g.ADDN(), attributes...)
+		Record(out, g.ADDN(), attributes...)
 	}
 	if err := out.Flush(); err != nil {
 		return fmt.Errorf("write company: %w", err)
@@ -98,9 +98,9 @@ func (c *Company) WriteAD(w io.Writer) error {
 	return nil
 }
 
-// entry writes one entry: its DN, then names and values in turn. Errors stay in the
-// writer until Flush.
-func entry(out *bufio.Writer, dn string, attributes ...string) {
+// Record writes one entry: its DN, then names and values in turn. Errors stay in the
+// writer until its Flush.
+func Record(out *bufio.Writer, dn string, attributes ...string) {
 	line(out, "dn", dn)
 	for i := 0; i < len(attributes); i += 2 {
 		line(out, attributes[i], attributes[i+1])

@@ -100,6 +100,12 @@ func (s *Samba) Reader(tb testing.TB) *ldap.Conn {
 	return bound(tb, s.URL, s.TLS(tb), s.BindDN, s.PasswordFile)
 }
 
+// Password is that of the reader; it is the same for all these servers.
+func (s *Samba) Password(tb testing.TB) string {
+	tb.Helper()
+	return secret(tb, s.PasswordFile)
+}
+
 // TLS trusts the server and nobody else.
 func (s *Samba) TLS(tb testing.TB) *tls.Config {
 	tb.Helper()

@@ -2,6 +2,8 @@ package peer
 
 import (
 	"io"
+	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 
@@ -37,6 +39,8 @@ type SlapdOptions struct {
 	MemberOf, PPolicy bool
 	// TLS offers ldaps and StartTLS, LDAPI the socket.
 	TLS, LDAPI bool
+	// Password is that of the reader; without it the server gets one of its own.
+	Password string
 }
 
 // words gives the options as slapd.sh takes them.
@@ -72,6 +76,11 @@ func StartSlapd(tb testing.TB, company *ldif.Company, o SlapdOptions) *Slapd {
 func StartSlapdWith(tb testing.TB, write func(io.Writer) error, o SlapdOptions) *Slapd {
 	tb.Helper()
 	s := &Slapd{process: newProcess(tb, "slapd.sh")}
+	if o.Password != "" {
+		if err := os.WriteFile(filepath.Join(s.Dir, "reader-password"), []byte(o.Password), 0o600); err != nil {
+			tb.Fatal(err)
+		}
+	}
 	s.Load(tb, write)
 	s.Start(tb, o)
 	return s
