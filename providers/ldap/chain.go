@@ -18,7 +18,8 @@ const chainTrust = time.Hour
 
 // chains remembers on which servers the rule was seen to work. A server that does not
 // know a rule finds nothing by it and says nothing, so it is believed only after it gave
-// the groups of a person in nested groups as climbing level by level does.
+// the groups of a person in nested groups as climbing level by level does, and as soon:
+// Samba follows the links of every group there is, which takes longer than asking.
 type chains struct {
 	mu       sync.Mutex
 	verdicts map[string]chainVerdict
@@ -71,16 +72,19 @@ func (c *climber) climbOrChain(ctx context.Context, e *ldap.Entry, tests, contex
 			"source", c.source.name, "server", server, "err", err)
 		c.groups, c.at = nil, map[string]int{}
 	}
+	begin := c.source.now()
 	deep, err := c.climb(ctx, tests, contexts)
 	if err != nil || known || !deep {
 		return err
 	}
-	c.source.chains.note(server, c.probe(ctx, e, tests, contexts), now.Add(chainTrust))
+	took := c.source.now().Sub(begin)
+	c.source.chains.note(server, c.probe(ctx, e, tests, contexts, took), now.Add(chainTrust))
 	return nil
 }
 
-// probe reports whether the rule gives what climbing gave.
-func (c *climber) probe(ctx context.Context, e *ldap.Entry, tests, contexts []string) bool {
+// probe reports whether the rule gives what climbing gave, and takes no longer.
+func (c *climber) probe(ctx context.Context, e *ldap.Entry, tests, contexts []string, climbing time.Duration) bool {
+	begin := c.source.now()
 	other := newClimber(c.source, c.asOf)
 	other.session, other.layout = c.session, c.layout
 	if err := other.chain(ctx, e, tests, contexts); err != nil {
@@ -88,6 +92,7 @@ func (c *climber) probe(ctx context.Context, e *ldap.Entry, tests, contexts []st
 			"source", c.source.name, "server", c.session.server.text, "err", err)
 		return false
 	}
+	took := c.source.now().Sub(begin)
 	same := len(c.groups) == len(other.groups)
 	for i := range c.groups {
 		at, ok := other.at[c.groups[i].ID]
@@ -95,9 +100,11 @@ func (c *climber) probe(ctx context.Context, e *ldap.Entry, tests, contexts []st
 	}
 	if !same {
 		c.source.logger.Info("the server follows nested groups in a way of its own, so look-ups go level by level",
-			"source", c.source.name, "server", c.session.server.text, "level_by_level", len(c.groups), "in_chain", len(other.groups))
+			"source", c.source.name, "server", c.session.server.text, "groups", len(c.groups), "groups_in_chain", len(other.groups))
 	}
-	return same
+	c.source.logger.Debug("the server's own way through nested groups was tried", "source", c.source.name, "server", c.session.server.text,
+		"same", same, "took", took, "level_by_level", climbing)
+	return same && took <= climbing
 }
 
 // chain finds the groups of the person by the rule. The primary group and what

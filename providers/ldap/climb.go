@@ -28,6 +28,11 @@ const (
 	maxLevels = 100
 )
 
+// anyCase is the matching rule by which a pull compares usernames (RFC 4517, 4.2.3).
+// memberUid has another one. A server that does not know this one finds nothing by it,
+// or refuses it.
+const anyCase = ":caseIgnoreIA5Match:"
+
 // climber finds the groups of one person.
 type climber struct {
 	source  *source
@@ -39,6 +44,7 @@ type climber struct {
 	groups []directory.Group
 	at     map[string]int // the place of a group by its id
 	texts  texts
+	loose  []string // the tests that use anyCase
 }
 
 func newClimber(s *source, asOf time.Time) *climber {
@@ -153,7 +159,7 @@ func (c *climber) climb(ctx context.Context, person, contexts []string) (bool, e
 func (c *climber) above(ctx context.Context, tests, contexts []string) ([]string, error) {
 	var names []string
 	for batch := range slices.Chunk(tests, climbBatch) {
-		err := c.search(ctx, contexts, anyOf(batch), c.attributes(), false, func(e *ldap.Entry) error {
+		err := c.search(ctx, contexts, c.ofGroups(anyOf(batch)), c.attributes(), false, func(e *ldap.Entry) error {
 			fresh, err := c.add(e, true)
 			if fresh {
 				names = append(names, e.DN)
@@ -168,6 +174,19 @@ func (c *climber) above(ctx context.Context, tests, contexts []string) ([]string
 		}
 	}
 	return names, nil
+}
+
+// ofGroups keeps Active Directory from trying a filter on everybody: Samba has no index
+// of members, and tries each entry there is.
+func (c *climber) ofGroups(filter string) string {
+	if !c.layout.ad {
+		return filter
+	}
+	kinds := []string{c.layout.groups.Filter}
+	for _, class := range groupClasses() {
+		kinds = append(kinds, "(objectClass="+class+")")
+	}
+	return and(anyOf(kinds), filter)
 }
 
 // list finds out which groups the configuration lists: those found so far, and those
@@ -216,7 +235,9 @@ func (c *climber) personTests(e *ldap.Entry, username string) ([]string, error) 
 	tests := c.memberTests(e.DN, "")
 	for _, name := range c.layout.groups.Members {
 		if byUsername(name) && username != "" {
-			tests = append(tests, "("+name+"="+ldap.EscapeFilter(username)+")")
+			loose := "(" + name + anyCase + "=" + ldap.EscapeFilter(username) + ")"
+			c.loose = append(c.loose, loose)
+			tests = append(tests, "("+name+"="+ldap.EscapeFilter(username)+")", loose)
 		}
 	}
 	sid, err := c.primaryGroup(e)

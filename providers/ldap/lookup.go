@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	ldap "github.com/go-ldap/ldap/v3"
 
@@ -115,7 +116,14 @@ func (c *climber) find(ctx context.Context, who directory.Person) ([]*ldap.Entry
 // incomplete where it may stand for entries.
 func (c *climber) search(ctx context.Context, bases []string, filter string, attributes []string, strict bool, each func(*ldap.Entry) error) error {
 	for _, base := range bases {
-		f, err := c.session.search(ctx, query{base, ldap.ScopeWholeSubtree, filter, attributes}, each)
+		ask := func() (wire.Found, error) {
+			return c.session.search(ctx, query{base, ldap.ScopeWholeSubtree, filter, attributes}, each)
+		}
+		f, err := ask()
+		if exact := c.exact(filter); err != nil && refusesRule(err) && exact != filter {
+			filter = exact
+			f, err = ask()
+		}
 		if err == nil && strict && f.References > 0 && !c.layout.ad {
 			err = fmt.Errorf("%d search references: %w", f.References, errIncomplete)
 		}
@@ -128,6 +136,23 @@ func (c *climber) search(ctx context.Context, bases []string, filter string, att
 		}
 	}
 	return nil
+}
+
+// exact takes out of a filter what a server may refuse.
+func (c *climber) exact(filter string) string {
+	for _, test := range c.loose {
+		filter = strings.ReplaceAll(filter, test, "")
+	}
+	return filter
+}
+
+// refusesRule reports whether a server does not want a matching rule.
+func refusesRule(err error) bool {
+	switch code(err) {
+	case ldap.LDAPResultUnavailableCriticalExtension, ldap.LDAPResultInappropriateMatching, ldap.LDAPResultUnwillingToPerform, ldap.LDAPResultInvalidAttributeSyntax:
+		return true
+	}
+	return false
 }
 
 // status reads whether the person is disabled.

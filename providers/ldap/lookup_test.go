@@ -105,7 +105,7 @@ func world(t *rapid.T, layout string) []ldaptest.Entry {
 			e.Attributes["entryUUID"] = []string{fmt.Sprintf("00000000-0000-4000-9000-%012d", n)}
 			if layout == RFC2307 {
 				e.Attributes["objectClass"] = []string{"posixGroup"}
-				e.Attributes["memberUid"] = rapid.SliceOfN(rapid.SampledFrom([]string{"u1", "u2", "u3", "ghost"}), 0, 2).Draw(t, "usernames")
+				e.Attributes["memberUid"] = rapid.SliceOfN(rapid.SampledFrom([]string{"u1", "U2", "u3", "ghost"}), 0, 2).Draw(t, "usernames")
 			}
 		}
 		e.DN = name
@@ -131,6 +131,7 @@ func TestAPullAndALookUpSayTheSame(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			config := configure(t, c.layout, "")
+			still := time.Now()
 			config.Groups.Filter, config.Nested = "(cn=ai-*)", !c.flat
 			rapid.Check(t, func(r *rapid.T) {
 				o := options()
@@ -146,7 +147,7 @@ func TestAPullAndALookUpSayTheSame(t *testing.T) {
 				defer func() { _ = server.Close() }()
 				mine := *config
 				mine.URL = List{url}
-				s, err := mine.Open(providers.Options{Name: "corp", Logger: slog.New(slog.DiscardHandler)})
+				s, err := mine.Open(providers.Options{Name: "corp", Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return still }})
 				if err != nil {
 					r.Fatal(err)
 				}
@@ -202,7 +203,10 @@ func deepAD(t *testing.T, inChain bool, fault func(ldaptest.Search) ldaptest.Fau
 		}
 		return ldaptest.Fault{}
 	})
-	return open(t, configure(t, AD, url)), w
+	s := open(t, configure(t, AD, url))
+	still := time.Now()
+	s.now = func() time.Time { return still }
+	return s, w
 }
 
 const allOfU1 = "Domain Users Everybody level1 level2 level3 level4"
@@ -242,7 +246,7 @@ func TestTheRuleInChainIsUsedOnceItIsProved(t *testing.T) {
 			t.Errorf("%s took %d searches, %d by the rule; want %d, %d", step.username, searches, rule, step.searches, step.rule)
 		}
 	}
-	later := time.Now().Add(2 * time.Hour)
+	later := s.now().Add(2 * time.Hour)
 	s.now = func() time.Time { return later }
 	lookedUp(t, s, "u1", allOfU1)
 	if searches, rule := w.next(); searches != 10 || rule != 1 {
@@ -286,6 +290,34 @@ func TestARuleThatGivesOtherGroupsIsNotUsed(t *testing.T) {
 	}
 }
 
+func TestARuleThatIsSlowerIsNotUsed(t *testing.T) {
+	t.Parallel()
+	byRule := false
+	var mu sync.Mutex
+	s, w := deepAD(t, true, func(q ldaptest.Search) ldaptest.Fault {
+		mu.Lock()
+		defer mu.Unlock()
+		byRule = byRule || strings.Contains(q.Filter, "1941")
+		return ldaptest.Fault{}
+	})
+	begin := s.now()
+	// The clock jumps while the server follows the rule.
+	s.now = func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		if byRule {
+			return begin.Add(time.Second)
+		}
+		return begin
+	}
+	for _, rule := range []int{1, 0} {
+		lookedUp(t, s, "u1", allOfU1)
+		if _, got := w.next(); got != rule {
+			t.Errorf("%d searches by the rule, want %d", got, rule)
+		}
+	}
+}
+
 func TestARuleThatFailsLaterIsGivenUp(t *testing.T) {
 	t.Parallel()
 	broken := false
@@ -321,6 +353,36 @@ func TestALookUpLevelByLevelCostsARoundTripPerLevel(t *testing.T) {
 	// The person, the naming contexts, three levels and the empty one above, the list.
 	if _, searches := server.Counts(); searches != 7 {
 		t.Errorf("%d searches", searches)
+	}
+}
+
+func TestUsernamesOfGroupsAreComparedWithoutCase(t *testing.T) {
+	t.Parallel()
+	posix := group("cn=a," + groups)
+	posix.Attributes["objectClass"], posix.Attributes["memberUid"] = []string{"posixGroup"}, []string{"U1"}
+	same := group("cn=b," + groups)
+	same.Attributes["objectClass"], same.Attributes["memberUid"] = []string{"posixGroup"}, []string{"u1"}
+	server, url := serve(t, options(), person(1), posix, same)
+	c := configure(t, RFC2307, url)
+	c.Users.Filter = "(objectClass=inetOrgPerson)"
+	s := open(t, c)
+	lookedUp(t, s, "u1", "a b")
+	// A server that refuses the rule still compares in its own way.
+	server.SetFault(func(q ldaptest.Search) ldaptest.Fault {
+		if strings.Contains(q.Filter, "caseIgnore") {
+			return ldaptest.Fault{Code: ldap.LDAPResultInappropriateMatching}
+		}
+		return ldaptest.Fault{}
+	})
+	lookedUp(t, s, "u1", "b")
+	server.SetFault(func(q ldaptest.Search) ldaptest.Fault {
+		if q.Base == groups {
+			return ldaptest.Fault{Code: ldap.LDAPResultInappropriateMatching}
+		}
+		return ldaptest.Fault{}
+	})
+	if one, err := s.LookUp(t.Context(), directory.Person{Username: "u1"}); err == nil || one.Coverage() != directory.None {
+		t.Errorf("a server that refuses everything: %+v, %v", one, err)
 	}
 }
 

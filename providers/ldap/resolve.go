@@ -211,6 +211,11 @@ func (v *resolver) found(n uint32, e *wire.Entry) error {
 	return nil
 }
 
+// groupClasses are the object classes of groups.
+func groupClasses() []string {
+	return []string{"group", "groupOfNames", "groupOfUniqueNames", "groupOfMembers", "posixGroup", "ipaUserGroup"}
+}
+
 // isGroup reports whether an entry that a group contains is a group itself.
 func (l *layout) isGroup(e *wire.Entry) bool {
 	for i := range e.Attributes {
@@ -224,8 +229,7 @@ func (l *layout) isGroup(e *wire.Entry) bool {
 		return false
 	}
 	for class := range classes.Values() {
-		switch strings.ToLower(string(class)) {
-		case "group", "groupofnames", "groupofuniquenames", "groupofmembers", "posixgroup", "ipausergroup":
+		if slices.ContainsFunc(groupClasses(), func(known string) bool { return strings.EqualFold(known, string(class)) }) {
 			return true
 		}
 	}

@@ -129,11 +129,13 @@ func (e *entry) below(base string, scope int) bool {
 	return base == "" || e.key == base || strings.HasSuffix(e.key, ","+base)
 }
 
-// bitAnd is the matching rule of Active Directory for bits that are all set, bitOr that
-// for bits of which one is.
+// The matching rules that an assertion may name: those of Active Directory for bits that
+// are all set and for bits of which one is, and one that compares texts without regard to
+// case (RFC 4517, 4.2.3).
 const (
-	bitAnd = "1.2.840.113556.1.4.803"
-	bitOr  = "1.2.840.113556.1.4.804"
+	bitAnd  = "1.2.840.113556.1.4.803"
+	bitOr   = "1.2.840.113556.1.4.804"
+	anyCase = "caseIgnoreIA5Match"
 )
 
 // matches evaluates a filter (RFC 4511, 4.5.1.7) as it came in the message.
@@ -204,10 +206,13 @@ func substrings(value string, parts []*ber.Packet) bool {
 	return true
 }
 
-// extensible knows the bit rules only; any other rule is undefined, which matches
-// nothing (but see unchain).
+// extensible knows three rules; any other is undefined, which matches nothing (but see
+// unchain).
 func (e *entry) extensible(f *ber.Packet) bool {
 	rule, name, value := extensibleParts(f)
+	if rule == anyCase {
+		return slices.ContainsFunc(e.values(name), func(v string) bool { return strings.EqualFold(v, value) })
+	}
 	mask, err := strconv.ParseInt(value, 10, 64)
 	if rule != bitAnd && rule != bitOr || err != nil {
 		return false
