@@ -92,6 +92,12 @@ func loadOptions() config.Options {
 			return fmt.Errorf("%w: %s", err, hint)
 		}
 		return err
+	}, Interval: func(spec string) time.Duration {
+		s, err := schedule.Parse(spec, time.UTC)
+		if err != nil {
+			return 0 // CheckSchedule has said what is wrong.
+		}
+		return s.Interval()
 	}}
 }
 
@@ -226,7 +232,10 @@ func (a *App) Status(context.Context) (*engine.Status, error) {
 		s.Holds = []run.Hold{} // A list in JSON, also when it is empty.
 	}
 	a.mu.Lock()
-	d := a.daemon
+	d, following := a.daemon, &following{}
+	if d != nil && d.following != nil {
+		following = d.following
+	}
 	a.mu.Unlock()
 	if a.scratch == "" {
 		s.State = a.stateStatus()
@@ -235,6 +244,9 @@ func (a *App) Status(context.Context) (*engine.Status, error) {
 		s.Daemon = &engine.DaemonStatus{PID: os.Getpid(), Since: d.started}
 		for i := range s.Sources {
 			s.Sources[i].Next = d.schedule.Next(s.Sources[i].Name)
+			if f := following.by[s.Sources[i].Name]; f != nil {
+				s.Sources[i].Watch = f.status()
+			}
 		}
 	}
 	return s, nil

@@ -29,7 +29,9 @@ type daemon struct {
 	reload   chan chan error
 	// closing are old sources that are closed behind runs that still use them.
 	closing sync.WaitGroup
-	front   *front
+	// following are the watches of sources; App.mu guards it.
+	following *following
+	front     *front
 	// ping is received from by the loop as a sign of life; ran is closed when the
 	// schedules have ended.
 	ping, ran chan struct{}
@@ -45,6 +47,8 @@ const confirmName = "confirming read"
 const (
 	stopTimeout = 30 * time.Second
 	maxJitter   = 30 * time.Second
+	// confirmPause is the least time between a run and a confirming read that it asks for.
+	confirmPause = 10 * time.Second
 )
 
 // Serve runs the daemon until ctx ends: the control socket, the schedules, and reloads
@@ -103,6 +107,8 @@ func (a *App) Serve(ctx context.Context, hup <-chan struct{}) (err error) {
 		return err
 	}
 	life.Add("watch for what does not run", a.watch(running))
+	a.startFollowing(d)
+	life.Add("watches of sources", func(ctx context.Context) error { return a.endFollowing(ctx, d) })
 	a.ready(ctx)
 	a.loop(ctx, d, hup)
 	if err := sdnotify.Stopping(); err != nil {
@@ -206,9 +212,12 @@ func (a *App) noteStart(source string) error {
 	return a.db.SaveSource(known[i])
 }
 
-// quiet carries out a run whose report nobody waits for.
-func (a *App) quiet(ctx context.Context, req run.Request) {
+// quiet carries out a run whose report nobody waits for; nil, when there is none.
+func (a *App) quiet(ctx context.Context, req run.Request) *run.Report {
 	report, err := a.engine.Run(ctx, req)
+	if err == nil && req.Trigger == run.Watch && len(report.Targets) == 0 {
+		return report // Nothing had changed.
+	}
 	// Minutes of idling follow a read that may have needed much more than what is kept.
 	debug.FreeOSMemory()
 	switch {
@@ -221,15 +230,20 @@ func (a *App) quiet(ctx context.Context, req run.Request) {
 			a.log.LogAttrs(ctx, slog.LevelWarn, "systemd not told", slog.String(logging.KeyErr, err.Error()))
 		}
 	}
+	return report
 }
 
-// confirm plans the read that would settle what is in doubt.
+// confirm plans the read that would settle what is in doubt. A source that cannot be read
+// keeps asking for it, so one that is due already waits a little.
 func (a *App) confirm(at time.Time) {
 	a.mu.Lock()
 	d := a.daemon
 	a.mu.Unlock()
 	if d == nil {
 		return
+	}
+	if soonest := a.now().Add(confirmPause); at.Before(soonest) {
+		at = soonest
 	}
 	d.schedule.At(confirmName, at, func(ctx context.Context, _ time.Time) {
 		a.quiet(ctx, run.Request{Trigger: run.Confirm, Mode: run.Apply})
@@ -312,6 +326,8 @@ func (a *App) exchange(ctx context.Context, d *daemon) error {
 	old := a.parts
 	a.parts = next
 	a.mu.Unlock()
+	a.stopFollowing(d)
+	a.startFollowing(d)
 	a.carryOut(ctx, d, move)
 	d.schedule.Replace(entries)
 	a.planBackup(d)

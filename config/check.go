@@ -85,6 +85,7 @@ func (d *decoder) checkSource(s *Source, p path) {
 			d.reportAt(p.child("schedule"), withoutValue(err.Error(), s.Schedule), "write every 15m, @hourly, or five-field cron such as 0 3 * * *")
 		}
 	}
+	d.checkChanges(s, p)
 	if s.SignIn != nil {
 		at := p.child("sign_in")
 		if s.SignIn.Provider == "" {

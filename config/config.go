@@ -63,6 +63,7 @@ type Source struct {
 
 	Type         string          `yaml:"type" doc:"The kind of source."`
 	Schedule     string          `yaml:"schedule" doc:"When to read: every 15m, @hourly, or five-field cron."`
+	Changes      *Changes        `yaml:",inline"`
 	MaxAge       scalar.Duration `yaml:"max_age" doc:"Older knowledge counts as unknown: nothing is added or removed on it."`
 	Lag          scalar.Duration `yaml:"lag" doc:"How far a replica of this directory may be behind. Default: 0s for a single server, 5m for several."`
 	SignIn       *SignIn         `yaml:"sign_in" doc:"How these people sign in to Open WebUI, to find their accounts for certain."`

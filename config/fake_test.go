@@ -109,7 +109,7 @@ func (c *listConfig) Open(providers.Options) (providers.Source, error) { return 
 
 func registry() providers.Registry {
 	return providers.Registry{
-		{Name: "ldap", New: func() providers.Config { return &dirConfig{Layout: "auto", Nested: true, Page: 500} }},
+		{Name: "ldap", Changes: true, New: func() providers.Config { return &dirConfig{Layout: "auto", Nested: true, Page: 500} }},
 		{Name: "file", New: func() providers.Config { return &listConfig{} }},
 	}
 }

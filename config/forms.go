@@ -30,11 +30,17 @@ func (d *decoder) sources(n *yaml.Node, out *[]*Source, p path) {
 		if !ok {
 			continue
 		}
-		s.Config = d.configFor(inner, at)
+		kind := d.kindFor(inner, at)
+		if kind.New != nil {
+			s.Config, s.Changes = kind.New(), changesOf(kind.Changes)
+		}
 		slots := slotsOfSource(s)
 		for _, key := range inner {
 			if found := findSlot(slots, key.key); found != nil {
 				d.value(key.value, found.value, at.child(key.key), found.words)
+			} else if s.Config != nil && isOfChanges(key.key) {
+				d.add(&d.problems, position{key.node.Line, key.node.Column}, at.child(key.key),
+					"means nothing here: sources of the type "+kind.Name+" cannot tell what changed", "take it out: everything is read each time")
 			} else if s.Config != nil {
 				d.unknownKey(key, slots, at)
 			}
@@ -42,35 +48,35 @@ func (d *decoder) sources(n *yaml.Node, out *[]*Source, p path) {
 		if s.Config != nil && !d.at.has(at.child("lag")) {
 			s.Lag = defaultLag(s.Config)
 		}
+		if s.Changes != nil && !d.at.has(at.child("full_every")) {
+			s.Changes.FullEvery = defaultFullEvery(s.MaxAge)
+		}
 	}
 }
 
-// configFor makes the empty configuration of the type that a source names. For a type
-// that is misspelled it is that of the one that was meant, so that the keys are
-// checked all the same; for an unknown one it is nil.
-func (d *decoder) configFor(pairs []pair, p path) providers.Config {
+// kindFor finds the type that a source names. For one that is misspelled it is the one that
+// was meant, so that the keys are checked all the same; for an unknown one it is empty.
+func (d *decoder) kindFor(pairs []pair, p path) providers.Type {
 	i := slices.IndexFunc(pairs, func(q pair) bool { return q.key == "type" })
 	known := d.opts.Registry.Names()
 	if i < 0 || isNull(pairs[i].value) {
 		d.reportAt(p, "type is missing", "known: "+strings.Join(known, ", "))
-		return nil
+		return providers.Type{}
 	}
 	n := pairs[i].value
 	if n.Kind == yaml.AliasNode && n.Alias != nil {
 		n = n.Alias
 	}
 	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!str" {
-		return nil // the type itself is read, and refused, with the other keys
+		return providers.Type{} // the type itself is read, and refused, with the other keys
 	}
 	if t, ok := d.opts.Registry.Find(n.Value); ok {
-		return t.New()
+		return t
 	}
 	meant := nearest(n.Value, known)
 	d.report(n, p.child("type"), "there is no source of the type "+shown(n.Value, "given here", known)+didYouMean(n.Value, known), "known: "+strings.Join(known, ", "))
-	if t, ok := d.opts.Registry.Find(meant); ok {
-		return t.New()
-	}
-	return nil
+	t, _ := d.opts.Registry.Find(meant)
+	return t
 }
 
 func (d *decoder) targets(n *yaml.Node, out *[]*Target, p path) {

@@ -13,6 +13,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
@@ -31,6 +32,9 @@ type Options struct {
 	Registry providers.Registry
 	// CheckSchedule says what is wrong with a schedule. Nil accepts any text.
 	CheckSchedule func(spec string) error
+	// Interval gives the time between two starts of a schedule. Nil: nothing is compared
+	// with it.
+	Interval func(spec string) time.Duration
 }
 
 // maxSize bounds a configuration file; large ones have a few hundred kilobytes.

@@ -25,6 +25,8 @@ func figures() []figure {
 	return []figure{
 		{"last_run_timestamp_seconds", "When the last run ended.", "", ""},
 		{"source_last_complete_timestamp_seconds", "The time up to which the last complete read of the source is evidence.", "source", ""},
+		{"source_last_full_timestamp_seconds", "The same of the last read of everything, where reads of changes may lie in between.", "source", ""},
+		{"source_watched", "1 while the source is watched for changes, 0 while it should be.", "source", ""},
 		{"source_coverage", "What the last read by this process proved: 1 everything, 0.5 a part, 0 nothing.", "source", ""},
 		{"source_users", "People whom the source is known to have.", "source", ""},
 		{"source_groups", "Groups that the source is known to have.", "source", ""},
@@ -105,6 +107,12 @@ func (g *gauges) sources(s *engine.Status, put func(string, float64, ...string))
 		src := &s.Sources[i]
 		if !src.CompleteAsOf.IsZero() {
 			put("source_last_complete_timestamp_seconds", seconds(src.CompleteAsOf), src.Name)
+		}
+		if !src.FullAsOf.IsZero() {
+			put("source_last_full_timestamp_seconds", seconds(src.FullAsOf), src.Name)
+		}
+		if src.Watch != nil {
+			put("source_watched", flag(src.Watch.State == engine.WatchWorks), src.Name)
 		}
 		if share, known := coverage(src.Coverage); known {
 			put("source_coverage", share, src.Name)

@@ -16,7 +16,7 @@ import (
 func busy(now time.Time) engine.Status {
 	return engine.Status{
 		Sources: []engine.SourceStatus{
-			{Name: "corp", Coverage: "full", CompleteAsOf: now.Add(-3 * time.Minute), Users: 10, Groups: 4, Next: now.Add(12 * time.Minute)},
+			{Name: "corp", Coverage: "full", CompleteAsOf: now.Add(-3 * time.Minute), FullAsOf: now.Add(-3 * time.Hour), Watch: &engine.WatchStatus{State: engine.WatchWorks}, Users: 10, Groups: 4, Next: now.Add(12 * time.Minute)},
 			{Name: "hr", Coverage: "partial", Reason: "bind as cn=canary-person failed", Hint: "canary-person", CompleteAsOf: now.Add(-49 * time.Hour), Failing: 3, Stale: true,
 				Quarantine: &run.Quarantine{Reason: "canary-person was refused", Since: now.Add(-time.Hour), NextTry: now.Add(30 * time.Minute)}},
 			{Name: "new", Coverage: "none"},

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"maps"
 	"net/http"
 	"slices"
@@ -25,7 +26,9 @@ type metrics struct {
 	runs     *prometheus.CounterVec
 	duration prometheus.Histogram
 	requests *prometheus.CounterVec
-	writes   *prometheus.CounterVec
+	// reads are counted by whether everything was read or only what changed.
+	reads  *prometheus.CounterVec
+	writes *prometheus.CounterVec
 	// changes are counted by what became of them.
 	changes map[run.Outcome]*prometheus.CounterVec
 	refused prometheus.Counter
@@ -46,6 +49,7 @@ func newMetrics(a *Admin) *metrics {
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "run_duration_seconds",
 			Help: "How long runs took.", Buckets: []float64{0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000}}),
 		requests: counter("target_requests_total", "Requests that runs made to the target, writes among them.", "target"),
+		reads:    counter("source_reads_total", "Reads of the source that proved anything: of everything (full), or of what changed (changes).", "source", "kind"),
 		writes:   counter("target_writes_total", "Requests of runs that wrote to the target.", "target"),
 		changes: map[run.Outcome]*prometheus.CounterVec{
 			run.Planned: counter("planned_changes_total", "Changes that runs in mode plan would have made.", "target", "op"),
@@ -58,7 +62,7 @@ func newMetrics(a *Admin) *metrics {
 	}
 	info := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info", Help: "Which program this is; the value is 1.",
 		ConstLabels: prometheus.Labels{"version": a.Version, "revision": a.Revision}}, func() float64 { return 1 })
-	m.registry.MustRegister(m.runs, m.duration, m.requests, m.writes, m.changes[run.Planned], m.changes[run.Applied], m.changes[run.Failed],
+	m.registry.MustRegister(m.runs, m.duration, m.requests, m.reads, m.writes, m.changes[run.Planned], m.changes[run.Applied], m.changes[run.Failed],
 		m.refused, info, newGauges(a, m), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -134,6 +138,7 @@ func (m *metrics) ended(r *run.Report) {
 	for i := range r.Sources {
 		if s := &r.Sources[i]; r.User == "" && s.Coverage != "none" {
 			m.read[s.Name] = s.Memberships
+			m.reads.WithLabelValues(s.Name, string(cmp.Or(s.Read, run.ReadFull))).Inc()
 		}
 	}
 	for i := range r.Targets {

@@ -24,7 +24,7 @@ func worked(t *testing.T) *Admin {
 	person := &run.UserRef{ID: "canary-person", Email: "canary-person@example.org"}
 	group := &run.GroupRef{ID: "canary-group", Name: "canary-group"}
 	a.Ended(&run.Report{Trigger: run.Schedule, DurationMS: 812, Exit: run.ExitHeld, By: "canary-person",
-		Sources: []run.SourceReport{{Name: "corp", Coverage: "full", Memberships: 50}, {Name: "new", Coverage: "none"}},
+		Sources: []run.SourceReport{{Name: "corp", Coverage: "full", Memberships: 50, Read: run.ReadChanges}, {Name: "new", Coverage: "none"}},
 		Targets: []run.TargetReport{{Name: "chat", Requests: 7, Writes: 3, Error: "canary-person", Changes: []run.Change{
 			{Op: run.AddMember, Outcome: run.Applied, Group: group, User: person}, {Op: run.AddMember, Outcome: run.Applied, Group: group},
 			{Op: run.RemoveMember, Outcome: run.Failed, Group: group, User: person}, {Op: run.RemoveMember, Outcome: run.Held, Group: group},
@@ -61,6 +61,9 @@ func TestMetricsSayWhatHappenedAndWhatIs(t *testing.T) {
 			`groupsyncd_planned_changes_total{op="create_group",target="chat"} 1`,
 			`groupsyncd_last_run_timestamp_seconds 9.466847415e+08`,
 			`groupsyncd_source_last_complete_timestamp_seconds{source="corp"} 9.4668462e+08`,
+			`groupsyncd_source_last_full_timestamp_seconds{source="corp"} 9.46674e+08`,
+			`groupsyncd_source_watched{source="corp"} 1`,
+			`groupsyncd_source_reads_total{kind="changes",source="corp"} 1`,
 			`groupsyncd_source_coverage{source="corp"} 1`,
 			`groupsyncd_source_coverage{source="hr"} 0.5`,
 			`groupsyncd_source_coverage{source="new"} 0`,

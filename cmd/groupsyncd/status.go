@@ -61,6 +61,7 @@ func (c *command) statusTable(s *engine.Status) {
 			c.hint(src.Hint)
 		}
 		c.quarantine(src.Name, src.Quarantine)
+		c.changes(&src)
 	}
 	rows = nil
 	for _, t := range s.Targets {
@@ -84,6 +85,24 @@ func (c *command) statusTable(s *engine.Status) {
 	}
 	if len(s.Holds) > 0 {
 		c.line("next: %s waiting for a decision; see them with: groupsyncd holds", plural(len(s.Holds), "hold"))
+	}
+}
+
+// changes says in words how a source is read between full reads.
+func (c *command) changes(src *engine.SourceStatus) {
+	if !src.FullAsOf.IsZero() && !src.FullAsOf.Equal(src.CompleteAsOf) {
+		c.line("  %s: everything was read %s, since then what changed", src.Name, c.when(src.FullAsOf))
+	}
+	w := src.Watch
+	switch {
+	case w == nil || w.State == engine.WatchBegins:
+	case w.State == engine.WatchWorks:
+		c.line("  %s: watched for changes since %s", src.Name, c.when(w.Since))
+	case w.State == engine.WatchNone:
+		c.line("  %s: not watched for changes: %s", src.Name, w.Reason)
+	default:
+		c.line("  %s: not watched for changes since %s: %s", src.Name, c.when(w.Since), w.Reason)
+		c.hint(w.Hint)
 	}
 }
 

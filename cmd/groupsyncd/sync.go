@@ -49,6 +49,7 @@ func scope(cmd *cobra.Command, req *run.Request) {
 	cmd.Flags().StringVar(&req.Source, "source", "", "read only this source; the others are taken as known")
 	cmd.Flags().StringVar(&req.Target, "target", "", "only this target")
 	cmd.Flags().StringVar(&req.User, "user", "", "only this person: mail address, user name or id")
+	cmd.Flags().BoolVar(&req.Full, "reread", false, "read everything, also where reading only what changed would do")
 }
 
 func (c *command) planCommand() *cobra.Command {

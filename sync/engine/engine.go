@@ -28,7 +28,8 @@ type Source struct {
 	// Provider and Subject are those of sign_in.
 	SignIn, Subject string
 	Domains         []string
-	Scope           string
+	// Scope says which entries the configuration selects, Place which directory it is.
+	Scope, Place string
 	// Timeout bounds one pull.
 	Timeout time.Duration
 	// Changes lets a run read only changes, where the source can; FullEvery is how long
@@ -84,7 +85,8 @@ type Options struct {
 	Confirm func(at time.Time)
 	// Progress is told how far a long run is; may be nil. total is zero when unknown.
 	Progress func(where, what string, done, total int)
-	// Ended is told once of every run that has ended and is in the history; may be nil.
+	// Ended is told once of every run that has ended; may be nil. All are in the history but
+	// those that somebody who watches a source started for nothing.
 	Ended func(*run.Report)
 	// RereadEvery is how often the members of every group are read whatever the
 	// server's counts say; zero: 24 hours.

@@ -29,6 +29,10 @@ type SourceView struct {
 	DN       string    `json:"dn,omitempty"`
 	Status   string    `json:"status"` // enabled, disabled, missing
 	SeenAt   time.Time `json:"seen_at"`
+	// CompleteAsOf is the evidence time of the newest complete read of the source; FullAsOf that
+	// of the newest one of everything, where changes were read since.
+	CompleteAsOf time.Time `json:"complete_as_of,omitzero"`
+	FullAsOf     time.Time `json:"full_as_of,omitzero"`
 }
 
 // AccountWhy is one target's picture of a person.
@@ -74,7 +78,10 @@ func (e *Engine) ExplainUser(who string) (*UserExplanation, error) {
 			continue
 		}
 		u := &r.Users()[n]
-		v := SourceView{Source: s.Sources[i].Name, ID: u.ID, Username: u.Username, Email: u.Email, DN: u.DN, Status: "enabled", SeenAt: u.SeenAt}
+		v := SourceView{Source: s.Sources[i].Name, ID: u.ID, Username: u.Username, Email: u.Email, DN: u.DN, Status: "enabled", SeenAt: u.SeenAt, CompleteAsOf: r.CompleteAt}
+		if !r.FullAt.Equal(r.CompleteAt) {
+			v.FullAsOf = r.FullAt
+		}
 		switch {
 		case u.Missing.Is():
 			v.Status = "missing since " + u.Missing.First.UTC().Format(time.RFC3339)

@@ -27,6 +27,9 @@ func (e *Engine) runFull(ctx context.Context, req run.Request) (*run.Report, err
 		return nil, err
 	}
 	report.Sources = read.reports
+	if read.idle {
+		return e.idle(ctx, report, log)
+	}
 	for i := range setup.Targets {
 		t := &setup.Targets[i]
 		if req.Target != "" && t.Name != req.Target {
@@ -60,6 +63,17 @@ func (e *Engine) begin(s *Setup, req run.Request) *run.Report {
 		r.Mode = run.Plan
 	}
 	return r
+}
+
+// idle ends a run that found nothing to do because no change was found: nobody has to hear
+// of it, and the history keeps no word.
+func (e *Engine) idle(ctx context.Context, r *run.Report, log *slog.Logger) (*run.Report, error) {
+	r.DurationMS = e.now().Sub(r.Started).Milliseconds()
+	log.LogAttrs(ctx, slog.LevelDebug, "nothing has changed", slog.Int64("ms", r.DurationMS))
+	if e.ended != nil {
+		e.ended(r)
+	}
+	return r, nil
 }
 
 // end closes a report: its exit code, its place in the history, and one line of log.
@@ -390,7 +404,7 @@ func (w *work) people() *plan.Input {
 	for i := range s.Sources {
 		src := &s.Sources[i]
 		in.Sources = append(in.Sources, plan.Source{ID: src.ID, Name: src.Name, Replica: w.shown(src.ID), Grace: src.Grace, MaxAge: src.MaxAge,
-			Provider: src.SignIn, Subject: src.Subject, Domains: src.Domains, Scope: src.Scope, Read: w.read[src.ID]})
+			Provider: src.SignIn, Subject: src.Subject, Domains: src.Domains, Scope: src.scope(w.shown(src.ID)), Read: w.read[src.ID]})
 	}
 	return in
 }

@@ -180,6 +180,10 @@ func (o *oracle) proved(p place, k key, g *grant, e *enginetest.Effect) {
 	var since time.Time
 	// A read of a run that died may be known or not: it can count, and it settles nothing.
 	count := func(s *sightings, r *enginetest.Read, missing bool) {
+		if missing && r.Delta && s != &unfit {
+			s.sight(r.AsOf) // However often changes do not bring it back.
+			return
+		}
 		if missing || !r.Lost {
 			s.add(r.AsOf, missing)
 		}
@@ -207,6 +211,9 @@ func (o *oracle) proved(p place, k key, g *grant, e *enginetest.Effect) {
 		})
 		blind := lost && !o.unblocked[k.source] && k.group != plan.Everyone && before.Through(k.group, k.person, s)
 		if !r.Data.Before(g.till) && there && shown && (u.Disabled || covered && !in && !blind) {
+			return
+		}
+		if !r.Data.Before(g.till) && says(r, k) {
 			return
 		}
 		if r.Users || shown {

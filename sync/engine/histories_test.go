@@ -148,7 +148,7 @@ func play(steps []step) (failed string) {
 	}()
 	booted := false
 	for _, s := range steps {
-		if !booted && s.do != "sources" && s.do != "rules" {
+		if !booted && s.do != "sources" && s.do != "rules" && s.do != "tells" {
 			w.boot()
 			booted = true
 		}

@@ -136,7 +136,7 @@ func (w *world) setup() engine.Setup {
 			lag = hrLag
 		}
 		s.Sources = append(s.Sources, engine.Source{ID: name, Name: name, Provider: src, Lag: lag, MaxAge: maxAge,
-			Grace: replica.Grace{Reads: graceReads, Over: graceOver}, Scope: "narrow=" + strconv.FormatBool(src.Narrow)})
+			Changes: true, FullEvery: fullEvery, Grace: replica.Grace{Reads: graceReads, Over: graceOver}, Scope: "narrow=" + strconv.FormatBool(src.Narrow)})
 	}
 	for _, name := range w.rules {
 		s.Rules = append(s.Rules, catalogue[name].rule)
@@ -240,7 +240,7 @@ func (w *world) sync(req run.Request) {
 // do lets one step happen.
 func (w *world) do(s step) {
 	w.clock.Add(time.Second)
-	if w.disasterStep(s) {
+	if w.disasterStep(s) || w.deltaStep(s) {
 		return
 	}
 	if w.directoryStep(s) || w.webStep(s) {

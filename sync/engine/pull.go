@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
 	"groupsyncd/directory"
 	"groupsyncd/internal/fault"
 	"groupsyncd/internal/logging"
-	"groupsyncd/providers"
 	"groupsyncd/sync/replica"
 	"groupsyncd/sync/run"
 )
@@ -25,6 +23,8 @@ type pulled struct {
 	reports []run.SourceReport
 	// complete are the ids of the sources that this run read to the end.
 	complete map[string]bool
+	// idle says that changes were read, and that there were none.
+	idle bool
 	// confirmAt is when fresh references behind a lagging server can be settled.
 	confirmAt time.Time
 }
@@ -32,7 +32,7 @@ type pulled struct {
 // pull reads all the sources of a run at once. A source that fails changes nothing in
 // its replica beyond what it proved.
 func (e *Engine) pull(ctx context.Context, s *Setup, req run.Request) (*pulled, error) {
-	out := &pulled{complete: map[string]bool{}}
+	out := &pulled{complete: map[string]bool{}, idle: req.Trigger == run.Watch}
 	var (
 		wg     sync.WaitGroup
 		mu     sync.Mutex
@@ -47,10 +47,11 @@ func (e *Engine) pull(ctx context.Context, s *Setup, req run.Request) (*pulled, 
 	out.reports = make([]run.SourceReport, len(sources))
 	for i, src := range sources {
 		wg.Go(func() {
-			report, learned, err := e.pullOne(ctx, src, req.Trigger)
+			report, learned, idle, err := e.pullOne(ctx, src, req)
 			mu.Lock()
 			defer mu.Unlock()
 			out.reports[i] = report
+			out.idle = out.idle && idle
 			out.complete[src.ID] = report.Coverage == string(directory.Full)
 			out.confirmAt = soonest(out.confirmAt, learned.ConfirmAt)
 			failed = errors.Join(failed, err)
@@ -67,10 +68,12 @@ func soonest(a, b time.Time) time.Time {
 	return a
 }
 
-// pullOne reads one source and merges what it proved. The error is about our own state.
-func (e *Engine) pullOne(ctx context.Context, src *Source, by run.Trigger) (run.SourceReport, replica.Learned, error) {
-	if t, rests := e.rests(src.party(), by); rests {
-		return e.left(ctx, src, &t), replica.Learned{}, nil
+// pullOne reads one source and merges what it proved. The third result says that somebody
+// who watches the source had it read for nothing. The error is about our own state.
+func (e *Engine) pullOne(ctx context.Context, src *Source, req run.Request) (run.SourceReport, replica.Learned, bool, error) {
+	watching := req.Trigger == run.Watch
+	if t, rests := e.rests(src.party(), req.Trigger); rests {
+		return e.left(ctx, src, &t), replica.Learned{}, watching, nil
 	}
 	started := e.now()
 	timeout := src.Timeout
@@ -80,12 +83,18 @@ func (e *Engine) pullOne(ctx context.Context, src *Source, by run.Trigger) (run.
 	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	log := e.log.With(slog.String(logging.KeySource, src.Name))
-	snapshot, err := safePull(bounded, src.Provider, func(what string, done int) {
+	got, err := e.read(bounded, src, req, func(what string, done int) {
 		log.LogAttrs(ctx, slog.LevelDebug, "reading", slog.String("what", what), slog.Int(logging.KeyCount, done))
 		e.progress(src.Name, what, done, 0)
-	})
-	learned, stored := e.merge(src, snapshot)
-	report := late(ctx, sourceReport(src.Name, snapshot, err))
+	}, log)
+	var learned replica.Learned
+	var stored error
+	idle := watching && err == nil && e.nothing(src, got)
+	if !idle {
+		learned, stored = e.merge(src, got.snapshot)
+	}
+	report := late(ctx, sourceReport(src.Name, got.snapshot, err))
+	report.Read = got.kind
 	stored = errors.Join(stored, e.fared(src.party(), err, started, true))
 	e.note(src, report)
 	switch {
@@ -93,25 +102,10 @@ func (e *Engine) pullOne(ctx context.Context, src *Source, by run.Trigger) (run.
 		log.LogAttrs(ctx, slog.LevelError, "source not read completely", slog.String("coverage", report.Coverage),
 			slog.String(logging.KeyErr, report.Reason), slog.String(logging.KeyHint, report.Hint))
 	default:
-		log.LogAttrs(ctx, slog.LevelInfo, "source read", slog.Int("users", report.Users), slog.Int("groups", report.Groups),
+		log.LogAttrs(ctx, slog.LevelInfo, "source read", slog.String("read", string(got.kind)), slog.Int("users", report.Users), slog.Int("groups", report.Groups),
 			slog.Int("memberships", report.Memberships), slog.Int64("ms", e.now().Sub(started).Milliseconds()))
 	}
-	return report, learned, stored
-}
-
-// safePull calls a source; a panic in it is a read that proved nothing.
-func safePull(ctx context.Context, p providers.Source, progress providers.Progress) (snapshot *directory.Snapshot, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			snapshot = &directory.Snapshot{}
-			err = fault.Errorf(fault.Unavailable, "read the source", "", "the reader failed unexpectedly: %v\n%s", r, debug.Stack())
-		}
-	}()
-	snapshot, err = p.Pull(ctx, progress)
-	if snapshot == nil {
-		snapshot = &directory.Snapshot{}
-	}
-	return snapshot, err
+	return report, learned, idle, stored
 }
 
 // merge takes a snapshot into the replica of its source, durably.
@@ -119,6 +113,7 @@ func (e *Engine) merge(src *Source, s *directory.Snapshot) (replica.Learned, err
 	if s.Coverage() == directory.None {
 		return replica.Learned{}, nil
 	}
+	s.Cursor = src.sealed(s.Cursor)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	next, learned := e.replicas[src.ID].Merge(s, src.Lag)

@@ -31,12 +31,39 @@ type SourceStatus struct {
 	CompleteAsOf time.Time `json:"complete_as_of,omitzero"`
 	Users        int       `json:"users"`
 	Groups       int       `json:"groups"`
+	// FullAsOf is that of the newest read of everything, where changes may be read in between,
+	// and Read how it was read last by this process.
+	FullAsOf time.Time    `json:"full_as_of,omitzero"`
+	Read     run.ReadKind `json:"read,omitempty"`
+	// Watch is there while a daemon watches the source for changes, or tries to.
+	Watch *WatchStatus `json:"watch,omitempty"`
 	// Failing counts pulls since the last complete one.
 	Failing int       `json:"failing"`
 	Stale   bool      `json:"stale"`
 	Next    time.Time `json:"next,omitzero"`
 	// Quarantine is there while it is tried less often because it keeps failing.
 	Quarantine *run.Quarantine `json:"quarantine,omitempty"`
+}
+
+// WatchState says in a word how the watch of a source stands.
+type WatchState string
+
+// The states of a watch.
+const (
+	// WatchBegins: it was just begun. WatchWorks: changes are noticed. WatchLost: it ended and
+	// begins anew after a while. WatchNone: the server offers none.
+	WatchBegins WatchState = "begins"
+	WatchWorks  WatchState = "works"
+	WatchLost   WatchState = "lost"
+	WatchNone   WatchState = "none"
+)
+
+// WatchStatus is how the watch of a source stands.
+type WatchStatus struct {
+	State  WatchState `json:"state"`
+	Since  time.Time  `json:"since"`
+	Reason string     `json:"reason,omitempty"`
+	Hint   string     `json:"hint,omitempty"`
 }
 
 // TargetStatus is what is known of one target.
@@ -71,7 +98,11 @@ func (e *Engine) Status() (*Status, error) {
 		e.mu.Unlock()
 		trouble, _ := e.trouble(src.party())
 		_, stale := e.stale(src)
-		out.Sources = append(out.Sources, SourceStatus{Name: src.Name, Coverage: p.Coverage, Reason: p.Reason, Hint: p.Hint,
+		full := r.FullAt
+		if !src.Changes {
+			full = time.Time{}
+		}
+		out.Sources = append(out.Sources, SourceStatus{Name: src.Name, Coverage: p.Coverage, Reason: p.Reason, Hint: p.Hint, Read: p.Read, FullAsOf: full,
 			CompleteAsOf: r.CompleteAt, Users: users, Groups: groups, Failing: trouble.Reads, Stale: stale, Quarantine: quarantine(&trouble)})
 	}
 	for i := range s.Targets {

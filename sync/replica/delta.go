@@ -205,3 +205,22 @@ func union(a, b []uint32) []uint32 {
 	}
 	return all
 }
+
+// Awaits reports whether somebody or some group is missing whom a complete read that begins
+// now could prove to be gone.
+func (r *Replica) Awaits(grace Grace, now time.Time) bool {
+	due := func(m *Missing, deleted time.Time) bool {
+		return m.Is() && deleted.IsZero() && !grace.done(*m) && !m.First.Add(grace.Over).After(now)
+	}
+	for n := range r.users {
+		if u := &r.users[n]; due(&u.Missing, u.DeletedAt) {
+			return true
+		}
+	}
+	for n := range r.groups {
+		if g := &r.groups[n]; due(&g.Missing, g.DeletedAt) {
+			return true
+		}
+	}
+	return false
+}

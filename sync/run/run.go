@@ -182,6 +182,16 @@ type Summary struct {
 	Unchanged       int `json:"unchanged"`
 }
 
+// ReadKind says how a source was read.
+type ReadKind string
+
+// The kinds of reading.
+const (
+	// ReadFull read everything, ReadChanges what changed since the read before.
+	ReadFull    ReadKind = "full"
+	ReadChanges ReadKind = "changes"
+)
+
 // SourceReport says what a run learned from one source.
 type SourceReport struct {
 	Name        string    `json:"name"`
@@ -192,6 +202,8 @@ type SourceReport struct {
 	Users       int       `json:"users"`
 	Groups      int       `json:"groups"`
 	Memberships int       `json:"memberships"`
+	// Read is empty where nothing was read, or one person only.
+	Read ReadKind `json:"read,omitempty"`
 }
 
 // TargetReport says what a run did to one Open WebUI.
@@ -244,6 +256,8 @@ type Request struct {
 	// known of them. Target limits the run to one target. Empty: all.
 	Source string `json:"source,omitempty"`
 	Target string `json:"target,omitempty"`
+	// Full reads everything, also where changes alone would do.
+	Full bool `json:"full,omitempty"`
 	// User makes it a run of one person, by mail, user name or id in a source.
 	User string `json:"user,omitempty"`
 	// Revert is the id of a run whose changes are undone instead of planning from the

@@ -42,6 +42,10 @@ type Read struct {
 	// showed; Person is the one who was looked up.
 	Listed, Shown []string
 	Person        string
+	// Delta: only changes were read. Deleted are ids of people and groups that the source says
+	// were deleted.
+	Delta   bool
+	Deleted []string
 	// Lost: the process died in the run that read it, so it may not be known.
 	Lost bool
 }
@@ -57,6 +61,9 @@ type Source struct {
 	Nobody bool
 	// During is called in the middle of the next pull, when everything was read.
 	During func()
+	// Tells is how it tells what changed; Forgot, that it does not know the next cursor.
+	Tells  Tells
+	Forgot bool
 	// Reads is all evidence so far.
 	Reads []Read
 	clock *Clock
@@ -84,8 +91,21 @@ func (s *Source) Pull(ctx context.Context, _ providers.Progress) (*directory.Sna
 			fault.Errorf(fault.Unavailable, "read", "directory", "the connection was refused")
 	}
 	snapshot := s.Directory.At(data).snapshot(asOf, s.Narrow)
+	if s.Tells != Nothing {
+		snapshot.Cursor = cursor(data)
+	}
 	faulty := s.cut(snapshot, &f)
-	r := Read{AsOf: asOf, Data: data, Whole: !faulty, Users: snapshot.UsersListed, Groups: snapshot.GroupsListed}
+	s.note(snapshot, data, !faulty)
+	if faulty {
+		return snapshot, fault.Errorf(fault.Incomplete, "read", "directory", "the answer was cut")
+	}
+	return snapshot, nil
+}
+
+// note keeps what was shown, and lets happen what was kept for the middle of a read.
+func (s *Source) note(snapshot *directory.Snapshot, data time.Time, whole bool) {
+	r := Read{AsOf: snapshot.AsOf, Data: data, Whole: whole, Users: snapshot.UsersListed, Groups: snapshot.GroupsListed,
+		Delta: snapshot.Delta, Deleted: slices.Concat(snapshot.DeletedUsers, snapshot.DeletedGroups)}
 	for i := range snapshot.Groups {
 		if snapshot.Groups[i].MembersKnown {
 			r.Covered = append(r.Covered, snapshot.Groups[i].ID)
@@ -102,10 +122,6 @@ func (s *Source) Pull(ctx context.Context, _ providers.Progress) (*directory.Sna
 		s.During = nil
 		during()
 	}
-	if faulty {
-		return snapshot, fault.Errorf(fault.Incomplete, "read", "directory", "the answer was cut")
-	}
-	return snapshot, nil
 }
 
 // cut takes out of a whole snapshot what a fault leaves unread.
