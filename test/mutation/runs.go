@@ -80,7 +80,7 @@ func engines() []mutation {
 	), in("4 one person", "sync/plan",
 		mutation{name: "a run of one person concerns nobody else", file: "sync/plan/compute.go", old: " || in.Only != nil && (in.Only.None || in.Only.Account != uint32(n))", new: "", run: "TestOnlyConcernsOnePerson"},
 	), in("4 pull", "sync/engine",
-		mutation{name: "a panic is a failed read", file: "sync/engine/pull.go", old: "if r := recover(); r != nil {", new: "if r := error(nil); r != nil {", run: "TestExitCodes"},
+		mutation{name: "a panic is a failed read", file: "sync/engine/changes.go", old: "if r := recover(); r != nil {", new: "if r := error(nil); r != nil {", run: "TestExitCodes"},
 	), in("4 apply", "sync/engine",
 		mutation{name: "a run that is told to stop finishes its call", file: apply, old: "call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)", new: "call, cancel := context.WithTimeout(ctx, callTimeout)", run: "TestACallUnderWayIsFinishedWhenTheRunIsToldToStop"},
 		mutation{name: "five failures in a row end it", file: apply, old: "if ctx.Err() != nil || failures >= maxFailures {", new: "if ctx.Err() != nil {", run: "TestTooManyFailuresInARowEndTheRun"},
