@@ -1,8 +1,10 @@
 package ldap
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -118,6 +120,51 @@ func TestMembersInRangesAreReadToTheEnd(t *testing.T) {
 		if snapshot, found := pulled(t, open(t, configure(t, AD, url))); len(found["many"].Members) != n {
 			t.Errorf("%d of %d members; %s", len(found["many"].Members), n, snapshot.Reason)
 		}
+	}
+}
+
+func TestMembersOfAnotherForestAreNamedAsSuch(t *testing.T) {
+	t.Parallel()
+	foreign := func(n int) string {
+		return fmt.Sprintf("CN=S-1-5-21-9-9-9-%d,CN=ForeignSecurityPrincipals,%s", n, suffix)
+	}
+	server, url := serve(t, options(), account(1, nil), adGroup("Domain Users", 513), adGroup("mixed", 600, "CN=u1,"+people, foreign(1), foreign(2)))
+	s := open(t, configure(t, AD, url))
+	var log bytes.Buffer
+	s.logger = slog.New(slog.NewTextHandler(&log, nil))
+	snapshot, found := pulled(t, s)
+	g := found["mixed"]
+	if names(snapshot, g.Members) != "u1" || len(g.Unresolved) != 2 || !g.MembersKnown {
+		t.Errorf("group %+v", g)
+	}
+	if text := log.String(); !strings.Contains(text, "another forest") || !strings.Contains(text, "count=2") {
+		t.Errorf("the log is %q", text)
+	}
+	if _, searches := server.Counts(); searches != 3 {
+		t.Errorf("%d searches, want those for the root entry, users and groups", searches)
+	}
+}
+
+func TestValuesOfOneEntryInRanges(t *testing.T) {
+	t.Parallel()
+	var members []string
+	for n := range 25 {
+		members = append(members, fmt.Sprintf("CN=u%d,%s", n, people))
+	}
+	o := options()
+	o.MaxValues = 10
+	_, url := serve(t, o, adGroup("many", 600, members...))
+	s := open(t, configure(t, AD, url))
+	made, err := s.connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer made.close()
+	if got, err := made.values(t.Context(), "CN=many,"+groups, "member"); err != nil || !slices.Equal(got, members) {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := made.values(t.Context(), "CN=none,"+groups, "member"); err == nil {
+		t.Error("values of an entry that is not there")
 	}
 }
 

@@ -2,7 +2,6 @@ package ldap
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -53,38 +52,7 @@ func asking(q query, controls ...ldap.Control) *ldap.SearchRequest {
 // ranged reads all values of an attribute that the server gives in slices, from one
 // unchanged state of the entry.
 func (d *differ) ranged(ctx context.Context, name, attribute string) ([]string, error) {
-	var values []string
-	version, tries := "", 0
-	for {
-		asked := fmt.Sprintf("%s;range=%d-*", attribute, len(values))
-		e, err := d.session.entry(ctx, name, "(objectClass=*)", []string{asked, "uSNChanged"})
-		switch {
-		case err != nil:
-			return nil, err
-		case e == nil:
-			return nil, fmt.Errorf("the group cannot be read any more: %w", errIncomplete)
-		}
-		if now := first(e, "uSNChanged"); len(values) > 0 && now != version {
-			if tries++; tries == maxRangeTries {
-				return nil, fmt.Errorf("%w: %w", errMoved, errIncomplete)
-			}
-			values = nil
-			continue
-		}
-		version = first(e, "uSNChanged")
-		a, last, err := sliceOf(wire.EntryOf(e), attribute, len(values))
-		if err != nil {
-			return nil, err
-		}
-		if a != nil {
-			for v := range a.Values() {
-				values = append(values, string(v))
-			}
-		}
-		if last {
-			return values, nil
-		}
-	}
+	return d.session.values(ctx, name, attribute)
 }
 
 // clockSkew is how far the clocks of this machine and of a server may be apart.

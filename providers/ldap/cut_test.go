@@ -118,7 +118,7 @@ func takesNothing(t *testing.T, before *replica.Replica, s *directory.Snapshot, 
 	for g, row := range before.Groups() {
 		for _, u := range row.Members {
 			if v := after.Membership(u, uint32(g), replica.Grace{Reads: 1}); v.Standing == replica.Absent || v.Standing == replica.NotShown {
-				t.Fatalf("cut after %d bytes: user %d of group %s is absent (%s)", n, u, row.Name, v.Absence.Reason())
+				t.Fatalf("cut at %d: user %d of group %s is absent (%s)", n, u, row.Name, v.Absence.Reason())
 			}
 		}
 	}

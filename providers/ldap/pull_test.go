@@ -201,6 +201,18 @@ func TestTwoPeopleWithOneIDAreNotMixed(t *testing.T) {
 	}
 }
 
+func TestAReferenceToTwoGroupsIsNeither(t *testing.T) {
+	t.Parallel()
+	// To the server two values differ that we take for one.
+	_, url := serve(t, options(), person(1), person(2), group("cn=x  y,"+groups, userDN(1)), group("cn=x y,"+groups, userDN(2)),
+		group("cn=top,"+groups, "cn=x y,"+groups), group("cn=other,"+groups, userDN(1)))
+	snapshot, err := open(t, configure(t, RFC2307bis, url)).Pull(t.Context(), nil)
+	found := byName(snapshot)
+	if fault.KindOf(err) != fault.Incomplete || found["top"].MembersKnown || !found["other"].MembersKnown || len(snapshot.Groups) != 4 {
+		t.Errorf("error %v, groups %+v", err, snapshot.Groups)
+	}
+}
+
 func TestAnEntryWithoutIDLeavesTheListUncovered(t *testing.T) {
 	t.Parallel()
 	bad := person(2)

@@ -32,6 +32,7 @@ func GroupsOf(db *state.DB) ([]plan.Group, error) {
 	return groups, nil
 }
 
+// Observe shows the groups as they were.
 func (c *Chat) Observe(_ context.Context, m *plan.Mirror, _ bool) (*plan.Observation, error) {
 	groups := append([]plan.Group(nil), c.Groups...)
 	for i := range groups {
@@ -42,5 +43,8 @@ func (c *Chat) Observe(_ context.Context, m *plan.Mirror, _ bool) (*plan.Observa
 	return &plan.Observation{Version: "0.12.4", Groups: groups, At: Began()}, nil
 }
 
+// BuiltInSync finds no problem.
 func (c *Chat) BuiltInSync(context.Context) ([]run.Problem, error) { return nil, nil }
-func (c *Chat) Spent() (requests, writes int)                      { return 3, 0 }
+
+// Spent gives what such a run costs.
+func (c *Chat) Spent() (requests, writes int) { return 3, 0 }
