@@ -222,7 +222,7 @@ func (d *differ) refresh(ctx context.Context, b *block, next *cursor, changed ma
 		}
 		for id := range a.present {
 			named[id] = true
-			if _, known := b.known[id]; !known {
+			if _, known := b.known[id]; !known && b.entries[id] == nil {
 				return needFull("the server takes %s for known among the %s", id, b.name)
 			}
 		}

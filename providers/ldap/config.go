@@ -293,7 +293,8 @@ func (c *Config) Open(o providers.Options) (providers.Source, error) {
 	}
 	s := &source{config: *c, name: o.Name, logger: o.Logger, now: o.Clock(),
 		dial: cmp.Or(o.Timeout, dialTimeout), request: cmp.Or(o.Timeout, requestTimeout), reading: readTime, slow: slowSearch,
-		lookUps: maxLookUps, reach: (&net.Dialer{}).DialContext, calls: map[int]cancelFunc{}, detected: map[string]*detection{}}
+		lookUps: maxLookUps, watchdog: watchdogEvery, watchdogWait: watchdogWait, poll: pollEvery,
+		reach: (&net.Dialer{}).DialContext, calls: map[int]cancelFunc{}, detected: map[string]*detection{}}
 	return s, nil
 }
 

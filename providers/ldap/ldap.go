@@ -53,6 +53,8 @@ type source struct {
 	// lack an index.
 	reading, slow time.Duration
 	lookUps       int
+	// Times of a watch.
+	watchdog, watchdogWait, poll time.Duration
 	// reach opens a connection; tests have networks of their own.
 	reach func(ctx context.Context, network, addr string) (net.Conn, error)
 
