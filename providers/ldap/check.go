@@ -76,6 +76,7 @@ func (s *source) Check(ctx context.Context) []providers.Finding {
 	s.checkLayout(ctx, f, good)
 	s.checkBases(ctx, f, good)
 	s.checkIndexes(ctx, f, good)
+	s.checkChanges(ctx, f, good)
 	s.checkPages(ctx, f, good)
 	good.close()
 	s.checkRead(ctx, f, good)

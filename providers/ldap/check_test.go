@@ -82,6 +82,7 @@ func TestDoctorFindsWhatIsWrongWithADirectory(t *testing.T) {
 			providers.Warning, "foreign_members", "1 member of another forest"},
 		{"nobody", nil, nil, append([]ldaptest.Entry{group("cn=b,"+groups, "cn=ghost,"+people)}, one...), providers.OK, "members", "1 reference"},
 		{"a large group", nil, func(c *Config) { c.PageSize = 1 }, []ldaptest.Entry{person(1), person(2), group("cn=a,"+groups, userDN(1), userDN(2))}, providers.OK, "members", "a, has 2 members"},
+		{"no changes", nil, nil, one, providers.OK, "changes", "everything is read each time"},
 		{"indexes", nil, nil, one, providers.OK, "index", "entryUUID, uid, mail, member"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -207,5 +208,36 @@ func TestASearchThatFailsForWantOfAnIndexIsFound(t *testing.T) {
 	found(t, list, providers.Warning, "index", "a search for one mail fails: admin limit exceeded")
 	if partOf(fault.New(fault.Auth, "ask Kerberos", "", errMoved, "")) != "bind" {
 		t.Error("Kerberos belongs to the bind")
+	}
+}
+
+func TestDoctorSaysHowChangesAreSeen(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		layout string
+		edit   func(*ldaptest.Changes)
+		text   string
+	}{
+		{RFC2307bis, func(*ldaptest.Changes) {}, "everything is read each time: the server offers neither syncrepl (RFC 4533) nor DirSync | on OpenLDAP: overlay syncprov"},
+		{RFC2307bis, func(c *ldaptest.Changes) { c.Syncprov = true }, "are seen by syncrepl | "},
+		{AD, func(c *ldaptest.Changes) { *c = controller(nil) }, "are seen by DirSync | "},
+		{AD, func(c *ldaptest.Changes) { *c = controller(func(c *ldaptest.Changes) { c.NoReplication = true }) }, `| for deletions told at once, grant the account "Replicating Directory Changes"`},
+		{AD, func(c *ldaptest.Changes) { *c = controller(func(c *ldaptest.Changes) { c.NoDirSync = true }) }, "are seen by uSNChanged: the server offers no DirSync | for deletions"},
+	} {
+		server := ldaptest.New(options())
+		server.SetChanges(c.edit)
+		if err := server.Add(append(tree(), account(1, nil))...); err != nil {
+			t.Fatal(err)
+		}
+		url, err := server.Start("127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := server.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		found(t, open(t, configure(t, c.layout, url)).Check(t.Context()), providers.OK, "changes", c.text)
 	}
 }
