@@ -124,6 +124,8 @@ func TestAPullAndALookUpSayTheSame(t *testing.T) {
 		{"rfc2307bis", RFC2307bis, false, false},
 		{"rfc2307bis without nesting", RFC2307bis, false, true},
 		{"rfc2307", RFC2307, false, false},
+		{"memberOf", namedByUsers, false, false},
+		{"memberOf without nesting", namedByUsers, false, true},
 		{"ad level by level", AD, false, false},
 		{"ad in chain", AD, true, false},
 		{"ad without nesting", AD, true, true},
@@ -131,13 +133,22 @@ func TestAPullAndALookUpSayTheSame(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			config := configure(t, c.layout, "")
+			if c.layout == namedByUsers {
+				config.Layout, config.Groups.Members = RFC2307bis, List{"memberOf"}
+			}
 			still := time.Now()
 			config.Groups.Filter, config.Nested = "(cn=ai-*)", !c.flat
 			rapid.Check(t, func(r *rapid.T) {
 				o := options()
 				o.InChain = c.chain
 				server := ldaptest.New(o)
-				if err := server.Add(append(tree(), world(r, c.layout)...)...); err != nil {
+				entries := world(r, c.layout)
+				if c.layout == namedByUsers {
+					turn(entries)
+					// Where nobody is in any group, nothing can be told.
+					entries[0].Attributes["memberOf"] = append(entries[0].Attributes["memberOf"], entries[len(entries)-1].DN)
+				}
+				if err := server.Add(append(tree(), entries...)...); err != nil {
 					r.Fatal(err)
 				}
 				url, err := server.Start("127.0.0.1:0")
