@@ -156,17 +156,32 @@ func (r *reader) addMembers(m *members, attribute string, a *wire.Attribute) {
 		}
 		return
 	}
+	b := &r.batch
+	b.reset()
 	for v := range a.Values() {
-		r.key = dn.AppendReference(r.key[:0], v)
-		switch u, found, shared := r.users.findDN(r.key); {
-		case !found:
-			m.open = append(m.open, r.groups.number(r.key))
-		case shared:
-			m.unclear = string(r.key)
-		default:
-			m.direct = append(m.direct, u)
+		if b.buf = dn.AppendReference(b.buf, v); b.end() {
+			r.joinNames(m)
 		}
 	}
+	r.joinNames(m)
+}
+
+// joinNames joins a batch of references by DN with the users.
+func (r *reader) joinNames(m *members) {
+	b := &r.batch
+	r.users.byDN.findAll(b, func(at uint32) string { return r.snapshot.Users[at].DN })
+	for i := range b.n {
+		name := b.name(i)
+		switch shared := len(r.users.sharedDN) > 0 && r.users.sharedDN[string(name)]; {
+		case shared:
+			m.unclear = string(name)
+		case b.found[i]:
+			m.direct = append(m.direct, b.at[i])
+		default:
+			m.open = append(m.open, r.groups.number(name))
+		}
+	}
+	b.reset()
 }
 
 // number gives the number of a name that is no user's.

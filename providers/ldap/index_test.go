@@ -25,6 +25,19 @@ func TestTheIndexIsAMap(t *testing.T) {
 				names = append(names, name)
 			}
 		}
+		var b batch
+		for n := range 250 {
+			if b.buf = fmt.Append(b.buf, n); !b.end() && n < 249 {
+				continue
+			}
+			x.findAll(&b, func(at uint32) string { return names[at] })
+			for i := range b.n {
+				if known, ok := want[string(b.name(i))]; ok != b.found[i] || ok && b.at[i] != known {
+					t.Fatalf("%s is %d, %v", b.name(i), b.at[i], b.found[i])
+				}
+			}
+			b.reset()
+		}
 		for n := range 250 {
 			at, found := x.find([]byte(fmt.Sprint(n)))
 			if known, ok := want[fmt.Sprint(n)]; ok != found || found && at != known {

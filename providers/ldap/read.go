@@ -31,8 +31,9 @@ type reader struct {
 	containers containers
 	// ranged are attributes that came in slices, whose rest is read behind the list.
 	ranged []*sliced
-	// key is room for one name in normal form.
-	key []byte
+	// key is room for one name in normal form, batch for many.
+	key   []byte
+	batch batch
 
 	err     error
 	reasons []string

@@ -120,15 +120,6 @@ func (r *reader) primaryOf(e *wire.Entry, name string) uint32 {
 	return n
 }
 
-// findDN finds the user of a DN in normal form; shared says that it stands for two.
-func (p *userBooks) findDN(name []byte) (at uint32, found, shared bool) {
-	if len(p.sharedDN) > 0 && p.sharedDN[string(name)] {
-		return 0, true, true
-	}
-	at, found = p.byDN.find(name)
-	return at, found, false
-}
-
 // findName finds the user of a username.
 func (p *userBooks) findName(s *directory.Snapshot, username []byte) (at uint32, found, shared bool) {
 	if p.byName == nil {
