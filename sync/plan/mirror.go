@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"groupsyncd/directory"
+	"groupsyncd/internal/index"
 	"groupsyncd/sync/run"
 )
 
@@ -102,7 +103,7 @@ type Mirror struct {
 	Competing []run.Problem
 
 	accounts []Account
-	byID     map[string]uint32
+	byID     index.Index
 	groups   map[string]*MirrorGroup
 }
 
@@ -115,7 +116,7 @@ type MirrorGroup struct {
 
 // NewMirror gives an empty mirror.
 func NewMirror() *Mirror {
-	return &Mirror{byID: map[string]uint32{}, groups: map[string]*MirrorGroup{}}
+	return &Mirror{groups: map[string]*MirrorGroup{}}
 }
 
 // RestoreMirror rebuilds a mirror from its stored parts; the account's position in
@@ -123,10 +124,7 @@ func NewMirror() *Mirror {
 func RestoreMirror(head Mirror, accounts []Account, groups []*MirrorGroup) *Mirror {
 	m := head
 	m.accounts = accounts
-	m.byID = make(map[string]uint32, len(accounts))
-	for i := range accounts {
-		m.byID[accounts[i].ID] = uint32(i)
-	}
+	m.byID = index.Of(len(accounts), m.accountID)
 	m.groups = make(map[string]*MirrorGroup, len(groups))
 	for _, g := range groups {
 		m.groups[g.ID] = g
@@ -142,9 +140,10 @@ func (m *Mirror) Account(n uint32) *Account { return &m.accounts[n] }
 
 // Number finds the number of an account by its id.
 func (m *Mirror) Number(id string) (uint32, bool) {
-	n, ok := m.byID[id]
-	return n, ok
+	return m.byID.Find(id, m.accountID)
 }
+
+func (m *Mirror) accountID(n uint32) string { return m.accounts[n].ID }
 
 // Living counts the accounts that are not known as deleted.
 func (m *Mirror) Living() int {

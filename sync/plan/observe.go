@@ -118,10 +118,10 @@ func (m *Memory) Observe(o *Observation) Dirty {
 
 // account adds or renews a row; a look without subjects keeps those known before.
 func (m *Mirror) account(a *Account) (n uint32, changed bool) {
-	n, ok := m.byID[a.ID]
+	n, ok := m.Number(a.ID)
 	if !ok {
 		n = uint32(len(m.accounts))
-		m.byID[a.ID] = n
+		m.byID.Put(a.ID, n, m.accountID)
 		m.accounts = append(m.accounts, *a)
 		return n, true
 	}
@@ -152,7 +152,7 @@ func (m *Memory) group(g *Group, dirty *Dirty) bool {
 	case g.MembersRead:
 		next.Numbers = make([]uint32, 0, len(g.Members))
 		for _, id := range g.Members {
-			n, ok := r.byID[id]
+			n, ok := r.Number(id)
 			if !ok {
 				// An account made between two answers; the next look fills the row.
 				n, _ = r.account(&Account{ID: id})

@@ -26,13 +26,13 @@ func (m *merger) miss(x Missing) Missing {
 // newer evidence, shows all the same is not.
 func (m *merger) deleted() {
 	for _, id := range m.s.DeletedUsers {
-		n, known := m.new.userNo[id]
+		n, known := m.new.User(id)
 		if u := m.user(n); known && !m.listed[n] && u.SeenAt.Before(m.asOf) && u.DeletedAt.Before(m.asOf) {
 			m.know(u, func(e *Evidence) { e.DeletedAt, e.Missing = m.asOf, e.Missing.begin(m.asOf) })
 		}
 	}
 	for _, id := range m.s.DeletedGroups {
-		n, known := m.new.grpNo[id]
+		n, known := m.new.Group(id)
 		if !known || m.seen[n] {
 			continue
 		}

@@ -79,9 +79,9 @@ type sighting struct {
 	newest, status bool
 }
 
-// own gives the texts of a user in one piece of memory, which is theirs: those of a snapshot
+// ownTexts gives the texts of a user in one piece of memory, which is theirs: those of a snapshot
 // may be parts of something larger, which would live as long.
-func own(u *directory.User, id string) directory.User {
+func ownTexts(u *directory.User, id string) directory.User {
 	next := *u
 	next.ID = id
 	text := strings.Join([]string{u.Email, u.Username, u.Name, u.DN}, "")

@@ -1,12 +1,12 @@
 package replica
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"groupsyncd/directory"
+	"groupsyncd/internal/index"
 )
 
 // Learned says what a merge made of a snapshot.
@@ -80,10 +80,10 @@ func (m *merger) copyRows() {
 	m.new = &n
 }
 
-// own makes the index maps our own before the first new row; most merges bring none.
-func (m *merger) own(shared *map[string]uint32, original map[string]uint32, first bool) {
+// own makes an index our own before the first new row; most merges bring none.
+func own(x *index.Index, first bool) {
 	if first {
-		*shared = maps.Clone(original)
+		*x = x.Clone()
 	}
 }
 
@@ -96,13 +96,13 @@ func (m *merger) mergeUsers() {
 		n++
 		ok := int(n) < len(m.new.users) && m.new.users[n].ID == u.ID
 		if !ok {
-			n, ok = m.new.userNo[u.ID]
+			n, ok = m.new.User(u.ID)
 		}
 		if !ok {
-			m.own(&m.new.userNo, m.old.userNo, len(m.new.users) == len(m.old.users))
+			own(&m.new.userNo, len(m.new.users) == len(m.old.users))
 			n = uint32(len(m.new.users))
 			id := strings.Clone(u.ID)
-			m.new.userNo[id] = n
+			m.new.userNo.Put(id, n, m.new.userID)
 			m.new.users = append(m.new.users, User{User: directory.User{ID: id}, Evidence: m.evidence.Of(Evidence{})})
 		}
 		m.userAt[i] = n
@@ -125,7 +125,7 @@ func (m *merger) mergeUser(row *User, u *directory.User) {
 		m.doubt = m.doubt || !sameUser(&row.User, u)
 	case !sameTexts(&row.User, u):
 		disabled := row.Disabled
-		row.User = own(u, row.ID)
+		row.User = ownTexts(u, row.ID)
 		row.Disabled = disabled
 		row.GroupsKnown, row.StatusKnown = false, false
 	}
@@ -139,12 +139,12 @@ func (m *merger) mergeGroups() {
 	m.groupAt = make([]uint32, len(m.s.Groups))
 	for i := range m.s.Groups {
 		g := &m.s.Groups[i]
-		n, ok := m.new.grpNo[g.ID]
+		n, ok := m.new.Group(g.ID)
 		if !ok {
-			m.own(&m.new.grpNo, m.old.grpNo, len(m.new.groups) == len(m.old.groups))
+			own(&m.new.grpNo, len(m.new.groups) == len(m.old.groups))
 			n = uint32(len(m.new.groups))
 			id := strings.Clone(g.ID)
-			m.new.grpNo[id] = n
+			m.new.grpNo.Put(id, n, m.new.groupID)
 			m.new.groups = append(m.new.groups, Group{ID: id})
 		}
 		m.groupAt[i] = n

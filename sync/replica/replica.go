@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"groupsyncd/directory"
+	"groupsyncd/internal/index"
 )
 
 // Replica is what one source has proved so far. It is never changed after it was
@@ -20,8 +21,8 @@ type Replica struct {
 	Head
 	users  []User
 	groups []Group
-	userNo map[string]uint32
-	grpNo  map[string]uint32
+	userNo index.Index
+	grpNo  index.Index
 }
 
 // Head is what is known about the source as a whole. All times are AsOf times of
@@ -146,26 +147,25 @@ func (m Missing) sighted(asOf time.Time) Missing {
 
 // New gives the replica of a source that was never read.
 func New(source string) *Replica {
-	return &Replica{Head: Head{Source: source}, userNo: map[string]uint32{}, grpNo: map[string]uint32{}}
+	return &Replica{Head: Head{Source: source}}
 }
 
 // Restore rebuilds a replica from its stored rows, whose positions are the numbers. Users
 // without evidence have never been shown.
 func Restore(head Head, users []User, groups []Group) *Replica {
-	r := &Replica{Head: head, users: users, groups: groups,
-		userNo: make(map[string]uint32, len(users)), grpNo: make(map[string]uint32, len(groups))}
+	r := &Replica{Head: head, users: users, groups: groups}
+	r.userNo, r.grpNo = index.Of(len(users), r.userID), index.Of(len(groups), r.groupID)
 	never := &Evidence{}
 	for i := range users {
-		r.userNo[users[i].ID] = uint32(i)
 		if users[i].Evidence == nil {
 			users[i].Evidence = never
 		}
 	}
-	for i := range groups {
-		r.grpNo[groups[i].ID] = uint32(i)
-	}
 	return r
 }
+
+func (r *Replica) userID(n uint32) string  { return r.users[n].ID }
+func (r *Replica) groupID(n uint32) string { return r.groups[n].ID }
 
 // Users gives the rows of all users by number. Not to be changed.
 func (r *Replica) Users() []User { return r.users }
@@ -175,14 +175,12 @@ func (r *Replica) Groups() []Group { return r.groups }
 
 // User finds the number of a user by id.
 func (r *Replica) User(id string) (uint32, bool) {
-	n, ok := r.userNo[id]
-	return n, ok
+	return r.userNo.Find(id, r.userID)
 }
 
 // Group finds the number of a group by id.
 func (r *Replica) Group(id string) (uint32, bool) {
-	n, ok := r.grpNo[id]
-	return n, ok
+	return r.grpNo.Find(id, r.groupID)
 }
 
 // Size counts the users and groups that are neither missing nor deleted: what the
