@@ -99,14 +99,16 @@ type reader struct {
 	b   []byte
 	pos int
 	err error
-	// text is one copy of the whole record that all texts share; empty when each has
-	// its own, because the rest of the record is large and would live as long.
-	text string
+	// text is one copy of the record from offset on that all texts share; empty when each
+	// has its own, because the rest of the record is large and would live as long.
+	text   string
+	offset int
 }
 
 func newReader(payload []byte) *reader { return &reader{b: payload} }
 
-func newTableReader(payload []byte) *reader { return &reader{b: payload, text: string(payload)} }
+// share has all texts from here on share one copy of the rest of the record.
+func (r *reader) share() { r.text, r.offset = string(r.b[r.pos:]), r.pos }
 
 func (r *reader) fail(err error) {
 	if r.err == nil {
@@ -171,7 +173,7 @@ func (r *reader) string() string {
 	n := r.count(1)
 	r.pos += n
 	if r.text != "" {
-		return r.text[r.pos-n : r.pos]
+		return r.text[r.pos-n-r.offset : r.pos-r.offset]
 	}
 	return string(r.b[r.pos-n : r.pos])
 }

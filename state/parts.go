@@ -49,8 +49,10 @@ func encodeAccounts(w *writer, accounts []plan.Account) {
 
 // decodeAccounts appends the accounts of one chunk.
 func decodeAccounts(payload []byte, accounts []plan.Account) ([]plan.Account, error) {
-	r := newTableReader(payload)
-	for _, id := range r.ids(r.count(1)) {
+	r := newReader(payload)
+	ids := r.ids(r.count(1))
+	r.share()
+	for _, id := range ids {
 		flags := r.byte()
 		a := plan.Account{ID: id, Deleted: flags&accountDeleted != 0}
 		a.Email = r.string()

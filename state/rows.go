@@ -62,8 +62,9 @@ func encodeAttributes(w *writer, attributes map[string][]string) {
 
 // decodeUsers appends the users of one chunk.
 func decodeUsers(payload []byte, c *clock, users []replica.User, shared *replica.Shared) ([]replica.User, error) {
-	r := newTableReader(payload)
+	r := newReader(payload)
 	ids := r.ids(r.count(1))
+	r.share()
 	for _, id := range ids {
 		flags := r.byte()
 		u := replica.User{User: directory.User{ID: id, Disabled: flags&userDisabled != 0}}
