@@ -80,7 +80,7 @@ func bigMemory(users, groups, members int) (*plan.Memory, plan.Dirty) {
 			Subjects: map[string]string{"oidc": uuid(r)}, CreatedAt: 1_770_000_000 + int64(i)}
 		d.Accounts = append(d.Accounts, uint32(i))
 		key := directory.UserKey{Source: "01KAG0000000000000000000AA", ID: uuid(r)}
-		m.People[key] = plan.PersonLink{Account: accounts[i].ID, By: "email", Email: accounts[i].Email, Since: now}
+		m.People.Set(key, plan.PersonLink{Account: accounts[i].ID, By: "email", Email: accounts[i].Email, Since: now})
 		d.People = append(d.People, key)
 	}
 	mirror := make([]*plan.MirrorGroup, groups)

@@ -70,7 +70,7 @@ func (db *DB) loadMemory(tx *bbolt.Tx, target string) (*plan.Memory, error) {
 	if head.Peers != nil {
 		m.Peers = head.Peers
 	}
-	m.People = make(map[directory.UserKey]plan.PersonLink, max(0, min(head.People, 1<<20)))
+	m.People = plan.NewPersonLinks(max(0, min(head.People, 1<<20)))
 	part := func(name string) *box { return find(tx, bucketTarget, target, name) }
 	accounts, err := loadAccounts(part(partAccounts))
 	if err != nil {
@@ -125,7 +125,7 @@ func loadKeyed(m *plan.Memory, part func(string) *box, accounts int) error {
 			source = string(from)
 		}
 		p, err := decodePerson(payload, m.Mirror)
-		m.People[directory.UserKey{Source: source, ID: string(id)}] = p
+		m.People.Set(directory.UserKey{Source: source, ID: string(id)}, p)
 		return err
 	}
 	links := func(key, payload []byte) error {

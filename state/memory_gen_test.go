@@ -107,7 +107,7 @@ func drawMaps(t *rapid.T, m *plan.Memory, accounts []plan.Account, at *rapid.Gen
 			a := rapid.SampledFrom(accounts).Draw(t, "account")
 			p.Account, p.Email = a.ID, a.Email
 		}
-		m.People[directory.UserKey{Source: anyName().Draw(t, "source"), ID: anyText().Draw(t, "id")}] = p
+		m.People.Set(directory.UserKey{Source: anyName().Draw(t, "source"), ID: anyText().Draw(t, "id")}, p)
 	}
 	for range rapid.IntRange(0, 5).Draw(t, "links") {
 		m.Links[anyLinkKey().Draw(t, "key")] = plan.GroupLink{GroupID: anyID().Draw(t, "id"), Since: at.Draw(t, "since"), Created: rapid.Bool().Draw(t, "created"),
@@ -141,7 +141,7 @@ func drawLists(t *rapid.T, m *plan.Memory, at *rapid.Generator[time.Time]) {
 // everything names all parts of a memory.
 func everything(m *plan.Memory) plan.Dirty {
 	d := plan.Dirty{Head: true, Losses: true, Holds: true, Approvals: true, Accepted: true, Scopes: true, Tombstones: true,
-		People: slices.Collect(maps.Keys(m.People)), Links: slices.Collect(maps.Keys(m.Links)), Owned: slices.Collect(maps.Keys(m.Owned)), Lost: slices.Collect(maps.Keys(m.Lost))}
+		People: slices.Collect(m.People.Keys()), Links: slices.Collect(maps.Keys(m.Links)), Owned: slices.Collect(maps.Keys(m.Owned)), Lost: slices.Collect(maps.Keys(m.Lost))}
 	for i := range m.Mirror.Accounts() {
 		d.Accounts = append(d.Accounts, uint32(i))
 	}

@@ -251,7 +251,7 @@ func TestLargestSizeLeavesTheStateUsable(t *testing.T) {
 		t.Fatal(err)
 	}
 	ok(t, db.Err())
-	clear(m.People)
+	m.People = &plan.PersonLinks{}
 	ok(t, db.SaveMemory(m, plan.Dirty{People: dirty.People}))
 	ok(t, db.SaveSource(SourceIdentity{ID: "01A"}))
 	got, err := db.Memory("chat")

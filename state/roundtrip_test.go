@@ -151,7 +151,7 @@ func TestMemoryThatCouldNotBeLoadedAgainIsRefused(t *testing.T) {
 		"found member does not exist": func(m *plan.Memory) { m.Lost["g1"] = []uint32{2} },
 		"clock of nobody":             func(m *plan.Memory) { m.Owned["g1"].Clocks = []plan.Clock{{Account: 9}} },
 		"NUL in a source": func(m *plan.Memory) {
-			m.People[directory.UserKey{Source: "a\x00b", ID: "x"}] = plan.PersonLink{}
+			m.People.Set(directory.UserKey{Source: "a\x00b", ID: "x"}, plan.PersonLink{})
 		},
 	} {
 		m := smallMemory()
@@ -347,7 +347,7 @@ func smallMemory() *plan.Memory {
 	m.Mirror = plan.RestoreMirror(plan.Mirror{Version: "0.12.4", At: noon()}, accounts,
 		[]*plan.MirrorGroup{{Group: plan.Group{ID: "g1", Name: "Sales", MembersRead: true}, Numbers: []uint32{0, 1}}})
 	feed := plan.FeedKey{Rule: "all", Group: directory.GroupKey{Source: "01S", ID: "sales"}}
-	m.People[directory.UserKey{Source: "01S", ID: "p0"}] = plan.PersonLink{Account: "a0", By: "email", Email: "a0@example.org", Since: noon()}
+	m.People.Set(directory.UserKey{Source: "01S", ID: "p0"}, plan.PersonLink{Account: "a0", By: "email", Email: "a0@example.org", Since: noon()})
 	m.Links[plan.LinkKey{Rule: "all", Group: feed.Group}] = plan.GroupLink{GroupID: "g1", Since: noon(), Created: true}
 	m.Owned["g1"] = &plan.OwnedGroup{GroupID: "g1", Feeds: []plan.OwnedFeed{{Key: feed, Accounts: []uint32{0}}}}
 	m.Lost["g1"] = []uint32{1}

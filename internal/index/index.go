@@ -11,13 +11,18 @@ import (
 // Index gives the number of a row by its id. The table itself is its caller's, who says with
 // every call how to find the id of a row. The zero value is empty and ready for use.
 type Index struct {
-	seed maphash.Seed
 	// slots hold the upper half of the hash of an id and, in the lower half, the number of
 	// its row plus one; zero is free. Their number is a power of two. An id stands at the
 	// slot of its hash or, where that was taken, at the next free one.
 	slots []uint64
 	used  int
 }
+
+// seed is one for the whole process, so that equal tables have equal indexes. Nobody outside
+// can know it and choose ids that all fall on one slot.
+var seed = maphash.MakeSeed()
+
+func hash(id string) uint64 { return maphash.String(seed, id) }
 
 // IDs gives the id of a row.
 type IDs func(row uint32) string
@@ -41,12 +46,12 @@ func (x *Index) find(id string, ids IDs) (int, bool) {
 	if len(x.slots) == 0 {
 		return 0, false
 	}
-	hash, mask := maphash.String(x.seed, id), len(x.slots)-1
-	for at := int(hash) & mask; ; at = (at + 1) & mask {
+	h, mask := hash(id), len(x.slots)-1
+	for at := int(h) & mask; ; at = (at + 1) & mask {
 		switch slot := x.slots[at]; {
 		case slot == 0:
 			return at, false
-		case slot>>32 == hash>>32 && ids(row(slot)) == id:
+		case slot>>32 == h>>32 && ids(row(slot)) == id:
 			return at, true
 		}
 	}
@@ -63,13 +68,10 @@ func (x *Index) Put(id string, n uint32, ids IDs) {
 	if !found {
 		x.used++
 	}
-	x.slots[at] = maphash.String(x.seed, id)>>32<<32 | uint64(n+1)
+	x.slots[at] = hash(id)>>32<<32 | uint64(n+1)
 }
 
 func (x *Index) grow(ids IDs) {
-	if len(x.slots) == 0 {
-		x.seed = maphash.MakeSeed()
-	}
 	old := x.slots
 	x.slots = make([]uint64, max(smallest, 2*len(old)))
 	for _, slot := range old {
@@ -90,7 +92,7 @@ func (x *Index) Delete(id string, ids IDs) {
 	// Whoever had to stand farther back because of the one that leaves moves up.
 	mask := len(x.slots) - 1
 	for at := (hole + 1) & mask; x.slots[at] != 0; at = (at + 1) & mask {
-		home := int(maphash.String(x.seed, ids(row(x.slots[at])))) & mask
+		home := int(hash(ids(row(x.slots[at])))) & mask
 		if (at-home)&mask >= (at-hole)&mask {
 			x.slots[hole] = x.slots[at]
 			hole = at
@@ -101,7 +103,7 @@ func (x *Index) Delete(id string, ids IDs) {
 
 // Clone gives an index of its own.
 func (x *Index) Clone() Index {
-	return Index{seed: x.seed, slots: slices.Clone(x.slots), used: x.used}
+	return Index{slots: slices.Clone(x.slots), used: x.used}
 }
 
 // Of gives the index of a whole table. Of rows with one id the last is found.
@@ -112,7 +114,7 @@ func Of(rows int, ids IDs) Index {
 		for rows*8 > size*7 {
 			size *= 2
 		}
-		x.seed, x.slots = maphash.MakeSeed(), make([]uint64, size)
+		x.slots = make([]uint64, size)
 	}
 	for n := range rows {
 		x.Put(ids(uint32(n)), uint32(n), ids)

@@ -119,7 +119,7 @@ func (w *work) bookPeople(p *plan.Plan, dirty *plan.Dirty) {
 	}
 	for _, l := range p.People.New {
 		key := directory.UserKey{Source: l.Source, ID: l.User}
-		mem.People[key] = l.Link
+		mem.People.Set(key, l.Link)
 		dirty.People = append(dirty.People, key)
 	}
 }

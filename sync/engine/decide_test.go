@@ -90,7 +90,7 @@ func TestWhatCannotBeRecordedIsNotDecided(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if what := w.store.Unsaved(target); what != "" || w.store.Kept(target).People[userOf("corp", "h0")] != before.People[userOf("corp", "h0")] {
+	if what := w.store.Unsaved(target); what != "" || w.store.Kept(target).People.Link(userOf("corp", "h0")) != before.People.Link(userOf("corp", "h0")) {
 		t.Errorf("%s differ", what)
 	}
 	w.store.Refuse = nil

@@ -121,7 +121,7 @@ func (e *Engine) explainIn(s *Setup, t *TargetSetup, who string) (*AccountWhy, e
 	if found {
 		a := mem.Mirror.Account(account)
 		out.Account, out.Email, out.Role, out.State = a.ID, a.Email, a.Role, "linked"
-		for _, l := range mem.People {
+		for _, l := range mem.People.All() {
 			if l.Account == a.ID {
 				out.By = l.By
 			}

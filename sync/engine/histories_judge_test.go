@@ -79,7 +79,7 @@ func (o *oracle) judgeRemoval(e *enginetest.Effect) {
 	}
 	for _, k := range o.keys(human) {
 		g := o.grants[k]
-		if o.leads(m, k) != e.Group || !o.inForce(k) || m.People[directory.UserKey{Source: k.source, ID: k.person}].Account != e.Account {
+		if o.leads(m, k) != e.Group || !o.inForce(k) || m.People.Link(directory.UserKey{Source: k.source, ID: k.person}).Account != e.Account {
 			continue
 		}
 		switch {

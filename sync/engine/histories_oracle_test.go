@@ -206,7 +206,7 @@ func (o *oracle) configured() {
 		}
 		p := place{id, account}
 		if n, known := m.Mirror.Number(account); id != "" && known && m.Owned[id] != nil && m.Owned[id].Has(n) && o.known(k, g, o.w.clock.Now()) &&
-			m.People[directory.UserKey{Source: k.source, ID: k.person}].Account == account {
+			m.People.Link(directory.UserKey{Source: k.source, ID: k.person}).Account == account {
 			o.unruled[p] = k
 		}
 	}

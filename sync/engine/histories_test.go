@@ -225,7 +225,7 @@ func (o *oracle) judgeRest(reverts map[string]bool) {
 			continue
 		}
 		claimed[place{id, account}] = true
-		if m.People[directory.UserKey{Source: k.source, ID: k.person}].Account != account {
+		if m.People.Link(directory.UserKey{Source: k.source, ID: k.person}).Account != account {
 			if !w.rough {
 				w.fail("L1", "%s of %s has no link to %s", k.person, k.source, account)
 			}
@@ -338,7 +338,7 @@ func (o *oracle) blocked() bool {
 }
 
 func (o *oracle) linked(m *plan.Memory, account string) bool {
-	for _, l := range m.People {
+	for _, l := range m.People.All() {
 		if l.Account == account {
 			return true
 		}

@@ -104,7 +104,7 @@ func (w *work) setLink(ctx context.Context, op string, at int, req run.SetLink, 
 	}
 	u := &in.Sources[at].Replica.Users()[n]
 	key := directory.UserKey{Source: src.ID, ID: u.ID}
-	before, linked := w.state.mem.People[key]
+	before, linked := w.state.mem.People.Get(key)
 	event := run.Event{Kind: run.EventUnlinked, By: by, Reason: req.Reason, User: before.Account, Detail: "source " + src.Name + ", person " + u.ID}
 	next := plan.PersonLink{}
 	switch {
@@ -139,7 +139,7 @@ func (w *work) newLink(op string, in *plan.Input, at int, key directory.UserKey,
 	}
 	a := mem.Mirror.Account(n)
 	src := &in.Sources[at]
-	for other, link := range mem.People {
+	for other, link := range mem.People.All() {
 		if other.Source != key.Source || other == key || link.Account != a.ID {
 			continue
 		}

@@ -127,7 +127,7 @@ func (e *Engine) targetStatus(name string, names map[string]string) TargetStatus
 	defer t.mu.Unlock()
 	mem := t.mem
 	out := TargetStatus{Name: name, Version: mem.Mirror.Version, ObservedAt: mem.Mirror.At, Accounts: mem.Mirror.Living(),
-		People: len(mem.People), Groups: len(mem.Mirror.Groups()), Waiting: map[string]int{}}
+		People: mem.People.Len(), Groups: len(mem.Mirror.Groups()), Waiting: map[string]int{}}
 	managed := map[string]bool{}
 	for _, l := range mem.Links {
 		managed[l.GroupID] = true

@@ -30,8 +30,10 @@ func (m *Memory) Accept(o *Observation) Dirty {
 		}
 		dirty.Links = append(dirty.Links, key)
 	}
-	for _, key := range slices.SortedFunc(maps.Keys(m.People), compareUsers) {
-		if n, known := m.Mirror.Number(m.People[key].Account); known && m.Mirror.Account(n).Deleted {
+	people := slices.Collect(m.People.Keys())
+	slices.SortFunc(people, compareUsers)
+	for _, key := range people {
+		if n, known := m.Mirror.Number(m.People.Link(key).Account); known && m.Mirror.Account(n).Deleted {
 			m.Unlink(key, o.At, &dirty)
 		}
 	}
@@ -109,7 +111,7 @@ func (m *Memory) deleted() map[string]bool {
 // linked to, unless somebody has another account, or the account somebody else, by now.
 func (m *Memory) relink(deleted map[string]bool, dirty *Dirty) {
 	holder := map[[2]string]bool{}
-	for key, link := range m.People {
+	for key, link := range m.People.All() {
 		holder[[2]string{key.Source, link.Account}] = true
 	}
 	for _, t := range slices.Backward(m.Tombstones) {
@@ -117,10 +119,10 @@ func (m *Memory) relink(deleted map[string]bool, dirty *Dirty) {
 		if t.Link == nil || !deleted[t.Account] || !known || m.Mirror.Account(n).Deleted || holder[[2]string{t.Person.Source, t.Account}] {
 			continue
 		}
-		if _, linked := m.People[t.Person]; linked {
+		if _, linked := m.People.Get(t.Person); linked {
 			continue
 		}
-		m.People[t.Person] = *t.Link
+		m.People.Set(t.Person, *t.Link)
 		holder[[2]string{t.Person.Source, t.Account}] = true
 		dirty.People = append(dirty.People, t.Person)
 	}
@@ -128,12 +130,12 @@ func (m *Memory) relink(deleted map[string]bool, dirty *Dirty) {
 
 // Unlink ends the link of a person, with a tombstone.
 func (m *Memory) Unlink(person directory.UserKey, at time.Time, dirty *Dirty) {
-	link, linked := m.People[person]
+	link, linked := m.People.Get(person)
 	if !linked {
 		return
 	}
 	m.Tombstones = append(m.Tombstones, Tombstone{At: at, Account: link.Account, Person: person, Link: &link})
-	delete(m.People, person)
+	m.People.Delete(person)
 	dirty.People = append(dirty.People, person)
 	dirty.Tombstones = true
 }

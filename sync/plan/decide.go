@@ -184,7 +184,7 @@ func (m *Memory) linksOf(group string) []LinkKey {
 // clone copies what decisions change. What the target held, and the past, is shared.
 func (m *Memory) clone() *Memory {
 	next := *m
-	next.People, next.Links = maps.Clone(m.People), maps.Clone(m.Links)
+	next.People, next.Links = m.People.Clone(), maps.Clone(m.Links)
 	next.Scopes, next.Lost = maps.Clone(m.Scopes), maps.Clone(m.Lost)
 	next.Owned = make(map[string]*OwnedGroup, len(m.Owned))
 	for id, o := range m.Owned {
@@ -201,11 +201,11 @@ func (m *Memory) clone() *Memory {
 // SetLink ties a directory user to an account, or, with an empty link, unties them. What
 // the account was given because of somebody else stays there and is no longer ours.
 func SetLink(in *Input, key directory.UserKey, link PersonLink) *Decided {
-	concerned := map[string]bool{in.Memory.People[key].Account: true, link.Account: true}
+	concerned := map[string]bool{in.Memory.People.Link(key).Account: true, link.Account: true}
 	return decide(in, func(d *Decided) {
-		delete(d.Memory.People, key)
+		d.Memory.People.Delete(key)
 		if link.Account != "" {
-			d.Memory.People[key] = link
+			d.Memory.People.Set(key, link)
 		}
 		d.Dirty.People = append(d.Dirty.People, key)
 	}, func(c *Change) bool {

@@ -350,7 +350,7 @@ func TestALinkByHandIsNeverGuessedAgain(t *testing.T) {
 	for m := range 3 {
 		w.read("corp", 10+m, "users: ann", "eng: ann").run()
 	}
-	if got := w.mem.People[userKey("corp", "ann")]; got.Account != "a-other" || got.By != "manual" {
+	if got := w.mem.People.Link(userKey("corp", "ann")); got.Account != "a-other" || got.By != "manual" {
 		t.Errorf("link %+v", got)
 	}
 	if got := w.in("eng"); got != "ann other" {
@@ -513,13 +513,13 @@ func TestNoDecisionTakesAnythingAwayByItself(t *testing.T) {
 			maps.DeleteFunc(all, func(k string, _ bool) bool { return released[k] })
 		case 2:
 			user, account := rapid.SampledFrom(folk).Draw(r, "user"), ""
-			old := w.mem.People[userKey("corp", user)].Account
+			old := w.mem.People.Link(userKey("corp", user)).Account
 			if rapid.Bool().Draw(r, "set") {
 				account = rapid.SampledFrom(folk).Draw(r, "account")
 				if n, known := w.mem.Mirror.Number("a-" + account); !known || w.mem.Mirror.Account(n).Deleted {
 					account = ""
 				}
-				for key, link := range w.mem.People {
+				for key, link := range w.mem.People.All() {
 					if key.Source == "corp" && link.Account == "a-"+account {
 						account = ""
 					}

@@ -139,7 +139,7 @@ func TestAcceptingIsTheSameEachTime(t *testing.T) {
 		}
 		observed(m, groups...)
 		for _, account := range []string{"a0", "a1"} {
-			m.People[directory.UserKey{Source: "corp", ID: account}] = plan.PersonLink{Account: account}
+			m.People.Set(directory.UserKey{Source: "corp", ID: account}, plan.PersonLink{Account: account})
 		}
 		m.Accept(&plan.Observation{At: at(1), AllAccounts: true, ReadAll: true, Groups: groups[:1]})
 		for i := range m.Tombstones {

@@ -65,12 +65,12 @@ func (p *people) matched(s int, user uint32, mails map[string]int, fresh map[dir
 		m.State, m.Why, m.Account = StateConflict, c.why, p.in.Memory.Mirror.Account(c.account)
 	case idle:
 		m.State, m.Why = StateNone, "disabled or missing in the directory, and was never linked"
-		if link, stored := p.in.Memory.People[key]; stored {
+		if link, stored := p.in.Memory.People.Get(key); stored {
 			m.State, m.Why, m.Link = StateLinked, "the account was not seen since the state began", link
 			m.Account = &Account{ID: link.Account, Email: link.Email}
 		}
 	default:
-		m.State, m.Account, m.Link = StateLinked, p.in.Memory.Mirror.Account(uint32(a)), p.in.Memory.People[key]
+		m.State, m.Account, m.Link = StateLinked, p.in.Memory.Mirror.Account(uint32(a)), p.in.Memory.People.Link(key)
 		if next, found := fresh[key]; found {
 			m.Link = next
 		}

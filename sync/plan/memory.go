@@ -20,7 +20,7 @@ type Memory struct {
 	Serial uint64
 	Mirror *Mirror
 
-	People map[directory.UserKey]PersonLink
+	People *PersonLinks
 	Links  map[LinkKey]GroupLink
 	// Owned is by the id of the Open WebUI group.
 	Owned map[string]*OwnedGroup
@@ -134,7 +134,7 @@ type Tombstone struct {
 func NewMemory(target, instance string, began time.Time) *Memory {
 	return &Memory{
 		Target: target, Instance: instance, Began: began, Mirror: NewMirror(),
-		People: map[directory.UserKey]PersonLink{}, Links: map[LinkKey]GroupLink{},
+		People: &PersonLinks{}, Links: map[LinkKey]GroupLink{},
 		Owned: map[string]*OwnedGroup{}, Scopes: map[string]AcceptedSource{}, Lost: map[string][]uint32{}, Peers: map[string]Peer{},
 	}
 }

@@ -47,7 +47,7 @@ func (m *Memory) TargetChanged(o *Observation) string {
 		living[o.Accounts[i].ID] = true
 	}
 	linked, lost := map[string]bool{}, 0
-	for _, l := range m.People {
+	for _, l := range m.People.All() {
 		if n, ok := m.Mirror.Number(l.Account); ok && !m.Mirror.Account(n).Deleted && !linked[l.Account] {
 			linked[l.Account] = true
 			if !living[l.Account] {

@@ -18,7 +18,7 @@ func server() (*plan.Memory, *plan.Observation) {
 		account := fmt.Sprintf("a%d", i)
 		o.Accounts = append(o.Accounts, plan.Account{ID: account, Email: account + "@example.org"})
 		o.Groups = append(o.Groups, plan.Group{ID: fmt.Sprintf("g%d", i), Name: fmt.Sprintf("g%d", i), UpdatedAt: 100})
-		m.People[directory.UserKey{Source: "corp", ID: account}] = plan.PersonLink{Account: account, Since: time.Time{}}
+		m.People.Set(directory.UserKey{Source: "corp", ID: account}, plan.PersonLink{Account: account, Since: time.Time{}})
 	}
 	m.Observe(o)
 	next := *o

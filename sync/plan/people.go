@@ -107,20 +107,21 @@ func (p *people) matchSource(s int) {
 	rows := src.Replica.Users()
 	p.account[s] = make([]int32, len(rows))
 	var open []uint32
+	links := p.in.Memory.People.of(src.ID)
 	for n := range rows {
-		key := directory.UserKey{Source: src.ID, ID: rows[n].ID}
-		link, ok := p.in.Memory.People[key]
-		if !ok {
+		linked := links.row(rows[n].ID)
+		if linked == nil {
 			open = append(open, uint32(n))
 			continue
 		}
-		account, found := p.in.Memory.Mirror.Number(link.Account)
+		account, found := p.in.Memory.Mirror.Number(linked.account)
 		if !found {
 			// The account was never seen, which does not prove that it was deleted.
 			p.account[s][n] = idle
 			continue
 		}
 		if p.in.Memory.Mirror.Account(account).Deleted {
+			link := linked.link()
 			p.linked.Ended = append(p.linked.Ended, NewLink{Source: src.ID, User: rows[n].ID, Link: link})
 			p.problems = append(p.problems, run.Problem{Kind: run.KindUnmatched,
 				Message: fmt.Sprintf("the account of %s (%s) was deleted in Open WebUI; its link ended", link.Email, src.Name)})
@@ -277,7 +278,7 @@ func (p *people) index() {
 		p.sourceOf[p.in.Sources[s].ID] = s
 	}
 	p.holders = map[string][]directory.UserKey{}
-	for key, link := range p.in.Memory.People {
+	for key, link := range p.in.Memory.People.All() {
 		p.holders[link.Account] = append(p.holders[link.Account], key)
 	}
 	for _, keys := range p.holders {

@@ -14,7 +14,7 @@ import (
 // linked lists who is which account, as "corp/ann=ann by email".
 func linked(w *world) []string {
 	var all []string
-	for key, l := range w.mem.People {
+	for key, l := range w.mem.People.All() {
 		all = append(all, key.Source+"/"+key.ID+"="+strings.TrimPrefix(l.Account, "a-")+" by "+l.By)
 	}
 	slices.Sort(all)
@@ -230,10 +230,10 @@ func TestLinkToAnAccountThatWasNeverSeenStays(t *testing.T) {
 	t.Parallel()
 	w := synced(t)
 	key := directory.UserKey{Source: "corp", ID: "eve"}
-	w.mem.People[key] = plan.PersonLink{Account: "a-eve", By: "manual", Since: time.Time{}}
+	w.mem.People.Set(key, plan.PersonLink{Account: "a-eve", By: "manual", Since: time.Time{}})
 	p := w.read("corp", 10, "users: ann bob cid dan eve=dan@example.org", "sales: ann bob eve").run()
 	expect(t, p)
-	if _, ok := w.mem.People[key]; !ok || len(p.People.Ended) != 0 {
+	if _, ok := w.mem.People.Get(key); !ok || len(p.People.Ended) != 0 {
 		t.Errorf("ended %v", p.People.Ended)
 	}
 }

@@ -73,7 +73,7 @@ func TestOneAccountClaimedBySubjectAndByMail(t *testing.T) {
 	w.sources[0].Provider, w.sources[0].Subject = "oidc", "username"
 	w.subject("x", "oidc", "u-ann")
 	p := w.read("corp", 0, "users: ann eve", "sales: ann eve").run()
-	if len(w.mem.People) != 0 || !told(p, run.KindConflict, "") {
+	if w.mem.People.Len() != 0 || !told(p, run.KindConflict, "") {
 		t.Errorf("linked %v, problems %v", linked(w), texts(p))
 	}
 }
@@ -83,9 +83,9 @@ func TestALinkToAnAccountThatWasNeverSeenTakesNoOther(t *testing.T) {
 	w := synced(t)
 	w.accounts("eve")
 	key := directory.UserKey{Source: "corp", ID: "eve"}
-	w.mem.People[key] = plan.PersonLink{Account: "a-elsewhere", By: "manual", Since: time.Time{}}
+	w.mem.People.Set(key, plan.PersonLink{Account: "a-elsewhere", By: "manual", Since: time.Time{}})
 	expect(t, w.read("corp", 10, "users: ann bob cid dan eve", "sales: ann bob eve").run())
-	if l := w.mem.People[key]; l.Account != "a-elsewhere" {
+	if l := w.mem.People.Link(key); l.Account != "a-elsewhere" {
 		t.Errorf("linked to %s now", l.Account)
 	}
 }

@@ -251,7 +251,7 @@ func shown(t *rapid.T, in *plan.Input, c *plan.Change) {
 	for _, f := range want.Feeds {
 		src := in.Sources[f.Source]
 		for n, u := range src.Replica.Users() {
-			link, ok := in.Memory.People[userKey(src.ID, u.ID)]
+			link, ok := in.Memory.People.Get(userKey(src.ID, u.ID))
 			if !ok || link.Account != c.User.ID || !src.Replica.Active(uint32(n)) || f.Where != nil && !f.Where(&u) {
 				continue
 			}
@@ -349,7 +349,7 @@ func standing(t *rapid.T, in *plan.Input, p *plan.Plan, g *plan.Guarded) {
 func again(t *rapid.T, w *world, in *plan.Input, p *plan.Plan, g *plan.Guarded) {
 	other := *in
 	memory := *in.Memory
-	memory.People, memory.Links, memory.Owned, memory.Scopes = shuffled(in.Memory.People), shuffled(in.Memory.Links), shuffled(in.Memory.Owned), shuffled(in.Memory.Scopes)
+	memory.People, memory.Links, memory.Owned, memory.Scopes = shuffledPeople(in.Memory.People), shuffled(in.Memory.Links), shuffled(in.Memory.Owned), shuffled(in.Memory.Scopes)
 	other.Memory, other.Rules = &memory, shuffled(in.Rules)
 	if in.Only == nil {
 		other.Desired = closely(in.Desired)
@@ -369,6 +369,14 @@ func written(t *rapid.T, p *plan.Plan, g *plan.Guarded) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+func shuffledPeople(p *plan.PersonLinks) *plan.PersonLinks {
+	out := &plan.PersonLinks{}
+	for key, link := range shuffled(maps.Collect(p.All())) {
+		out.Set(key, link)
+	}
+	return out
 }
 
 // closely gives every feed a condition that everybody meets: groups with conditions are

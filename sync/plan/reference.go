@@ -32,7 +32,7 @@ func (r *releasing) references(dropped []replica.Dropped) {
 	shown := r.in.Sources[at].Replica
 	out := map[directory.GroupKey]map[uint32]bool{}
 	for _, d := range dropped {
-		person, linked := m.People[directory.UserKey{Source: r.Source, ID: shown.Users()[d.User].ID}]
+		person, linked := m.People.Get(directory.UserKey{Source: r.Source, ID: shown.Users()[d.User].ID})
 		account, known := m.Mirror.Number(person.Account)
 		if !linked || !known {
 			continue

@@ -24,7 +24,7 @@ func TestAReplicaIsNeededWhileAnythingRestsOnItsSource(t *testing.T) {
 		"nothing": {func(*Memory) {}, nil, ""},
 		"links of groups and people": {func(m *Memory) {
 			m.Links[link("old")] = GroupLink{GroupID: "g"}
-			m.People[directory.UserKey{Source: "old", ID: "ana"}] = PersonLink{Account: "a"}
+			m.People.Set(directory.UserKey{Source: "old", ID: "ana"}, PersonLink{Account: "a"})
 			m.Scopes["old"] = AcceptedSource{Users: 9}
 		}, nil, ""},
 		"a membership of ours": {func(m *Memory) {

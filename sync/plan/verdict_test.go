@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -332,9 +333,9 @@ func TestOnePersonRunHoldsWhatRulesTookAway(t *testing.T) {
 func TestNobodyBehindTheAccount(t *testing.T) {
 	t.Parallel()
 	w := synced(t)
-	for key := range w.mem.People {
+	for key := range maps.Collect(w.mem.People.All()) {
 		if key.ID == "bob" {
-			delete(w.mem.People, key)
+			w.mem.People.Delete(key)
 		}
 	}
 	p := w.read("corp", 10, "users: ann bob=new@example.org cid dan", "sales: ann").run()

@@ -293,10 +293,10 @@ func (w *world) run() *plan.Plan {
 func (w *world) apply(p *plan.Plan, g *plan.Guarded) {
 	m := w.mem
 	for _, l := range p.People.Ended {
-		delete(m.People, directory.UserKey{Source: l.Source, ID: l.User})
+		m.People.Delete(directory.UserKey{Source: l.Source, ID: l.User})
 	}
 	for _, l := range p.People.New {
-		m.People[directory.UserKey{Source: l.Source, ID: l.User}] = l.Link
+		m.People.Set(directory.UserKey{Source: l.Source, ID: l.User}, l.Link)
 	}
 	for _, l := range p.Links {
 		link := m.Links[l.Link]

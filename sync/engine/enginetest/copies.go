@@ -20,7 +20,7 @@ func copyMemory(m *plan.Memory) *plan.Memory {
 		groups = append(groups, copyMirrorGroup(g))
 	}
 	c.Mirror = plan.RestoreMirror(*m.Mirror, accounts, groups)
-	c.People = maps.Clone(m.People)
+	c.People = m.People.Clone()
 	c.Links = map[plan.LinkKey]plan.GroupLink{}
 	for k, v := range m.Links {
 		c.Links[k] = copyLink(v)

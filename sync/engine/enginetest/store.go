@@ -171,7 +171,11 @@ func (s *Store) save(m *plan.Memory, d plan.Dirty) error {
 	}
 	s.saveMirror(kept, m, &d)
 	for _, k := range d.People {
-		put(kept.People, m.People, k, same)
+		if link, linked := m.People.Get(k); linked {
+			kept.People.Set(k, link)
+		} else {
+			kept.People.Delete(k)
+		}
 	}
 	for _, k := range d.Links {
 		put(kept.Links, m.Links, k, copyLink)
@@ -241,8 +245,6 @@ func put[K comparable, V any](kept, m map[K]V, k K, clone func(V) V) {
 	}
 }
 
-func same[V any](v V) V { return v }
-
 // Kept gives a copy of what is kept of a target.
 func (s *Store) Kept(target string) *plan.Memory {
 	s.mu.Lock()
@@ -286,7 +288,7 @@ func (s *Store) Unsaved(target string) string {
 		return "accounts"
 	case !slices.EqualFunc(live.Mirror.Groups(), kept.Mirror.Groups(), sameMirrorGroup):
 		return "groups"
-	case !maps.Equal(live.People, kept.People):
+	case !live.People.Equal(kept.People):
 		return "people"
 	case !maps.EqualFunc(live.Links, kept.Links, sameLink):
 		return "links"

@@ -91,7 +91,7 @@ func (s Size) Settled(r *replica.Replica) (*plan.Memory, plan.Dirty) {
 		u := &r.Users()[s.Owner(n)]
 		accountOf[s.Owner(n)] = uint32(n)
 		key := directory.UserKey{Source: Source, ID: u.ID}
-		m.People[key] = plan.PersonLink{Account: m.Mirror.Account(uint32(n)).ID, By: "email", Email: u.Email, Since: Began()}
+		m.People.Set(key, plan.PersonLink{Account: m.Mirror.Account(uint32(n)).ID, By: "email", Email: u.Email, Since: Began()})
 		dirty.People = append(dirty.People, key)
 	}
 	for n, g := range r.Groups() {
