@@ -43,7 +43,7 @@ func incidents() []mutation {
 	off(23, "an address of two accounts matches neither", "sync/plan/people.go", "case len(found) == 1:", "case len(found) > 0:")
 	off(24, "addresses are compared without regard to case", "directory/directory.go", "return strings.ToLower(s)", "return strings.Clone(s)")
 	off(25, "a look-up climbs through nested groups", "providers/ldap/climb.go", "if !c.layout.nested {\n\t\treturn c.list(", "if true {\n\t\treturn c.list(")
-	off(26, "a link names its source", "sync/plan/people.go", "key := directory.UserKey{Source: src.ID, ID: rows[n].ID}", "key := directory.UserKey{Source: p.in.Sources[0].ID, ID: rows[n].ID}")
+	off(26, "a link names its source", "sync/plan/people.go", "links := p.in.Memory.People.of(src.ID)", "links := p.in.Memory.People.of(p.in.Sources[0].ID)")
 	off(27, "the link to a deleted account ends", "sync/plan/people.go", "if p.in.Memory.Mirror.Account(account).Deleted {", "if false {")
 	off(28, "an addition that did not happen is a failure", "sync/engine/verify.go", "case c.Op == run.AddMember && !is:", "case false:")
 	off(28, "removals are counted", "sync/plan/report.go", "s.MembersRemoved++", "")

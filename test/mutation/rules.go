@@ -94,7 +94,7 @@ func plans() []mutation {
 func identities() []mutation {
 	people, groups, observe, values := "sync/plan/people.go", "sync/plan/groups.go", "sync/plan/observe.go", "sync/plan/values.go"
 	return slices.Concat(in("3 people", "sync/plan",
-		mutation{name: "a link is not guessed again", file: people, old: "if !ok {\n\t\t\topen = append(open, uint32(n))", new: "if !ok || n >= 0 {\n\t\t\topen = append(open, uint32(n))", run: "TestLinkSurvivesAChangeOfMail"},
+		mutation{name: "a link is not guessed again", file: people, old: "if linked == nil {\n\t\t\topen = append(open, uint32(n))", new: "if linked == nil || n >= 0 {\n\t\t\topen = append(open, uint32(n))", run: "TestLinkSurvivesAChangeOfMail"},
 		mutation{name: "a mail of another person of the source", file: people, old: `case by == "email" && mails[directory.FoldEmail(u.Email)] > 1:`, new: "case false:", run: "TestRecycledMail"},
 		mutation{name: "an account that somebody of the source has", file: people, old: "case taken[account] || ", new: "case ", run: "TestRecycledMail"},
 		mutation{name: "two newcomers, neither gets it", file: people, old: " || len(claims[account]) > 1:", new: ":", run: "TestOneAccountClaimedBySubjectAndByMail"},
