@@ -61,6 +61,7 @@ func (o *oracle) judgeRemoval(e *enginetest.Effect) {
 	let := o.letThrough(e)
 	m := o.w.store.Peek(target)
 	human := o.w.human[e.Account]
+	o.bounded(e)
 	if at, hand := o.hand[p]; hand && !o.put[p].After(e.At) && o.lastGranted[p].Before(at) && !o.exact[p.group] && !e.At.Before(o.decided[p]) {
 		o.w.fail("S2", "%s was removed: an administrator added it, and no directory has named it since", o.name(p))
 	}
@@ -136,6 +137,7 @@ type sightings struct {
 
 func (s *sightings) add(at time.Time, missing bool) {
 	switch {
+	case !missing && at.Before(s.first):
 	case !missing:
 		*s = sightings{}
 	case s.count == 0:
@@ -154,7 +156,9 @@ func (s *sightings) sight(at time.Time) {
 	}
 }
 
-func (s *sightings) done() bool { return s.count >= graceReads && s.last.Sub(s.first) >= graceOver }
+func (s *sightings) done(reads int) bool {
+	return s.count >= reads && s.last.Sub(s.first) >= graceOver
+}
 
 // shows reports whether a read could show a grant.
 func shows(r *enginetest.Read, k key) bool {
@@ -237,7 +241,7 @@ func (o *oracle) proved(p place, k key, g *grant, e *enginetest.Effect) {
 			unfit.sight(r.AsOf)
 		}
 		for _, miss := range []*sightings{&person, &group, &unselected, &unfit} {
-			if miss.done() && since.IsZero() {
+			if miss.done(o.w.set.reads) && since.IsZero() {
 				since = miss.first
 			}
 		}
@@ -280,10 +284,10 @@ func (o *oracle) could(m *plan.Memory, group string) map[string]bool {
 // lists gives when the lists of a source were last read completely.
 func (o *oracle) lists(source string) (users, groups time.Time) {
 	for _, r := range o.w.sources[source].Reads {
-		if r.Users {
+		if r.Users && r.AsOf.After(users) {
 			users = r.AsOf
 		}
-		if r.Groups {
+		if r.Groups && r.AsOf.After(groups) {
 			groups = r.AsOf
 		}
 	}

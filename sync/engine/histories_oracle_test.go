@@ -76,6 +76,7 @@ type oracle struct {
 	// undoing: the run that goes on undoes another one.
 	undoing  bool
 	handKept map[place]time.Time
+	owners   int // who owned something before the run
 }
 
 func newOracle(w *world) *oracle {
@@ -102,7 +103,7 @@ func (o *oracle) look() {
 			closure[g] = state.Closure(g)
 		}
 		for name, rule := range catalogue {
-			if !rule.covers(source) {
+			if !rule.covers(source) || rule.special && !o.w.set.special[name] {
 				continue
 			}
 			for g, people := range rule.grants(state, src.Narrow, closure) {
@@ -270,13 +271,13 @@ func earliest(a, b time.Time) time.Time {
 
 // lastWhole is the time of the directory that a source's last whole read showed.
 func (o *oracle) lastWhole(source string) time.Time {
-	reads := o.w.sources[source].Reads
-	for _, r := range slices.Backward(reads) {
-		if r.Whole && !r.Lost {
-			return r.Data
+	var last time.Time
+	for i := range o.w.sources[source].Reads {
+		if r := &o.w.sources[source].Reads[i]; r.Whole && !r.Lost && r.Data.After(last) {
+			last = r.Data
 		}
 	}
-	return time.Time{}
+	return last
 }
 
 func (o *oracle) forgetAccount(account string) {
@@ -318,9 +319,16 @@ func (o *oracle) before() {
 	o.frozen = o.suspicious && o.heldAsChanged() && o.looksOlder()
 	m := o.w.store.Peek(target)
 	clear(o.counts)
+	owning := map[uint32]bool{}
 	for id, owned := range m.Owned {
 		o.counts[id] = owned.Count()
+		for f := range owned.Feeds {
+			for _, a := range owned.Feeds[f].Accounts {
+				owning[a] = true
+			}
+		}
 	}
+	o.owners = len(owning)
 }
 
 // after judges what a run did. report is nil when the process died.
@@ -328,6 +336,7 @@ func (o *oracle) after(req run.Request, report *run.Report, dead bool) {
 	o.evidence(dead)
 	o.note()
 	removed := map[string]int{}
+	o.limited(o.w.web.Effects[o.seen:])
 	for ; o.seen < len(o.w.web.Effects); o.seen++ {
 		e := &o.w.web.Effects[o.seen]
 		if o.frozen && o.suspicious {
@@ -364,6 +373,7 @@ func (o *oracle) after(req run.Request, report *run.Report, dead bool) {
 	}
 	o.blind = o.blind || o.unseen && report != nil && !o.heldAsChanged()
 	o.judgeHolds()
+	o.exactly()
 	if report != nil && req.User == "" && req.Revert == "" && report.Mode == run.Apply && report.Exit != run.ExitInterrupted && req.Target == "" && len(report.Targets) == 1 && report.Targets[0].Error == "" {
 		o.applied = o.now()
 	}

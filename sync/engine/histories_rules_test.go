@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -20,6 +21,16 @@ type entry struct {
 	to      func(name string) string
 	literal bool
 	where   string // department; empty: everybody
+	// special: no drawn history uses it, so that the oracle follows it only where it is.
+	special bool
+}
+
+// useRules puts rules in force.
+func (w *world) useRules(names []string) {
+	w.rules = names
+	for _, name := range names {
+		w.set.special[name] = w.set.special[name] || catalogue[name].special
+	}
 }
 
 func (e *entry) covers(source string) bool {
@@ -102,6 +113,7 @@ var catalogue = func() map[string]*entry {
 		"r6a": {spec: with(spec("r6", []string{"eu"}, "*"), func(s *mapping.Spec) { s.To, s.Adopt = "eu_{{ .Name }}", []string{"never"} }), from: []string{"eu"}, selects: prefix(""), to: func(n string) string { return "eu_" + n }},
 		"r7a": {spec: with(spec("r7", corp, "sales*"), func(s *mapping.Spec) { s.To = "Sales" }), from: corp, selects: prefix("sales"), to: fixed("Sales"), literal: true},
 	}
+	maps.Copy(all, specialRules(spec))
 	for _, e := range all {
 		var err error
 		if e.rule, err = mapping.Compile(e.spec); err != nil {

@@ -92,13 +92,16 @@ type world struct {
 	recycled map[string]bool // humans whose mail address somebody else has
 	rough    bool            // identities were changed: what should be linked is not checked
 
-	kept   backup
-	oracle *oracle
-	failed string
-	last   *run.Report // of the last run
-	err    error
-	told   int // effects that were told
-	depth  int // runs that are under way
+	kept backup
+	set  settings
+	// stoppable is the context of the last run of everybody that began.
+	stoppable *gaps
+	oracle    *oracle
+	failed    string
+	last      *run.Report // of the last run
+	err       error
+	told      int // effects that were told
+	depth     int // runs that are under way
 	// unverified: a process died before it could see that the server had lied to it.
 	lied, unverified bool
 }
@@ -106,17 +109,13 @@ type world struct {
 var sourceNames = []string{"corp", "hr", "eu"}
 
 func newWorld() *world {
-	w := &world{clock: enginetest.NewClock(start), dirs: map[string]*enginetest.Directory{}, sources: map[string]*enginetest.Source{},
+	w := &world{set: newSettings(), clock: enginetest.NewClock(start), dirs: map[string]*enginetest.Directory{}, sources: map[string]*enginetest.Source{},
 		armed: map[int][]step{}, during: map[string][]step{}, writes: map[int]enginetest.Fault{}, account: map[string]string{}, human: map[string]string{},
 		incarnat: map[string]int{}, recycled: map[string]bool{}}
 	w.store = enginetest.NewStore(w.clock.Now)
 	w.store.Keep = 60
 	w.web = enginetest.NewOpenWebUI(w.clock, w.store.Power)
-	w.web.Fault = func(run.Op, string, []string) enginetest.Fault {
-		w.written++
-		w.lied = w.lied || w.writes[w.written] == enginetest.Ignored
-		return w.writes[w.written]
-	}
+	w.web.Fault = w.becomes
 	for _, name := range sourceNames {
 		w.dirs[name] = enginetest.NewDirectory(w.clock)
 		w.sources[name] = enginetest.NewSource(w.dirs[name], w.clock)
@@ -127,21 +126,19 @@ func newWorld() *world {
 
 // setup is the configuration in force.
 func (w *world) setup() engine.Setup {
-	s := engine.Setup{Limits: plan.Limits{MaxPeople: plan.LimitBoth(500, 40), MaxPeople24h: plan.LimitBoth(1000, 60),
-		MaxGroupLoss: plan.LimitPercent(50), MaxNewGroups: plan.LimitOff(), MaxSourceShrink: plan.LimitPercent(30), ApprovalTTL: 24 * time.Hour}}
+	s := engine.Setup{Limits: w.set.limits}
 	for _, name := range w.order {
-		src := w.sources[name]
-		lag := time.Duration(0)
-		if name == "hr" {
-			lag = hrLag
+		src := engine.Source{ID: name, Name: name, Provider: w.sources[name], Lag: w.set.lag[name], MaxAge: maxAge, Domains: w.set.domains[name], StaleAfter: w.set.staleAfter,
+			Changes: true, FullEvery: fullEvery, Grace: replica.Grace{Reads: w.set.reads, Over: graceOver}, Scope: "narrow=" + strconv.FormatBool(w.sources[name].Narrow)}
+		if w.set.signIn == name {
+			src.SignIn, src.Subject = "idp", "sub"
 		}
-		s.Sources = append(s.Sources, engine.Source{ID: name, Name: name, Provider: src, Lag: lag, MaxAge: maxAge,
-			Changes: true, FullEvery: fullEvery, Grace: replica.Grace{Reads: graceReads, Over: graceOver}, Scope: "narrow=" + strconv.FormatBool(src.Narrow)})
+		s.Sources = append(s.Sources, src)
 	}
 	for _, name := range w.rules {
 		s.Rules = append(s.Rules, catalogue[name].rule)
 	}
-	s.Targets = []engine.TargetSetup{{Name: target, Open: w.web.Open, Match: []string{"sign_in", "email"}}}
+	s.Targets = []engine.TargetSetup{{Name: target, Open: w.web.Open, Match: []string{"sign_in", "email"}, Protect: w.set.protect, Ignore: w.set.ignore}}
 	return s
 }
 
@@ -179,6 +176,9 @@ type gaps struct {
 	w   *world
 	n   int
 	end bool
+
+	done  chan struct{}
+	after []func()
 }
 
 func (g *gaps) Err() error {
@@ -207,7 +207,8 @@ func (w *world) sync(req run.Request) {
 	if !w.oracle.everWhole("hr") {
 		w.sources["hr"].Next.Behind = hrLag
 	}
-	var ctx context.Context = &gaps{Context: context.Background(), w: w}
+	w.stoppable = &gaps{Context: context.Background(), w: w, done: make(chan struct{})}
+	var ctx context.Context = w.stoppable
 	if req.User != "" {
 		ctx = context.Background()
 	}
@@ -240,7 +241,7 @@ func (w *world) sync(req run.Request) {
 // do lets one step happen.
 func (w *world) do(s step) {
 	w.clock.Add(time.Second)
-	if w.disasterStep(s) || w.deltaStep(s) {
+	if w.disasterStep(s) || w.deltaStep(s) || w.expectStep(s) || w.settingStep(s) || w.traceStep(s) {
 		return
 	}
 	if w.directoryStep(s) || w.webStep(s) {
@@ -253,7 +254,7 @@ func (w *world) do(s step) {
 	case "sources":
 		w.configure(func() { w.order = s.args })
 	case "rules":
-		w.configure(func() { w.rules = s.args })
+		w.configure(func() { w.useRules(s.args) })
 	case "wait":
 		w.oracle.look()
 		d, err := time.ParseDuration(s.arg(0))
@@ -270,7 +271,7 @@ func (w *world) do(s step) {
 			src.NextLookUp = w.fault(s)
 		}
 	case "write":
-		w.writes[w.written+s.number(0)] = map[string]enginetest.Fault{"before": enginetest.FailsBefore, "after": enginetest.FailsAfter, "ignored": enginetest.Ignored}[s.arg(1)]
+		w.writes[w.written+s.number(0)] = writeFaults[s.arg(1)]
 	case "down":
 		w.web.Down = fault.Errorf(fault.Unavailable, "call", "open webui", "it is down")
 	case "up":
@@ -301,6 +302,9 @@ func (w *world) do(s step) {
 		w.undo(s.number(0))
 	case "release":
 		w.keep(s.number(0))
+	case "nothing":
+	default:
+		w.fail("word", "nobody knows what %q is", s)
 	}
 }
 
@@ -351,6 +355,13 @@ func (w *world) fault(s step) enginetest.ReadFault {
 		if s.arg(0) == "hr" {
 			f.Behind = time.Duration(min(s.number(2), 5)) * time.Minute
 		}
+	case "old":
+		d, err := time.ParseDuration(s.arg(2))
+		if err == nil {
+			f.Old = d
+		}
+	case "nostatus":
+		f.NoStatus = true
 	}
 	return f
 }

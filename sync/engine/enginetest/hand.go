@@ -106,6 +106,20 @@ func (o *OpenWebUI) Describe(group, text string) bool {
 	return true
 }
 
+// Unmark takes our mark off a group by hand.
+func (o *OpenWebUI) Unmark(group string) {
+	if g := o.groups[group]; g != nil {
+		g.Mark = nil
+	}
+}
+
+// SetSubject has an account sign in with a subject of a provider.
+func (o *OpenWebUI) SetSubject(account, provider, subject string) {
+	if a := o.accounts[account]; a != nil {
+		a.Subjects = map[string]string{provider: subject}
+	}
+}
+
 // Description gives the description of a group.
 func (o *OpenWebUI) Description(group string) string {
 	if g := o.groups[group]; g != nil {

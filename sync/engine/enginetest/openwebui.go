@@ -3,6 +3,7 @@ package enginetest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -50,7 +51,11 @@ type OpenWebUI struct {
 	Before func(op run.Op)
 	// Deployment is what the server says it is.
 	Deployment string
-	Problems   []run.Problem
+	// Self is the account behind our key.
+	Self string
+	// Unread is a group whose members the next look cannot read.
+	Unread   string
+	Problems []run.Problem
 
 	requests, writes int
 }
@@ -114,7 +119,7 @@ func (s *session) read() error {
 }
 
 // write does what a call wants, unless a fault says otherwise.
-func (s *session) write(op run.Op, group string, accounts []string, do func() error) error {
+func (s *session) write(ctx context.Context, op run.Op, group string, accounts []string, do func() error) error {
 	if s.Before != nil {
 		s.Before(op)
 	}
@@ -127,6 +132,10 @@ func (s *session) write(op run.Op, group string, accounts []string, do func() er
 	what := Works
 	if s.Fault != nil {
 		what = s.Fault(op, group, accounts)
+	}
+	// A call that takes long is up to the test; one that nobody waits for is not made.
+	if err := ctx.Err(); errors.Is(err, context.Canceled) {
+		return fault.Errorf(fault.Canceled, string(op), "open webui", "the call was given up: %w", err)
 	}
 	switch what {
 	case FailsBefore:
@@ -149,11 +158,11 @@ func (s *session) Observe(_ context.Context, m *plan.Mirror, all bool) (*plan.Ob
 	if err := s.read(); err != nil {
 		return nil, err
 	}
-	o := &plan.Observation{Version: "0.12.4", Deployment: s.Deployment, At: s.clock.Now(), ReadAll: true}
+	o := &plan.Observation{Version: "0.12.4", Deployment: s.Deployment, Self: s.Self, At: s.clock.Now(), ReadAll: true}
 	strangers := false
 	for _, id := range slices.Sorted(maps.Keys(s.groups)) {
 		g := s.groups[id].view()
-		if !all && m.Unchanged(&g) {
+		if id == s.Unread || !all && m.Unchanged(&g) {
 			o.ReadAll = false
 		} else {
 			s.fill(&g)
@@ -165,6 +174,7 @@ func (s *session) Observe(_ context.Context, m *plan.Mirror, all bool) (*plan.Ob
 		}
 		o.Groups = append(o.Groups, g)
 	}
+	s.Unread = ""
 	fresh, known := 0, m.Living()
 	for _, id := range s.order {
 		if _, ok := m.Number(id); !ok {
@@ -250,9 +260,9 @@ func (s *session) BuiltInSync(context.Context) ([]run.Problem, error) { return s
 
 // CreateGroup makes a group; when the answer is lost it looks for the mark, as the port
 // demands.
-func (s *session) CreateGroup(_ context.Context, spec plan.GroupSpec) (plan.Group, error) {
+func (s *session) CreateGroup(ctx context.Context, spec plan.GroupSpec) (plan.Group, error) {
 	var made *webGroup
-	err := s.write(run.CreateGroup, "", nil, func() error {
+	err := s.write(ctx, run.CreateGroup, "", nil, func() error {
 		e := Effect{At: s.clock.Now(), Op: run.CreateGroup, Name: spec.Name}
 		for _, id := range slices.Sorted(maps.Keys(s.groups)) {
 			g := s.groups[id]
@@ -303,9 +313,9 @@ func (o *OpenWebUI) set(g *webGroup, spec plan.GroupSpec) {
 	g.UpdatedAt = o.clock.Now().Unix()
 }
 
-func (s *session) UpdateGroup(_ context.Context, current plan.Group, spec plan.GroupSpec) (plan.Group, error) {
+func (s *session) UpdateGroup(ctx context.Context, current plan.Group, spec plan.GroupSpec) (plan.Group, error) {
 	g := s.groups[current.ID]
-	err := s.write(run.UpdateGroup, current.ID, nil, func() error {
+	err := s.write(ctx, run.UpdateGroup, current.ID, nil, func() error {
 		if g == nil {
 			return notFound(current.ID)
 		}
@@ -319,16 +329,16 @@ func (s *session) UpdateGroup(_ context.Context, current plan.Group, spec plan.G
 	return g.view(), nil
 }
 
-func (s *session) AddMembers(_ context.Context, group string, accounts []string) error {
-	return s.members(run.AddMember, group, accounts)
+func (s *session) AddMembers(ctx context.Context, group string, accounts []string) error {
+	return s.members(ctx, run.AddMember, group, accounts)
 }
 
-func (s *session) RemoveMembers(_ context.Context, group string, accounts []string) error {
-	return s.members(run.RemoveMember, group, accounts)
+func (s *session) RemoveMembers(ctx context.Context, group string, accounts []string) error {
+	return s.members(ctx, run.RemoveMember, group, accounts)
 }
 
-func (s *session) members(op run.Op, group string, accounts []string) error {
-	return s.write(op, group, accounts, func() error {
+func (s *session) members(ctx context.Context, op run.Op, group string, accounts []string) error {
+	return s.write(ctx, op, group, accounts, func() error {
 		g := s.groups[group]
 		if g == nil {
 			return notFound(group)

@@ -22,6 +22,11 @@ type ReadFault struct {
 	Behind time.Duration
 	// Panics: the reader has a bug.
 	Panics bool
+	// Old is how long ago the read began: what it shows, and what it says of its time, are
+	// from then.
+	Old time.Duration
+	// NoStatus: nothing is shown of who is disabled.
+	NoStatus bool
 }
 
 // Whole is a read without any fault.
@@ -81,7 +86,7 @@ func (s *Source) Close() error { return nil }
 func (s *Source) Pull(ctx context.Context, _ providers.Progress) (*directory.Snapshot, error) {
 	f := s.Next
 	s.Next = Whole()
-	asOf := s.clock.Now()
+	asOf := s.clock.Now().Add(-f.Old)
 	data := asOf.Add(-f.Behind)
 	switch {
 	case f.Panics:
@@ -93,6 +98,11 @@ func (s *Source) Pull(ctx context.Context, _ providers.Progress) (*directory.Sna
 	snapshot := s.Directory.At(data).snapshot(asOf, s.Narrow)
 	if s.Tells != Nothing {
 		snapshot.Cursor = cursor(data)
+	}
+	if f.NoStatus {
+		for i := range snapshot.Users {
+			snapshot.Users[i].StatusKnown, snapshot.Users[i].Disabled = false, false
+		}
 	}
 	faulty := s.cut(snapshot, &f)
 	s.note(snapshot, data, !faulty)
@@ -167,7 +177,7 @@ func (s *Source) cut(snapshot *directory.Snapshot, f *ReadFault) bool {
 func (s *Source) LookUp(_ context.Context, who directory.Person) (*directory.Snapshot, error) {
 	f, nobody := s.NextLookUp, s.Nobody
 	s.NextLookUp, s.Nobody = Whole(), false
-	asOf := s.clock.Now()
+	asOf := s.clock.Now().Add(-f.Old)
 	data := asOf.Add(-f.Behind)
 	if f.Fails {
 		return &directory.Snapshot{AsOf: asOf, Reason: "the connection was refused"},
