@@ -20,6 +20,7 @@ const (
 	survived  = "SURVIVED" // the test passed: nothing notices
 	unusable  = "UNUSABLE" // the text is not there once, or the change does not compile
 	unhealthy = "BROKEN"   // the test fails without any change, or does not exist
+	beyond    = "beyond"   // no history can show it, and the table says why
 )
 
 // limit bounds one run of a test; one that hangs without its guard has noticed.
@@ -36,6 +37,8 @@ type result struct {
 type lab struct {
 	root, dir string
 	all       bool
+	// drawn leaves the traces out where histories judge.
+	drawn bool
 	// healthy notes tests that pass without any change.
 	healthy map[string]error
 }
@@ -61,18 +64,26 @@ func (l *lab) try(ctx context.Context, m *mutation) result {
 	return r
 }
 
-// live has the engine live through the traces, and then through histories, with a guard
-// switched off.
+// live has the engine live through the traces, and then through histories until one of them
+// fails, with a guard switched off.
 func (l *lab) live(ctx context.Context, m *mutation, histories int) result {
 	whole := mutation{rule: m.rule, name: m.name, file: m.file, old: m.old, new: m.new, pkg: "sync/engine", histories: histories}
 	binary, err := l.mutant(ctx, &whole)
 	if err != nil {
 		return result{word: unusable, detail: err.Error()}
 	}
-	for _, run := range []string{"^TestTraces$", "^TestHistories$"} {
-		if out, failed := l.test(ctx, &whole, binary, run); failed {
-			return result{word: killed, failed: names(out)}
+	if !l.drawn {
+		if out, failed := l.test(ctx, &whole, binary, "^TestTraces$", "-test.parallel=1"); failed {
+			return result{word: killed, failed: shown(out)}
 		}
+	}
+	if histories > 1 {
+		if out, failed := l.test(ctx, &whole, binary, "^TestHistories$", "-history.first"); failed {
+			return result{word: killed, failed: shown(out)}
+		}
+	}
+	if m.beyond != "" {
+		return result{word: beyond, detail: m.beyond}
 	}
 	return result{word: survived, detail: fmt.Sprintf("the traces and %d histories pass", histories)}
 }
@@ -134,8 +145,11 @@ func (l *lab) build(ctx context.Context, pkg, binary string, flags ...string) er
 }
 
 // test runs a test in the folder of its package, as go test does.
-func (l *lab) test(ctx context.Context, m *mutation, binary, run string) (out string, failed bool) {
-	cmd := exec.CommandContext(ctx, binary, "-test.v", "-test.failfast", "-test.run="+run, "-test.timeout="+limit.String())
+func (l *lab) test(ctx context.Context, m *mutation, binary, run string, flags ...string) (out string, failed bool) {
+	if len(flags) == 0 {
+		flags = []string{"-test.failfast"}
+	}
+	cmd := exec.CommandContext(ctx, binary, append(flags, "-test.v", "-test.run="+run, "-test.timeout="+limit.String())...)
 	cmd.Dir = filepath.Join(l.root, m.pkg)
 	cmd.Env = append(os.Environ(), "GROUPSYNCD_HISTORIES="+fmt.Sprint(max(m.histories, 1)))
 	text, err := cmd.CombinedOutput()
@@ -149,5 +163,23 @@ func names(out string) []string {
 		list = append(list, found[1])
 	}
 	slices.Sort(list)
+	return list
+}
+
+// shown gives the traces, or else the histories, that failed.
+func shown(out string) []string {
+	var list []string
+	for _, found := range regexp.MustCompile(`(?m)^\s+--- FAIL: TestTraces/(\S+)`).FindAllStringSubmatch(out, -1) {
+		list = append(list, "trace "+found[1])
+	}
+	slices.Sort(list)
+	if found := regexp.MustCompile(`history (\d+) fails: ([\w ]+)`).FindStringSubmatch(out); found != nil {
+		list = append(list, "history "+found[1]+" ("+found[2]+")")
+	}
+	if len(list) == 0 && strings.Contains(out, "panic: test timed out") {
+		list = []string{"a run that does not end"}
+	} else if len(list) == 0 {
+		list = []string{"a crash of the process"}
+	}
 	return list
 }

@@ -76,7 +76,7 @@ func engines() []mutation {
 		mutation{name: "who was looked up since is left out", file: apply, old: "case c.User != nil && w.state.refreshed[c.User.ID] > w.planSeq:", new: "case false:", run: "TestWhoeverWasLookedUpMeanwhileIsLeftOutOfAnOlderPlan"},
 		mutation{name: "a group that is there is not made again", file: apply, old: `case b.op == run.CreateGroup && id != "":`, new: "case false:", run: "TestAGroupThatALoginMadeMeanwhileIsNotMadeAgain"},
 		mutation{name: "what is no longer ours is not taken", file: apply, old: "case b.op == run.RemoveMember && !c.Proof.Exact && !c.Proof.Lost && (mem.Owned[id] == nil || !mem.Owned[id].Has(c.Account)):", new: "case false:", run: "TestADecisionBetweenTwoBatchesIsHeeded"},
-		mutation{name: "the one who waits last joins an equal request", file: "sync/engine/queue.go", old: "if t := q.waiting[req]; t != nil {", new: "if t := q.waiting[req]; t != nil && false {", run: "TestEqualRequestsThatWaitBecomeOne"},
+		mutation{name: "the one who waits last joins an equal request", file: "sync/engine/queue.go", old: "if t := q.waiting[req]; t != nil {", new: "if t := q.waiting[req]; t != nil && false {", run: "TestEqualRequestsThatWaitBecomeOne", beyond: "one thing happens at a time in a history"},
 	), in("4 one person", "sync/plan",
 		mutation{name: "a run of one person concerns nobody else", file: "sync/plan/compute.go", old: " || in.Only != nil && (in.Only.None || in.Only.Account != uint32(n))", new: "", run: "TestOnlyConcernsOnePerson"},
 	), in("4 pull", "sync/engine",
@@ -94,9 +94,9 @@ func engines() []mutation {
 		mutation{name: "a group that cannot be verified is a failure", file: verify, old: `c.Outcome, c.Error = run.Failed, "could not be verified: "+err.Error()`, new: "_ = c", run: "TestWhatCannotBeVerifiedIsNoSuccess"},
 	), in("4 observe", "target/openwebui",
 		mutation{name: "two seconds of doubt about a group", file: "sync/plan/mirror.go", old: "time.Unix(g.UpdatedAt, 0).Add(racyMargin).Before(have.ReadAt)", new: "true", run: "TestAGroupIsReadAgainUntilItsTimeProvesIt"},
-		mutation{name: "a group is gone when the list says so", file: "target/openwebui/groups.go", old: "if slices.ContainsFunc(wire, func(w groupWire) bool { return w.ID == id }) {", new: "if slices.ContainsFunc(wire, func(w groupWire) bool { return w.ID == id+id }) {", run: "Test.*"},
-		mutation{name: "a short list deletes nobody", file: "target/openwebui/accounts.go", old: "if *w.Total != len(users) {", new: "if false {", run: "TestAListThatLeavesAccountsOutDeletesNobody|TestAShortList.*"},
-		mutation{name: "a lost creation is looked for", file: "target/openwebui/groups.go", old: "return w != nil, err", new: "return false, err", run: "TestALostCreation.*"},
-		mutation{name: "a demoted key proves nothing", file: "target/openwebui/groups.go", old: `if _, listErr = s.usersPage(ctx, 1, "asc"); listErr != nil {`, new: "if false {", run: "TestADemotedAdministratorProvesNothing"},
+		mutation{name: "a group is gone when the list says so", file: "target/openwebui/groups.go", old: "if slices.ContainsFunc(wire, func(w groupWire) bool { return w.ID == id }) {", new: "if slices.ContainsFunc(wire, func(w groupWire) bool { return w.ID == id+id }) {", run: "Test.*", beyond: "of the adapter: histories play with an Open WebUI in memory"},
+		mutation{name: "a short list deletes nobody", file: "target/openwebui/accounts.go", old: "if *w.Total != len(users) {", new: "if false {", run: "TestAListThatLeavesAccountsOutDeletesNobody|TestAShortList.*", beyond: "of the adapter: histories play with an Open WebUI in memory"},
+		mutation{name: "a lost creation is looked for", file: "target/openwebui/groups.go", old: "return w != nil, err", new: "return false, err", run: "TestALostCreation.*", beyond: "of the adapter: histories play with an Open WebUI in memory"},
+		mutation{name: "a demoted key proves nothing", file: "target/openwebui/groups.go", old: `if _, listErr = s.usersPage(ctx, 1, "asc"); listErr != nil {`, new: "if false {", run: "TestADemotedAdministratorProvesNothing", beyond: "of the adapter: histories play with an Open WebUI in memory"},
 	))
 }

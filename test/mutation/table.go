@@ -21,6 +21,8 @@ type mutation struct {
 	pkg, run string
 	// histories is how many histories the test lives through, where it is one.
 	histories int
+	// beyond says why no history can show that the guard is gone.
+	beyond string
 }
 
 // table gives every mutation, those of the incidents first.
