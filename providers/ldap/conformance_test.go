@@ -89,7 +89,7 @@ func configure(t testing.TB, layout, url string) *Config {
 		c.Layout, c.Groups.Members = RFC2307bis, List{"memberOf"}
 	}
 	c.Users.Attributes = map[string]string{"department": "departmentNumber"}
-	if layout != AD {
+	if layout != AD && layout != FreeIPA {
 		c.Users.Disabled = "(pwdAccountLockedTime=*)"
 	}
 	return c
@@ -134,8 +134,11 @@ func entriesOf(w providertest.World, layout string) []ldaptest.Entry {
 	for _, g := range w.Groups {
 		entries = append(entries, groupEntry(g, dns, usernames, layout))
 	}
-	if layout == namedByUsers {
+	switch layout {
+	case namedByUsers:
 		turn(entries)
+	case FreeIPA:
+		join(entries)
 	}
 	return entries
 }
@@ -319,6 +322,28 @@ func TestConformanceRFC2307(t *testing.T) {
 	h := harness(RFC2307, options())
 	h.NoNesting = true
 	providertest.Run(t, h)
+}
+
+func TestConformanceFreeIPA(t *testing.T) {
+	t.Parallel()
+	providertest.Run(t, harness(FreeIPA, options()))
+}
+
+// join makes entries those of FreeIPA.
+func join(entries []ldaptest.Entry) {
+	for i := range entries {
+		a := entries[i].Attributes
+		a["ipaUniqueID"] = a["entryUUID"]
+		delete(a, "entryUUID")
+		class := "ipaObject"
+		if a["member"] != nil {
+			class = "ipaUserGroup"
+		}
+		a["objectClass"] = append(a["objectClass"], class)
+		if a["pwdAccountLockedTime"] != nil {
+			a["nsAccountLock"] = []string{"TRUE"}
+		}
+	}
 }
 
 func TestConformanceActiveDirectory(t *testing.T) {

@@ -151,7 +151,7 @@ func (b *Bind) checkHint() string {
 	case b.External:
 		return "does the server map our certificate, or the user of our process on the socket, to an account?"
 	case b.GSSAPI.used():
-		return "does the server know the account of bind.gssapi.principal?"
+		return "does the server know the account of bind.gssapi.principal? And does nothing end TLS on the way to it, which breaks its channel binding?"
 	}
 	return "check bind.dn and bind.password"
 }

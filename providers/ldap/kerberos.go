@@ -26,7 +26,13 @@ const usualKrb5Conf = "/etc/krb5.conf"
 // bindKerberos gets a ticket for the server and binds with it. The keytab is read at
 // each bind. Kerberos servers are asked without ctx, which the library does not take:
 // each of them is given up after five seconds.
-func (s *source) bindKerberos(ctx context.Context, made *session) error {
+func (s *source) bindKerberos(ctx context.Context, made *session) (err error) {
+	defer func() {
+		// The library takes some answers apart without looking how long they are.
+		if r := recover(); r != nil {
+			err = fault.Errorf(fault.Unavailable, "ask Kerberos", made.server.text, "an answer cannot be read: %v", r)
+		}
+	}()
 	g := &s.config.Bind.GSSAPI
 	kerberos, err := g.client()
 	if err != nil {
