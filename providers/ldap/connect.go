@@ -118,7 +118,7 @@ func (s *source) connectTo(ctx context.Context, to server) (*session, error) {
 	}
 	// TLS is inside raw already, by StartTLS too: go-ldap never changes the
 	// connection below it.
-	made.wire = wire.New(raw, wire.Options{Timeout: s.request})
+	made.wire = wire.New(raw, s.bounds())
 	made.conn = ldap.NewConn(made.wire, made.tls != nil)
 	made.conn.SetTimeout(s.request)
 	made.stop = context.AfterFunc(ctx, func() { _ = raw.Close() })
@@ -133,6 +133,19 @@ func (s *source) connectTo(ctx context.Context, to server) (*session, error) {
 	}
 	return made, nil
 }
+
+// bounds are those of one connection.
+func (s *source) bounds() wire.Options {
+	o := wire.Options{Timeout: s.request}
+	if !s.config.Bind.used() {
+		o.Window = anonymousWindow
+	}
+	return o
+}
+
+// anonymousWindow is how many look-ups may be under way without a bind: OpenLDAP closes
+// such a connection when 100 wait.
+const anonymousWindow = 64
 
 // dialServer gives a connection that is as secure as it is configured to be, or none.
 func (s *source) dialServer(ctx context.Context, to server) (net.Conn, error) {

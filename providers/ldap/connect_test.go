@@ -267,3 +267,16 @@ func TestALookUpThatCannotSeeAllGroupsCoversNothing(t *testing.T) {
 		}
 	}
 }
+
+// OpenLDAP closes an anonymous connection on which 100 requests wait.
+func TestAnAnonymousConnectionHasFewLookUpsUnderWay(t *testing.T) {
+	t.Parallel()
+	c := configure(t, RFC2307bis, "ldap://127.0.0.1:1")
+	if o := open(t, c).bounds(); o.Window != 0 || o.Timeout != requestTimeout {
+		t.Errorf("with a bind the bounds are %+v", o)
+	}
+	c.Bind = Bind{}
+	if o := open(t, c).bounds(); o.Window < 1 || o.Window >= 100 {
+		t.Errorf("without a bind the bounds are %+v", o)
+	}
+}

@@ -40,6 +40,9 @@ type Options struct {
 	// Timeout bounds one request from sending to the end of its answer: one page of a
 	// search. 0: no limit.
 	Timeout time.Duration
+	// Window is how many look-ups are under way at once; 0: 256. OpenLDAP closes a
+	// connection with more than 1,000 requests that wait, or 100 on an anonymous one.
+	Window int
 }
 
 // Conn is a connection for go-ldap (ldap.NewConn) that serves searches of its own
@@ -82,6 +85,9 @@ func New(below net.Conn, o Options) *Conn {
 		o.MaxMessage = defaultMaxMessage
 	}
 	o.MaxMessage = min(o.MaxMessage, maxLength)
+	if o.Window <= 0 {
+		o.Window = defaultWindow
+	}
 	return &Conn{Conn: below, options: o, buf: make([]byte, bufferSize), next: firstID, calls: map[int64]*exchange{}, over: make(chan struct{})}
 }
 

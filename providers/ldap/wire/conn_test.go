@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -325,7 +326,7 @@ func TestASilentServerAndAnImpatientCaller(t *testing.T) {
 
 func TestLooksAreAnsweredInTheirOrder(t *testing.T) {
 	t.Parallel()
-	const n = 3*window + 7
+	const n = 3*defaultWindow + 7
 	c, _ := play(t, Options{Timeout: time.Minute}, func(p *played) {
 		var ids []int64
 		for left := n; left > 0; {
@@ -334,7 +335,7 @@ func TestLooksAreAnsweredInTheirOrder(t *testing.T) {
 				return
 			}
 			ids = append(ids, id)
-			if len(ids) < min(window, left) {
+			if len(ids) < min(defaultWindow, left) {
 				continue
 			}
 			// Backwards, as a server with many threads may do it.
@@ -382,6 +383,38 @@ func TestLooksAreAnsweredInTheirOrder(t *testing.T) {
 	})
 	if err != nil || next != n {
 		t.Errorf("%d answers, %v", next, err)
+	}
+}
+
+func TestNoMoreLooksAreUnderWayThanMayBe(t *testing.T) {
+	t.Parallel()
+	const n, most = 10, 3
+	c, _ := play(t, Options{Window: most}, func(p *played) {
+		var waiting []int64
+		for answered := range n {
+			for len(waiting) < min(most, n-answered) {
+				id, _, _ := p.next()
+				waiting = append(waiting, id)
+			}
+			// Nothing more comes until something was answered.
+			if err := p.SetReadDeadline(time.Now().Add(5 * time.Millisecond)); err != nil {
+				p.t.Error(err)
+			}
+			if k, err := p.Read(make([]byte, 1)); k > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+				p.t.Errorf("with %d looks under way another one comes (%v)", len(waiting), err)
+				return
+			}
+			if err := p.SetReadDeadline(time.Time{}); err != nil {
+				p.t.Error(err)
+			}
+			p.say(waiting[0], ended(0, ""))
+			waiting = waiting[1:]
+		}
+		p.next()
+	})
+	answers := 0
+	if err := c.Looks(t.Context(), n, func(int) *ldap.SearchRequest { return everything("dc=x") }, func(int, *Entry, error) { answers++ }); err != nil || answers != n {
+		t.Errorf("%d answers, %v", answers, err)
 	}
 }
 

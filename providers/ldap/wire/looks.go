@@ -8,9 +8,9 @@ import (
 	ldap "github.com/go-ldap/ldap/v3"
 )
 
-// window is how many look-ups are under way at once. A server answers them one after
-// the other, but the way there and back is waited for only once.
-const window = 256
+// defaultWindow is how many look-ups are under way at once. A server answers them one
+// after the other, but the way there and back is waited for only once.
+const defaultWindow = 256
 
 // Looks reads n entries, each by a request of its own with the scope of one entry, many
 // of them at once. answer gets each of them once, in their order, whatever the order in
@@ -18,6 +18,7 @@ const window = 256
 // request alone. It runs where entries of a Search do. An error of Looks means that only
 // the first so many were answered.
 func (c *Conn) Looks(ctx context.Context, n int, request func(i int) *ldap.SearchRequest, answer func(i int, e *Entry, err error)) error {
+	window := c.options.Window
 	l := &looks{conn: c, free: make(chan struct{}, window), answer: answer, early: map[int]result{}}
 	for range window {
 		l.free <- struct{}{}

@@ -142,7 +142,7 @@ type countingWriter struct {
 }
 
 func (w *countingWriter) Write(p []byte) (int, error) {
-	joined := append(w.tail, p...)
+	joined := slices.Concat(w.tail, p)
 	w.entries += bytes.Count(joined, []byte("\ndn:"))
 	w.tail = append(w.tail[:0], joined[max(0, len(joined)-3):]...)
 	return len(p), nil
