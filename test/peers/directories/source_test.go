@@ -105,7 +105,9 @@ func groupsOf(ctx context.Context, s providers.Source, username string) ([]strin
 	}
 	names := make([]string, 0, len(found.Groups))
 	for i := range found.Groups {
-		names = append(names, found.Groups[i].Name)
+		if !found.Groups[i].Unlisted {
+			names = append(names, found.Groups[i].Name)
+		}
 	}
 	return names, nil
 }
