@@ -159,6 +159,26 @@ func TestTombstonesGoAtOnce(t *testing.T) {
 	w.wants(t, "eng", "h0", "h1")
 }
 
+// TestATombstoneAloneIsAChange: somebody is not shown any more, and only later the source
+// says that they were deleted.
+func TestATombstoneAloneIsAChange(t *testing.T) {
+	t.Parallel()
+	w := begin(t, telling+"deluser corp h1\nwatched corp")
+	w.wants(t, "eng", "h0", "h1")
+	o := &odd{Source: w.sources["corp"], change: func(s *directory.Snapshot) *directory.Snapshot {
+		s.DeletedUsers = []string{personID("corp", "h1"), "nobody"}
+		return s
+	}}
+	w.instead(t, o)
+	if r := w.request(t, run.Request{Trigger: run.Watch, Mode: run.Apply, Source: "corp"}); len(r.Targets) == 0 {
+		t.Error("nothing was planned")
+	}
+	w.wants(t, "eng", "h0")
+	if r := w.request(t, run.Request{Trigger: run.Watch, Mode: run.Apply, Source: "corp"}); len(r.Targets) != 0 {
+		t.Error("the same tombstone is told a second time")
+	}
+}
+
 // odd is a source that answers as it is told.
 type odd struct {
 	*enginetest.Source

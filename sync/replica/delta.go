@@ -22,18 +22,18 @@ func (m *merger) miss(x Missing) Missing {
 	return x.note(m.asOf)
 }
 
-// deleted takes in what the source itself says was deleted. Whatever the same read, or
-// newer evidence, shows all the same is not.
+// deleted takes in what the source itself says was deleted. Whatever the same read or a
+// newer one shows all the same is not.
 func (m *merger) deleted() {
 	for _, id := range m.s.DeletedUsers {
 		n, known := m.new.User(id)
-		if u := m.user(n); known && !m.listed[n] && u.SeenAt.Before(m.asOf) && u.DeletedAt.Before(m.asOf) {
+		if u := m.user(n); known && u.SeenAt.Before(m.asOf) && u.DeletedAt.Before(m.asOf) {
 			m.know(u, func(e *Evidence) { e.DeletedAt, e.Missing = m.asOf, e.Missing.begin(m.asOf) })
 		}
 	}
 	for _, id := range m.s.DeletedGroups {
 		n, known := m.new.Group(id)
-		if !known || m.seen[n] {
+		if !known {
 			continue
 		}
 		if g := &m.new.groups[n]; g.SeenAt.Before(m.asOf) && g.DeletedAt.Before(m.asOf) {

@@ -144,10 +144,13 @@ func TestPictureChangesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := lagging(anyLag(t), anyReads(t)...)
 		before := dump(r)
-		p := r.Picture()
+		p, other := r.Picture(), r.Picture()
 		p.AsOf, p.Delta = at(90), true
 		for i := range p.Groups {
 			p.Groups[i].Direct = append(p.Groups[i].Direct, 0)
+			if others := append(other.Groups[i].Direct, 9); others[len(others)-1] == p.Groups[i].Direct[len(others)-1] {
+				t.Fatal("two pictures grow into one list")
+			}
 			p.Groups[i].Unresolved = append(p.Groups[i].Unresolved, "cn=x")
 		}
 		if dump(r) != before {

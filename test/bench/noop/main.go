@@ -92,7 +92,10 @@ func measure(dir string, size site.Size) (err error) {
 	if target.Groups, err = site.GroupsOf(db); err != nil {
 		return errors.Join(err, db.Close())
 	}
-	return errors.Join(rounds(e, source), db.Close())
+	if err := rounds(e, source); err != nil {
+		return errors.Join(err, db.Close())
+	}
+	return errors.Join(watched(e, source), db.Close())
 }
 
 func buildApart(dir string, size site.Size) error {
@@ -126,7 +129,7 @@ func rounds(e *engine.Engine, source *directoryOf) error {
 		}
 		if err := step(round.name, func() error {
 			source.now = source.now.Add(15 * time.Minute)
-			report, err := e.Run(context.Background(), run.Request{Trigger: run.Schedule, Mode: run.Plan})
+			report, err := e.Run(context.Background(), run.Request{Trigger: run.Schedule, Mode: run.Plan, Full: true})
 			return complain(report, err)
 		}); err != nil {
 			return err
@@ -162,7 +165,7 @@ func start(e **engine.Engine, db *state.DB, source *directoryOf, target *site.Ch
 		NewID:  func() string { ids++; return fmt.Sprintf("%026d", ids) },
 		Ledger: db, Journal: db, Runs: db, Audit: db,
 		Setup: engine.Setup{Limits: site.Limits(), Rules: []*mapping.Rule{rule},
-			Sources: []engine.Source{{ID: site.Source, Name: site.Source, Provider: source, MaxAge: 48 * time.Hour, Grace: replica.Grace{Reads: 2, Over: 15 * time.Minute}}},
+			Sources: []engine.Source{{ID: site.Source, Name: site.Source, Provider: source, Changes: true, FullEvery: 24 * time.Hour, MaxAge: 48 * time.Hour, Grace: replica.Grace{Reads: 2, Over: 15 * time.Minute}}},
 			Targets: []engine.TargetSetup{{Name: site.Target, Match: []string{"email"}, Open: func() engine.Target { return target }}}}})
 	return err
 }
@@ -177,6 +180,7 @@ type directoryOf struct {
 
 func (d *directoryOf) Pull(context.Context, providers.Progress) (*directory.Snapshot, error) {
 	s := d.size.Read(d.now)
+	s.Cursor = []byte(d.now.String())
 	for n := range d.moved {
 		g := &s.Groups[n]
 		g.Direct = g.Direct[1:]
