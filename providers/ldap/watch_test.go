@@ -34,7 +34,7 @@ func watchOf(t *testing.T, s *source, server *ldaptest.Server, edit func(*source
 	go func() { w.end <- s.Watch(ctx, func() { w.changes <- struct{}{} }) }()
 	t.Cleanup(func() {
 		stop()
-		<-w.end
+		_ = <-w.end
 	})
 	// A second look at the server comes after the watch was begun.
 	_, before := server.Counts()
