@@ -78,7 +78,7 @@ func TestDoctorFindsWhatIsWrongWithADirectory(t *testing.T) {
 		{"ids that are missing", nil, func(c *Config) { c.Users.ID = "employeeNumber" }, one, providers.Failed, "read", "employeeNumber"},
 		{"cycles", nil, nil, []ldaptest.Entry{person(1), group("cn=a,"+groups, "cn=b,"+groups), group("cn=b,"+groups, "cn=a,"+groups, userDN(1))},
 			providers.Warning, "nesting", "1 cycle of groups that contain each other: a, b"},
-		{"another forest", nil, nil, append([]ldaptest.Entry{group("cn=b,"+groups, "cn=S-1-5-21-1,cn=ForeignSecurityPrincipals,"+suffix)}, one...),
+		{"another forest", nil, nil, append([]ldaptest.Entry{group("cn=b,"+groups, "cn=S-1-5-21-1,cn=ForeignSecurityPrincipals,"+suffix, "cn=S-1-5-11,cn=ForeignSecurityPrincipals,"+suffix)}, one...),
 			providers.Warning, "foreign_members", "1 member of another forest"},
 		{"nobody", nil, nil, append([]ldaptest.Entry{group("cn=b,"+groups, "cn=ghost,"+people)}, one...), providers.OK, "members", "1 reference"},
 		{"a large group", nil, func(c *Config) { c.PageSize = 1 }, []ldaptest.Entry{person(1), person(2), group("cn=a,"+groups, userDN(1), userDN(2))}, providers.OK, "members", "a, has 2 members"},

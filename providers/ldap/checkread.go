@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"groupsyncd/directory"
@@ -139,12 +140,14 @@ func checkGroups(f *findings, snapshot *directory.Snapshot) {
 	foreign, nobody, example := map[string]bool{}, 0, ""
 	for i := range snapshot.Groups {
 		for _, name := range snapshot.Groups[i].Unresolved {
-			if isForeign(name) {
+			switch {
+			case !isForeign(name):
+				nobody++
+			case strings.HasPrefix(name, "cn=s-1-5-21-"):
 				foreign[name] = true
 				example = name
-				continue
+			default: // Everybody's, such as Authenticated Users; every domain has them.
 			}
-			nobody++
 		}
 	}
 	if len(foreign) > 0 {

@@ -197,5 +197,8 @@ func (l *layout) membersText() string {
 	if l.memberOf != "" {
 		return l.memberOf + " of users"
 	}
+	if l.ad {
+		return l.groups.Members.String() + " and the primary group"
+	}
 	return l.groups.Members.String()
 }
