@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -121,6 +122,8 @@ func (a *App) planBackup(d *daemon) {
 	}
 	d.schedule.At(backupName, due, func(ctx context.Context, _ time.Time) {
 		a.backUpWhenDue(ctx)
+		// A copy is read back and checked, which needs memory that idling does not.
+		debug.FreeOSMemory()
 		a.planBackup(d)
 	})
 }
