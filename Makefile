@@ -29,7 +29,7 @@ lint: $(LINT) ## Check the code, and the scripts where shellcheck is installed.
 generate: ## Make the generated files again.
 	go generate ./...
 
-peers: ## Run the tests against a real slapd and a real Open WebUI.
+peers: ## Run the tests against real servers: OpenLDAP, Samba, 389 Directory Server, Open WebUI.
 	test/peers/run
 
 ci: ## Run everything that must hold before a change is good.
