@@ -169,3 +169,28 @@ func TestADirectoryThatCannotBeWatchedIsReadByItsSchedule(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestAnotherProcessGoesOnFromTheCursor that the one before has kept with what it read.
+func TestAnotherProcessGoesOnFromTheCursor(t *testing.T) {
+	t.Parallel()
+	w := newCounty(t, ldaptest.Changes{Syncprov: true, SessionLog: 100})
+	once := func(req run.Request) *run.SourceReport {
+		a := w.open()
+		report := sync1(w.town, a, req)
+		must(t, a.db.Close())
+		return &report.Sources[0]
+	}
+	if src := once(run.Request{}); src.Read != run.ReadFull {
+		t.Errorf("the first run: %+v", src)
+	}
+	must(t, w.server.AddValues(salesDN, "member", personDN("dmitri")))
+	if src := once(run.Request{}); src.Read != run.ReadChanges || src.Memberships != 4 || w.size("Sales") != 4 {
+		t.Errorf("the second run: %+v", src)
+	}
+	if src := once(run.Request{Full: true}); src.Read != run.ReadFull || src.Memberships != 4 {
+		t.Errorf("one that reads everything: %+v", src)
+	}
+	if src := once(run.Request{}); src.Read != run.ReadChanges || src.Memberships != 4 {
+		t.Errorf("and the one after: %+v", src)
+	}
+}
