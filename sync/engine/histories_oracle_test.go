@@ -271,13 +271,13 @@ func earliest(a, b time.Time) time.Time {
 
 // lastWhole is the time of the directory that a source's last whole read showed.
 func (o *oracle) lastWhole(source string) time.Time {
-	var last time.Time
-	for i := range o.w.sources[source].Reads {
-		if r := &o.w.sources[source].Reads[i]; r.Whole && !r.Lost && r.Data.After(last) {
-			last = r.Data
+	var last enginetest.Read
+	for _, r := range o.w.sources[source].Reads {
+		if r.Whole && !r.Lost && !r.AsOf.Before(last.AsOf) {
+			last = r
 		}
 	}
-	return last
+	return last.Data
 }
 
 func (o *oracle) forgetAccount(account string) {
