@@ -79,7 +79,7 @@ func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logg
 }
 
 func source(cfg *config.Config, src *config.Source, id string, opened providers.Source) engine.Source {
-	s := engine.Source{ID: id, Name: src.Name, Provider: opened, Lag: src.Lag.Std(), MaxAge: src.MaxAge.Std(),
+	s := engine.Source{ID: id, Name: src.Name, Provider: opened, Lag: src.Lag.Std(), LagReplicated: src.LagReplicated.Std(), MaxAge: src.MaxAge.Std(),
 		Grace: replica.Grace{Reads: cfg.Safety.Absence.Reads, Over: cfg.Safety.Absence.Over.Std()}, Domains: src.EmailDomains, Scope: src.Config.Scope(), Place: src.Config.Place()}
 	if src.Changes != nil {
 		s.Changes, s.FullEvery = src.Changes.Read == config.ChangesAuto, src.Changes.FullEvery.Std()

@@ -61,13 +61,15 @@ type Log struct {
 type Source struct {
 	Name string `yaml:"-"`
 
-	Type         string          `yaml:"type" doc:"The kind of source."`
-	Schedule     string          `yaml:"schedule" doc:"When to read: every 15m, @hourly, or five-field cron."`
-	Changes      *Changes        `yaml:",inline"`
-	MaxAge       scalar.Duration `yaml:"max_age" doc:"Older knowledge counts as unknown: nothing is added or removed on it."`
-	Lag          scalar.Duration `yaml:"lag" doc:"How far a replica of this directory may be behind. Default: 0s for a single server; 5m for several, for Active Directory, and over a network for layout: auto, which may turn out to be one."`
-	SignIn       *SignIn         `yaml:"sign_in" doc:"How these people sign in to Open WebUI, to find their accounts for certain."`
-	EmailDomains []string        `yaml:"email_domains" doc:"Mail addresses link accounts only in these domains. Omitted: in any."`
+	Type     string          `yaml:"type" doc:"The kind of source."`
+	Schedule string          `yaml:"schedule" doc:"When to read: every 15m, @hourly, or five-field cron."`
+	Changes  *Changes        `yaml:",inline"`
+	MaxAge   scalar.Duration `yaml:"max_age" doc:"Older knowledge counts as unknown: nothing is added or removed on it."`
+	Lag      scalar.Duration `yaml:"lag" doc:"How far a replica of this directory may be behind. Default: 0s for a single server, 5m for several and for Active Directory."`
+	// LagReplicated is the lag of a source that turns out to have replicas only when it is read.
+	LagReplicated scalar.Duration `yaml:"-"`
+	SignIn        *SignIn         `yaml:"sign_in" doc:"How these people sign in to Open WebUI, to find their accounts for certain."`
+	EmailDomains  []string        `yaml:"email_domains" doc:"Mail addresses link accounts only in these domains. Omitted: in any."`
 
 	// Config holds the keys of the kind of source.
 	Config providers.Config `yaml:"-"`

@@ -45,8 +45,9 @@ func (d *decoder) sources(n *yaml.Node, out *[]*Source, p path) {
 				d.unknownKey(key, slots, at)
 			}
 		}
+		s.LagReplicated = s.Lag
 		if s.Config != nil && !d.at.has(at.child("lag")) {
-			s.Lag = defaultLag(s.Config)
+			s.Lag, s.LagReplicated = defaultLag(s.Config), lagReplicated
 		}
 		if s.Changes != nil && !d.at.has(at.child("full_every")) {
 			s.Changes.FullEvery = defaultFullEvery(s.MaxAge)

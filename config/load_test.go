@@ -112,16 +112,16 @@ func TestSmallestFileGetsEveryDefault(t *testing.T) {
 
 func TestLagFollowsTheNumberOfServersUnlessGiven(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]time.Duration{
-		"url: ldap://a":                      0,
-		"url: [ldap://a, ldap://b]":          5 * time.Minute,
-		"url: [ldap://a, ldap://b], lag: 0s": 0,
-		"url: [ldap://a, ldap://b], lag: 0":  0,
-		"url: ldap://a, lag: 2m":             2 * time.Minute,
+	for text, want := range map[string][2]time.Duration{
+		"url: ldap://a":                      {0, 5 * time.Minute},
+		"url: [ldap://a, ldap://b]":          {5 * time.Minute, 5 * time.Minute},
+		"url: [ldap://a, ldap://b], lag: 0s": {0, 0},
+		"url: [ldap://a, ldap://b], lag: 0":  {0, 0},
+		"url: ldap://a, lag: 2m":             {2 * time.Minute, 2 * time.Minute},
 	} {
-		c := load(t, strings.Replace(smallest, "url: ldap://localhost", text, 1))
-		if got := c.Sources[0].Lag.Std(); got != want {
-			t.Errorf("%s: lag %v, want %v", text, got, want)
+		s := load(t, strings.Replace(smallest, "url: ldap://localhost", text, 1)).Sources[0]
+		if got := [2]time.Duration{s.Lag.Std(), s.LagReplicated.Std()}; got != want {
+			t.Errorf("%s: lag, and that of a server that turns out to be one of several: %v, want %v", text, got, want)
 		}
 	}
 }

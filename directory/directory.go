@@ -116,6 +116,9 @@ type Snapshot struct {
 	// Scope is what the server, not the configuration, decided about which entries are
 	// shown under which ids: a layout that was detected. Empty: nothing.
 	Scope string
+	// Replicated says that the server turned out to be one of several that may lag behind
+	// each other, so that a membership seen a moment ago may be missing from the next answer.
+	Replicated bool
 	// Cursor is where a later read of changes begins; it belongs to exactly what this
 	// snapshot shows. Empty: only a full read can follow.
 	Cursor []byte

@@ -256,3 +256,14 @@ func TestTheGivenClockCounts(t *testing.T) {
 		t.Errorf("as of %s, users %+v, %v", snapshot.AsOf, snapshot.Users, err)
 	}
 }
+
+func TestDomainControllersMayLagBehindEachOther(t *testing.T) {
+	t.Parallel()
+	for layout, want := range map[string]bool{AD: true, RFC2307bis: false} {
+		_, url := serve(t, options(), account(1, nil))
+		s := open(t, configure(t, layout, url))
+		if snapshot, _ := s.Pull(t.Context(), nil); snapshot.Replicated != want {
+			t.Errorf("%s: replicated is %v", layout, snapshot.Replicated)
+		}
+	}
+}

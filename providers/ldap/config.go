@@ -274,14 +274,9 @@ func (c *Config) Place() string {
 }
 
 // Replicated is true for several servers and for Active Directory, where one name
-// stands for all domain controllers. A server over a network whose kind is not known
-// yet may turn out to be one of them.
-func (c *Config) Replicated() bool {
-	return len(c.URL) > 1 || c.Layout == AD || c.Layout == Auto && slices.ContainsFunc(c.URL, func(text string) bool {
-		s, err := parseServer(text)
-		return err == nil && !s.loopback()
-	})
-}
+// stands for all domain controllers. A single server that turns out to be one of them
+// under layout: auto is said to be so by its snapshots.
+func (c *Config) Replicated() bool { return len(c.URL) > 1 || c.Layout == AD }
 
 // Open makes the source.
 func (c *Config) Open(o providers.Options) (providers.Source, error) {

@@ -41,7 +41,7 @@ func (s *source) LookUp(ctx context.Context, who directory.Person) (*directory.S
 }
 
 func (c *climber) lookUp(ctx context.Context, who directory.Person) (*directory.Snapshot, error) {
-	s := &directory.Snapshot{AsOf: c.asOf}
+	s := &directory.Snapshot{AsOf: c.asOf, Replicated: c.layout.ad}
 	entries, err := c.find(ctx, who)
 	if err != nil {
 		return nil, err

@@ -313,7 +313,7 @@ func (p *picture) prune() {
 // compact leaves out the dead and numbers the others anew. Nothing in it is shared with
 // the picture of before that could be changed.
 func (p *picture) compact() *directory.Snapshot {
-	s := &directory.Snapshot{AsOf: p.asOf, UsersListed: true, GroupsListed: true, Scope: p.base.Scope, Delta: true}
+	s := &directory.Snapshot{AsOf: p.asOf, UsersListed: true, GroupsListed: true, Scope: p.base.Scope, Delta: true, Replicated: p.layout.ad}
 	users, groups := numbers(p.deadUser), numbers(p.deadGroup)
 	for i := range p.usersNow {
 		if !p.deadUser[i] {

@@ -48,7 +48,7 @@ func (r *reader) connect(ctx context.Context) error {
 		return err
 	}
 	r.layout = r.session.layout
-	r.snapshot.Scope = r.layout.decided()
+	r.snapshot.Scope, r.snapshot.Replicated = r.layout.decided(), r.layout.ad
 	return nil
 }
 

@@ -383,3 +383,19 @@ func TestStatusSaysWhenEverythingWasRead(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 }
+
+// TestAServerThatIsOneOfSeveralMayLag: what was seen a moment ago stays until a later read
+// confirms that it is gone, although the configuration knows of one server only.
+func TestAServerThatIsOneOfSeveralMayLag(t *testing.T) {
+	t.Parallel()
+	for _, replicated := range []bool{false, true} {
+		w := begin(t, strings.Replace(telling, "tells corp plainly\n", "", 1))
+		w.sources["corp"].Replicated = replicated
+		w.play(t, "wait 10m\nuser corp h2\nsignup h2\njoin corp h2 eng\nrun\nwait 1m\nleave corp h2 eng\nrun")
+		if replicated {
+			w.wants(t, "eng", "h0", "h1", "h2")
+			w.play(t, "wait 10m\nrun")
+		}
+		w.wants(t, "eng", "h0", "h1")
+	}
+}

@@ -23,8 +23,10 @@ type Source struct {
 	ID, Name string
 	Provider providers.Source
 	Lag      time.Duration
-	MaxAge   time.Duration
-	Grace    replica.Grace
+	// LagReplicated is in force in place of Lag when a read shows that the server is one of several.
+	LagReplicated time.Duration
+	MaxAge        time.Duration
+	Grace         replica.Grace
 	// Provider and Subject are those of sign_in.
 	SignIn, Subject string
 	Domains         []string

@@ -128,7 +128,7 @@ func newWorld() *world {
 func (w *world) setup() engine.Setup {
 	s := engine.Setup{Limits: w.set.limits}
 	for _, name := range w.order {
-		src := engine.Source{ID: name, Name: name, Provider: w.sources[name], Lag: w.set.lag[name], MaxAge: maxAge, Domains: w.set.domains[name], StaleAfter: w.set.staleAfter,
+		src := engine.Source{ID: name, Name: name, Provider: w.sources[name], Lag: w.set.lag[name], LagReplicated: hrLag, MaxAge: maxAge, Domains: w.set.domains[name], StaleAfter: w.set.staleAfter,
 			Changes: true, FullEvery: fullEvery, Grace: replica.Grace{Reads: w.set.reads, Over: graceOver}, Scope: "narrow=" + strconv.FormatBool(w.sources[name].Narrow)}
 		if w.set.signIn == name {
 			src.SignIn, src.Subject = "idp", "sub"

@@ -116,7 +116,11 @@ func (e *Engine) merge(src *Source, s *directory.Snapshot) (replica.Learned, err
 	s.Cursor = src.sealed(s.Cursor)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	next, learned := e.replicas[src.ID].Merge(s, src.Lag)
+	lag := src.Lag
+	if s.Replicated {
+		lag = max(lag, src.LagReplicated)
+	}
+	next, learned := e.replicas[src.ID].Merge(s, lag)
 	if err := e.ledger.SaveReplica(next); err != nil {
 		return learned, fmt.Errorf("keep what source %s showed: %w", src.Name, err)
 	}

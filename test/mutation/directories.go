@@ -12,6 +12,6 @@ func directories() []mutation {
 		{name: "no layer is promised that is not kept", file: dir + "handshake.go", old: "if token.Payload[0]&noLayer == 0 {", new: "if false {", run: "TestAKerberosServerThatProvesNothingIsRefused"},
 		{name: "an id that the schema does not know is an error", file: dir + "schema.go", old: "case !s.attribute(name):", new: "case false:", run: "TestAutoKeepsWhatTheFileSays"},
 		{name: "another server is asked for its schema", file: dir + "detect.go", old: "known.identity == identity && ", new: "", run: "TestAutoAsksOnceForTheSchemaAndAgainForAnotherServer"},
-		{name: "what the server decided is in the scope", file: dir + "pull.go", old: "r.snapshot.Scope = r.layout.decided()", new: "", run: "TestTheDataNeverDecidesOnTheLayout"},
+		{name: "what the server decided is in the scope", file: dir + "pull.go", old: "r.snapshot.Scope, r.snapshot.Replicated = r.layout.decided(), r.layout.ad", new: "", run: "TestTheDataNeverDecidesOnTheLayout"},
 	}...)
 }

@@ -64,6 +64,8 @@ type Source struct {
 	Next, NextLookUp ReadFault
 	// Nobody makes the next look-up find nobody.
 	Nobody bool
+	// Replicated: the server turns out to be one of several.
+	Replicated bool
 	// During is called in the middle of the next pull, when everything was read.
 	During func()
 	// Tells is how it tells what changed; Forgot, that it does not know the next cursor.
@@ -96,6 +98,7 @@ func (s *Source) Pull(ctx context.Context, _ providers.Progress) (*directory.Sna
 			fault.Errorf(fault.Unavailable, "read", "directory", "the connection was refused")
 	}
 	snapshot := s.Directory.At(data).snapshot(asOf, s.Narrow)
+	snapshot.Replicated = s.Replicated
 	if s.Tells != Nothing {
 		snapshot.Cursor = cursor(data)
 	}
