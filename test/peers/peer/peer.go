@@ -44,7 +44,18 @@ func newProcess(tb testing.TB, script string) process {
 
 func processAt(tb testing.TB, script, place, addr string) process {
 	tb.Helper()
-	p := process{Dir: tb.TempDir(), script: filepath.Join(Root(tb), "test", "peers", script), place: place, addr: addr}
+	// The folder of a test has its name, which may leave too little for the sockets that
+	// servers make in there: their paths have 107 bytes at most.
+	dir, err := os.MkdirTemp("", "peer")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	p := process{Dir: dir, script: filepath.Join(Root(tb), "test", "peers", script), place: place, addr: addr}
+	tb.Cleanup(func() {
+		if err := os.RemoveAll(p.Dir); err != nil {
+			tb.Error(err)
+		}
+	})
 	tb.Cleanup(func() {
 		if tb.Failed() {
 			tb.Logf("the end of %s:\n%s", filepath.Join(p.Dir, "log"), p.tail())
