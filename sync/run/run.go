@@ -192,6 +192,9 @@ const (
 	ReadChanges ReadKind = "changes"
 )
 
+// IsZero leaves the usual kind out of reports, whose keys are a contract.
+func (k ReadKind) IsZero() bool { return k == "" || k == ReadFull }
+
 // SourceReport says what a run learned from one source.
 type SourceReport struct {
 	Name        string    `json:"name"`
@@ -202,8 +205,8 @@ type SourceReport struct {
 	Users       int       `json:"users"`
 	Groups      int       `json:"groups"`
 	Memberships int       `json:"memberships"`
-	// Read is empty where nothing was read, or one person only.
-	Read ReadKind `json:"read,omitempty"`
+	// Read is empty where nothing was read, or one person only; in JSON also for full.
+	Read ReadKind `json:"read,omitzero"`
 }
 
 // TargetReport says what a run did to one Open WebUI.

@@ -102,7 +102,7 @@ func TestCompany(t *testing.T) {
 	t.Run("a size limit removes nobody", func(t *testing.T) {
 		w.slapd.Stop(t)
 		w.slapd.Start(t, peer.SlapdOptions{SizeLimit: 1200})
-		unharmed(t, w.sync(run.ExitSource))
+		unharmed(t, w.sync(run.ExitSource, "--reread"))
 		w.slapd.Stop(t)
 		w.slapd.Start(t, peer.SlapdOptions{})
 	})
