@@ -29,11 +29,12 @@ func (o *oracle) onlyAdds(m *plan.Memory, group string) bool {
 	return slices.Equal(o.applied, o.now()) && o.addOnly(m, group)
 }
 
-// exactly asks of what is held as the first exact removal: does any rule say so?
+// exactly asks of what is held as the first exact removal: does any rule say so? What was
+// held under other rules stays held while it is in doubt.
 func (o *oracle) exactly() {
 	m := o.w.store.Peek(target)
 	for _, h := range m.Holds {
-		if h.Check != run.Exact {
+		if h.Check != run.Exact || !h.Since.After(o.w.ruledAt) {
 			continue
 		}
 		strict := slices.ContainsFunc(o.w.rules, func(name string) bool {

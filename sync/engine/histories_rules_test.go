@@ -27,7 +27,7 @@ type entry struct {
 
 // useRules puts rules in force.
 func (w *world) useRules(names []string) {
-	w.rules = names
+	w.rules, w.ruledAt = names, w.clock.Now()
 	for _, name := range names {
 		w.set.special[name] = w.set.special[name] || catalogue[name].special
 	}

@@ -79,6 +79,7 @@ type world struct {
 	sources map[string]*enginetest.Source
 	order   []string // configured sources
 	rules   []string // rules in force, by their names in the catalogue
+	ruledAt time.Time
 	engine  *engine.Engine
 	runs    int
 
