@@ -46,7 +46,7 @@ func processAt(tb testing.TB, script, place, addr string) process {
 	tb.Helper()
 	// The folder of a test has its name, which may leave too little for the sockets that
 	// servers make in there: their paths have 107 bytes at most.
-	dir, err := os.MkdirTemp("", "peer")
+	dir, err := os.MkdirTemp("", "peer") //nolint:usetesting // for the length of its path, see above
 	if err != nil {
 		tb.Fatal(err)
 	}
