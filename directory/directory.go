@@ -44,6 +44,10 @@ type User struct {
 	// included: the coverage of a look-up or of a token. A read of whole lists
 	// leaves it unset, because there Group.MembersKnown says the same better.
 	GroupsKnown bool `json:"-"`
+	// AsOf is the time of what is known of this user, where it is another than that of
+	// the snapshot: a token says what was so when it was issued. Zero: the snapshot's. It
+	// is never later than the snapshot's.
+	AsOf time.Time `json:"-"`
 }
 
 // Value gives the values of an attribute by its configured name: id, email,
@@ -174,10 +178,14 @@ func (s *Snapshot) Memberships() int {
 	return n
 }
 
-// Person says whom a look-up is about. A source uses the first field that is set:
-// ID, then Email, then Username.
+// Person says whom a look-up is about. A source uses the first field that is set and
+// that means something to it: ID, then Account, then Email, then Username.
 type Person struct {
-	ID       string
+	// ID is the id of the person in the source.
+	ID string
+	// Account is the id of the person's account in the target whose sign-ins the source
+	// reads; it means nothing to other sources.
+	Account  string
 	Email    string
 	Username string
 }

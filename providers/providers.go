@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"groupsyncd/directory"
+	"groupsyncd/internal/secret"
 )
 
 // Source reads one directory. It is safe for use by several goroutines.
@@ -70,6 +71,89 @@ type Watcher interface {
 // ErrNoWatch says that a server offers no way to notice changes.
 var ErrNoWatch = errors.New("the server cannot be watched")
 
+// Tokens is the ability of a source to verify what its OpenID provider signed.
+type Tokens interface {
+	// Verify checks a JWT that somebody else handed in: its signature by the provider's
+	// keys, issuer, audience and times, by the rules of its use. It keeps nothing. The
+	// error is fault.Auth for a token that is not right, fault.Unavailable when that could
+	// not be found out; neither holds any part of the token.
+	Verify(ctx context.Context, use TokenUse, raw string) (*Verified, error)
+	// TakeToken verifies an ID token and keeps it until LookUp of its subject takes it,
+	// or for some minutes. It gives the person to look up.
+	TakeToken(ctx context.Context, raw string) (directory.Person, error)
+}
+
+// TokenUse is what a token was issued for; each has rules of its own.
+type TokenUse string
+
+// The uses of tokens.
+const (
+	// IDToken says who signed in (OpenID Connect Core 1.0, section 2).
+	IDToken TokenUse = "id_token"
+	// LogoutToken says whose session ended (OpenID Connect Back-Channel Logout 1.0, 2.4).
+	LogoutToken TokenUse = "logout_token"
+	// RequestToken vouches for one request: its claim request_body_sha256 is the SHA-256
+	// of the body in hex, and its audience the address that was called (p2-inc
+	// keycloak-events, authType bearer).
+	RequestToken TokenUse = "request_token"
+)
+
+// Verified is a token whose signature and times are right.
+type Verified struct {
+	Subject string
+	// ID is the jti, empty where there is none; a token with one counts once.
+	ID       string
+	IssuedAt time.Time
+	Expires  time.Time
+	// Claims are all claims, as encoding/json decodes them.
+	Claims map[string]any
+}
+
+// Sessions are the sign-in sessions that a target keeps of the people who signed in
+// there through an OpenID provider. A source may read them, never use what could end
+// one: refresh tokens are not among them.
+type Sessions interface {
+	// Providers names the OAuth providers that the target offers for sign-in, sorted.
+	Providers(ctx context.Context) ([]string, error)
+	// SignedIn calls each for every account that has a subject at the provider, in any
+	// order, until it gives an error. It ends with an error unless every account was seen.
+	SignedIn(ctx context.Context, provider string, each func(SignedIn) error) error
+	// Find gives the account with that id; else the one with that subject or that mail
+	// address at the provider. fault.NotFound when there is none.
+	Find(ctx context.Context, provider string, who directory.Person) (SignedIn, error)
+	// Of gives the stored sessions of an account at a provider, the newest first; none
+	// is no error.
+	Of(ctx context.Context, provider, account string) ([]SignInSession, error)
+}
+
+// SignedIn is an account of a target that signs in through a provider.
+type SignedIn struct {
+	Account, Subject, Email, Name string
+}
+
+// SignInSession is one stored session. Tokens are as the provider issued them, nothing
+// is verified.
+type SignInSession struct {
+	ID      string
+	IDToken secret.Value
+	// AccessToken is empty once it has expired.
+	AccessToken secret.Value
+	CreatedAt   time.Time
+	// Expires is when the access token does.
+	Expires time.Time
+}
+
+// TargetReader is a configuration of a source that reads what a target keeps; Options
+// then carry its Sessions.
+type TargetReader interface {
+	// ReadsTarget names the target, empty for none.
+	ReadsTarget() string
+	// SignsIn gives what the key sign_in is where it is left out: the OAuth provider's name
+	// inside the target, empty where that is found out by asking it, and the attribute
+	// that is the subject there.
+	SignsIn() (provider, subject string)
+}
+
 // Checker is the ability to say what is wrong with a source, for doctor.
 type Checker interface {
 	// Check reads a little of everything and writes nothing.
@@ -114,6 +198,8 @@ type Options struct {
 	Now func() time.Time
 	// Timeout bounds one request over a network; zero: what suits the kind of source.
 	Timeout time.Duration
+	// Sessions are those of the target that the source reads; nil where it reads none.
+	Sessions Sessions
 }
 
 // Clock gives the clock to use.
@@ -161,6 +247,9 @@ type Type struct {
 	// Changes says that sources of this kind may be able to read changes alone, so that
 	// the keys changes and full_every mean something.
 	Changes bool
+	// Single says that sources of this kind know single people only: they have no lists,
+	// so that nothing follows from whom they do not show.
+	Single bool
 }
 
 // Registry is the list of the kinds of sources that a binary knows.

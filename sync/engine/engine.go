@@ -34,6 +34,10 @@ type Source struct {
 	Scope, Place string
 	// Timeout bounds one pull.
 	Timeout time.Duration
+	// Single says that the source knows single people only and has no lists; Reads is the
+	// target whose sign-ins it reads, empty for none.
+	Single bool
+	Reads  string
 	// Changes lets a run read only changes, where the source can; FullEvery is how long
 	// after the last full read the next one is due.
 	Changes   bool

@@ -45,6 +45,9 @@ type Source struct {
 	Replica  *replica.Replica
 	Grace    replica.Grace
 	MaxAge   time.Duration
+	// Single says that the source knows single people only: it could have granted only
+	// what it has shown, and nothing follows from whom it does not show.
+	Single bool
 	// Provider is the OAuth provider inside Open WebUI that these people use, Subject
 	// the attribute that is its subject there. Empty: matched by mail only.
 	Provider, Subject string

@@ -251,6 +251,9 @@ type Report struct {
 // Schema is the version of the report.
 const Schema = 1
 
+// Single reports whether the run is about one person.
+func (r *Request) Single() bool { return r.User != "" || r.Account != "" }
+
 // Request asks for a run.
 type Request struct {
 	Trigger Trigger `json:"trigger"`
@@ -263,6 +266,11 @@ type Request struct {
 	Full bool `json:"full,omitempty"`
 	// User makes it a run of one person, by mail, user name or id in a source.
 	User string `json:"user,omitempty"`
+	// Account makes it a run of one person too: of who has that account in Target.
+	Account string `json:"account,omitempty"`
+	// ID is the id that the run gets, where somebody has to know it before the run
+	// begins; empty: one is made.
+	ID string `json:"id,omitempty"`
 	// Revert is the id of a run whose changes are undone instead of planning from the
 	// directories; Reason says why.
 	Revert string `json:"revert,omitempty"`
