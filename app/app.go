@@ -70,6 +70,8 @@ type App struct {
 	care   care
 
 	audit *auditor
+	// recent are runs that are not in the history.
+	recent recent
 	// ran says that this process carried out a run; changed, that the configuration did.
 	ran     atomic.Bool
 	changed chan struct{}
@@ -174,6 +176,9 @@ func (a *App) Run(ctx context.Context, req run.Request, file *server.NewConfig) 
 		if err == nil {
 			a.afterRun(ctx, req)
 		}
+		if req.ID != "" && !led(report) {
+			a.recent.keep(req.ID, report, err) // Else it is in the history.
+		}
 		return report, err
 	}
 	if req.Mode != run.Plan {
@@ -258,7 +263,19 @@ func (a *App) History(_ context.Context, limit int) ([]run.Report, error) {
 }
 
 // Report gives a past run.
-func (a *App) Report(_ context.Context, id string) (*run.Report, error) { return a.engine.Report(id) }
+func (a *App) Report(_ context.Context, id string) (*run.Report, error) {
+	report, err := a.engine.Report(id)
+	if fault.KindOf(err) != fault.NotFound {
+		return report, err
+	}
+	if e, ok := a.recent.find(id); ok {
+		return e.report, e.err
+	}
+	if d := a.serving(); d != nil && d.people.pending(id) {
+		return nil, underWay(id)
+	}
+	return report, err
+}
 
 // ExplainUser says why somebody is, or is not, in each group.
 func (a *App) ExplainUser(_ context.Context, name string) (*engine.UserExplanation, error) {

@@ -12,15 +12,15 @@ import (
 )
 
 const (
-	suffix   = "dc=example,dc=org"
-	people   = "ou=people," + suffix
-	groups   = "ou=groups," + suffix
-	bindDN   = "cn=sync," + suffix
-	salesDN  = "cn=Sales," + groups
-	password = "canary-ldap-password"
+	suffix    = "dc=example,dc=org"
+	usersBase = "ou=people," + suffix
+	groups    = "ou=groups," + suffix
+	bindDN    = "cn=sync," + suffix
+	salesDN   = "cn=Sales," + groups
+	password  = "canary-ldap-password"
 )
 
-func personDN(name string) string { return "uid=" + name + "," + people }
+func personDN(name string) string { return "uid=" + name + "," + usersBase }
 
 // county is a town whose people are in an LDAP server.
 type county struct {
@@ -39,7 +39,7 @@ func newCounty(t *testing.T, changes ldaptest.Changes) *county {
 		}
 	})
 	var entries []ldaptest.Entry
-	for _, ou := range []string{suffix, people, groups} {
+	for _, ou := range []string{suffix, usersBase, groups} {
 		entries = append(entries, ldaptest.Entry{DN: ou, Attributes: map[string][]string{"objectClass": {"organizationalUnit"}}})
 	}
 	names := strings.Split(strings.Trim(members, "[]"), ", ")
@@ -84,7 +84,7 @@ targets:
 rules:
   - {name: all, match: "*"}
 server: {admin: {listen: ""}}
-`, w.url, bindDN, people, groups, changes, w.chat.URL))
+`, w.url, bindDN, usersBase, groups, changes, w.chat.URL))
 }
 
 // TestAWatchedDirectoryIsFollowed from the change of an entry to the group in Open WebUI,

@@ -32,6 +32,8 @@ type daemon struct {
 	// following are the watches of sources; App.mu guards it.
 	following *following
 	front     *front
+	// people are those whose runs begin soon.
+	people *people
 	// ping is received from by the loop as a sign of life; ran is closed when the
 	// schedules have ended.
 	ping, ran chan struct{}
@@ -88,6 +90,8 @@ func (a *App) Serve(ctx context.Context, hup <-chan struct{}) (err error) {
 		return err
 	}
 	life.Add("admin listener", d.front.stop)
+	d.people = newPeople(running, peopleOptions{run: a.seeTo, log: a.log, now: a.now, newID: newID})
+	life.Add("runs of single people", d.people.stop)
 	a.setDaemon(d)
 	life.Add("daemon", func(context.Context) error { a.setDaemon(nil); return nil })
 	life.Add("old sources", func(context.Context) error { d.closing.Wait(); return nil })
