@@ -48,9 +48,12 @@ func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logg
 	s.AuditNames = cfg.Audit.Names
 	s.Limits = plan.Limits{MaxPeople: cfg.Safety.MaxPeople, MaxPeople24h: cfg.Safety.MaxPeople24h, MaxGroupLoss: cfg.Safety.MaxGroupLoss,
 		MaxNewGroups: cfg.Safety.MaxNewGroups, MaxSourceShrink: cfg.Safety.MaxSourceShrink, ApprovalTTL: cfg.Safety.ApprovalTTL.Std()}
+	if err := p.connect(log, now, network); err != nil {
+		return p, err
+	}
 	for _, src := range cfg.Sources {
 		opened, err := src.Config.Open(providers.Options{Name: src.Name, Logger: log.With(slog.String(logging.KeySource, src.Name)), Now: now,
-			Timeout: network.Timeout})
+			Timeout: network.Timeout, Sessions: p.sessions(src)})
 		if err != nil {
 			return p, fmt.Errorf("source %s: %w", src.Name, err)
 		}
@@ -63,13 +66,7 @@ func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logg
 		last.StaleAfter, last.Since = time.Duration(cfg.StaleAfter)*every.Interval(), since(identities, last.ID, now())
 	}
 	for _, t := range cfg.Targets {
-		client, err := openwebui.New(openwebui.Options{Name: t.Name, URL: t.URL, APIKey: t.APIKey.Read, CAFile: string(t.CAFile),
-			NeedSubjects: slices.Contains(t.Match, "sign_in") && signIn(cfg), Logger: log.With(slog.String(logging.KeyTarget, t.Name)), Now: now,
-			Timeout: network.Timeout, Retry: network.Retry})
-		if err != nil {
-			return p, err
-		}
-		p.clients[t.Name] = client
+		client := p.clients[t.Name]
 		s.Targets = append(s.Targets, engine.TargetSetup{Name: t.Name, Open: func() engine.Target { return client.Session() },
 			Match: t.Match, Ignore: t.Ignore, Protect: t.Protect, PlanOnly: cmp.Or(t.Mode, cfg.Mode) == "plan"})
 	}
@@ -101,7 +98,10 @@ func since(known []state.SourceIdentity, id string, now time.Time) time.Time {
 // signIn reports whether any source says how its people sign in; only then accounts
 // have to be read with their subjects.
 func signIn(cfg *config.Config) bool {
-	return slices.ContainsFunc(cfg.Sources, func(s *config.Source) bool { return s.SignIn != nil })
+	return slices.ContainsFunc(cfg.Sources, func(s *config.Source) bool {
+		_, reads := s.Config.(providers.TargetReader)
+		return s.SignIn != nil || reads
+	})
 }
 
 // rules compiles every rule once, with source ids in place of names.

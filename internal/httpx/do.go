@@ -40,6 +40,8 @@ type Request struct {
 	// Happened makes other writes repeatable: after an attempt with an unknown outcome
 	// it looks whether there was an effect. Do returns ErrHappened when there was.
 	Happened func(context.Context) (bool, error)
+	// Secret says that the answer holds secrets: nothing of it is repeated in errors.
+	Secret bool
 }
 
 // Answer is what came back beside the body.
@@ -335,7 +337,7 @@ func (s *Session) decode(q *Request, contentType string, body []byte) error {
 	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return s.fail(fault.Unavailable, q, errors.New("the answer was cut or damaged: it is not complete JSON"), "")
 	}
-	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && !q.Secret {
 		return s.fail(fault.Invalid, q, fmt.Errorf("the answer has an unknown form: %s is a %s", e.Field, e.Value), "")
 	}
 	return s.fail(fault.Invalid, q, errors.New("the answer has an unknown form"), "")
@@ -349,7 +351,7 @@ func isJSON(contentType string) bool {
 // statusFault makes the error of an answer that is not a success.
 func (s *Session) statusFault(q *Request, resp *http.Response, body []byte, key secret.Value) error {
 	e := &StatusError{Status: resp.StatusCode, JSON: isJSON(resp.Header.Get("Content-Type"))}
-	if e.JSON {
+	if e.JSON && !q.Secret {
 		e.Detail = detail(body, key)
 	}
 	if u, err := url.Parse(resp.Header.Get("Location")); err == nil && u.Host != "" {

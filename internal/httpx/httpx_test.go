@@ -458,3 +458,30 @@ func TestAddressesAreChecked(t *testing.T) {
 		}
 	}
 }
+
+func TestAnAnswerWithSecretsIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []struct {
+		status int
+		body   string
+	}{{500, `{"detail":"token 4711"}`}, {400, `{"detail":"token 4711"}`}, {200, `{"n":[4711]}`}, {200, `{"n":"4711`}, {200, `4711`}} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(answer.status)
+			_, _ = w.Write([]byte(answer.body))
+		}))
+		base, err := httpx.ParseBase(srv.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var logs bytes.Buffer
+		c := httpx.New(httpx.Options{Name: "test", Base: base, Retry: httpx.Retry{Tries: 2, First: time.Millisecond, Max: time.Millisecond},
+			Logger: slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+		var into struct{ N string }
+		_, err = c.Session().Do(t.Context(), httpx.Request{Method: http.MethodGet, Path: "/", Op: "read", Into: &into, Repeat: true, Secret: true})
+		if err == nil || strings.Contains(err.Error()+logs.String(), "4711") {
+			t.Errorf("%d %s: %v, log %s", answer.status, answer.body, err, &logs)
+		}
+		srv.Close()
+	}
+}

@@ -157,6 +157,11 @@ func (s *Session) readPages(ctx context.Context, m *plan.Mirror, users []userWir
 			missing[users[i].ID] = true
 		}
 	}
+	return s.complete(ctx, missing, fresh)
+}
+
+// complete reads pages until every missing account was on one, or is known to be deleted.
+func (s *Session) complete(ctx context.Context, missing map[string]bool, fresh *accountSet) error {
 	// A deletion while pages are read moves an account from the next page to one that
 	// was read already, so what is missing after the last page is looked for again.
 	for pass := 0; pass < 3 && len(missing) > 0; pass++ {

@@ -49,8 +49,10 @@ type Options struct {
 type Client struct {
 	name string
 	// path is the part of the address behind the host.
-	path     string
-	http     *httpx.Client
+	path string
+	http *httpx.Client
+	// open asks for what anybody may know, without the key.
+	open     *httpx.Client
 	subjects bool
 	log      *slog.Logger
 	now      func() time.Time
@@ -84,12 +86,15 @@ func New(o Options) (*Client, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	open := httpx.Options{
+		Name: "target " + o.Name, Base: base, Transport: o.Transport,
+		Logger: o.Logger, Timeout: o.Timeout, Retry: o.Retry, Now: o.Now,
+	}
+	keyed := open
+	keyed.Bearer = o.APIKey
 	return &Client{
 		name: o.Name, path: base.Path, subjects: o.NeedSubjects, log: o.Logger, now: o.Now,
-		http: httpx.New(httpx.Options{
-			Name: "target " + o.Name, Base: base, Bearer: o.APIKey, Transport: o.Transport,
-			Logger: o.Logger, Timeout: o.Timeout, Retry: o.Retry, Now: o.Now,
-		}),
+		http: httpx.New(keyed), open: httpx.New(open),
 	}, nil
 }
 
@@ -125,10 +130,15 @@ func (s *Session) get(ctx context.Context, op, path string, v any) (*httpx.Answe
 // do sends a request and adds what a person can do about a failure.
 func (s *Session) do(ctx context.Context, q httpx.Request) (*httpx.Answer, error) {
 	a, err := s.http.Do(ctx, q)
+	return a, hinted(err)
+}
+
+// hinted adds what a person can do about a failure.
+func hinted(err error) error {
 	if f, ok := errors.AsType[*fault.Error](err); ok && f.Hint == "" {
 		f.Hint = hint(f)
 	}
-	return a, err
+	return err
 }
 
 // neededPaths are what an operator must allow when keys are restricted.

@@ -198,10 +198,27 @@ func (s *Session) self(ctx context.Context) (string, error) {
 
 // usersPage reads one page of accounts in the order of their creation.
 func (s *Session) usersPage(ctx context.Context, page int, direction string) (*usersWire, error) {
+	return s.usersBy(ctx, page, "created_at", direction)
+}
+
+// usersBy reads one page of accounts in an order.
+func (s *Session) usersBy(ctx context.Context, page int, order, direction string) (*usersWire, error) {
+	return s.usersWith(ctx, page, url.Values{"order_by": {order}, "direction": {direction}})
+}
+
+// search reads one page of the accounts whose name or mail contains a text.
+func (s *Session) search(ctx context.Context, page int, text string) (*usersWire, error) {
+	return s.usersWith(ctx, page, url.Values{"query": {text}, "order_by": {"created_at"}, "direction": {"desc"}})
+}
+
+// pageSize is how many accounts are on a page; the server lets nobody choose.
+const pageSize = 30
+
+func (s *Session) usersWith(ctx context.Context, page int, query url.Values) (*usersWire, error) {
 	var w usersWire
+	query.Set("page", strconv.Itoa(page))
 	_, err := s.do(ctx, httpx.Request{
-		Method: http.MethodGet, Path: "/api/v1/users/", Op: "read accounts", Into: &w, Repeat: true,
-		Query: url.Values{"page": {strconv.Itoa(page)}, "order_by": {"created_at"}, "direction": {direction}},
+		Method: http.MethodGet, Path: "/api/v1/users/", Op: "read accounts", Into: &w, Repeat: true, Query: query,
 	})
 	if err != nil {
 		return nil, err

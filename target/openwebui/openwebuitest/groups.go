@@ -279,6 +279,7 @@ func (s *Server) addMembers(c *call, g *group) *answer {
 	}
 	s.db.add(g, ids)
 	g.updated = s.seconds()
+	s.publish("group.member_added", "api", c.by, "group", g.id, map[string]any{"user_ids": ids})
 	return send(s.groupJSON(g, false))
 }
 
@@ -294,6 +295,7 @@ func (s *Server) removeMembers(c *call, g *group) *answer {
 	if len(ids) > 0 || s.shape.emptyRemoveBumps {
 		g.updated = s.seconds()
 	}
+	s.publish("group.member_removed", "api", c.by, "group", g.id, map[string]any{"user_ids": ids})
 	return send(s.groupJSON(g, false))
 }
 

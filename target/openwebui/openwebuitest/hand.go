@@ -13,6 +13,8 @@ type Account struct {
 	// OAuth holds the sign-in subjects by provider.
 	OAuth     map[string]string
 	CreatedAt int64
+	// ActiveAt is when they were active last; zero for a new one: when it was made.
+	ActiveAt int64
 }
 
 // Group is a group as a test sees it.
@@ -30,9 +32,12 @@ type Group struct {
 func (s *Server) AddAccount(a Account) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for provider := range a.OAuth {
+		s.offer(provider)
+	}
 	return s.db.addAccount(&account{
 		id: a.ID, email: a.Email, name: cmp.Or(a.Name, a.Email), role: cmp.Or(a.Role, "user"),
-		oauth: maps.Clone(a.OAuth), created: cmp.Or(a.CreatedAt, s.seconds()),
+		oauth: maps.Clone(a.OAuth), created: cmp.Or(a.CreatedAt, s.seconds()), active: a.ActiveAt,
 	}).id
 }
 
@@ -59,6 +64,7 @@ func (s *Server) SetOAuth(id, provider, subject string) {
 		a.oauth = map[string]string{}
 	}
 	a.oauth[provider] = subject
+	s.offer(provider)
 }
 
 // Accounts gives every account, oldest first.
@@ -67,7 +73,7 @@ func (s *Server) Accounts() []Account {
 	defer s.mu.Unlock()
 	var out []Account
 	for _, a := range slices.Backward(s.db.byAge()) {
-		out = append(out, Account{ID: a.id, Email: a.email, Name: a.name, Role: a.role, OAuth: maps.Clone(a.oauth), CreatedAt: a.created})
+		out = append(out, Account{ID: a.id, Email: a.email, Name: a.name, Role: a.role, OAuth: maps.Clone(a.oauth), CreatedAt: a.created, ActiveAt: a.active})
 	}
 	return out
 }

@@ -41,6 +41,10 @@ func (s *Server) handle(c *call) *answer {
 		return s.post(c, s.administrator(s.addAccount))
 	case strings.HasPrefix(p, "/api/v1/auths/admin/config"):
 		return s.get(c, s.administrator(s.getSettings))
+	case p == "/api/config":
+		return s.get(c, s.publicConfig)
+	case s.shape.events && (p == "/api/events" || strings.HasPrefix(p, "/api/events/")):
+		return s.handleEvents(c)
 	case p == "/api/v1/groups/":
 		return s.get(c, s.authorized(s.listGroups))
 	case p == "/api/v1/groups/create":
@@ -55,6 +59,8 @@ func (s *Server) handle(c *call) *answer {
 		return s.get(c, s.administrator(func(*call) *answer { return raw(s.settings.permissions) }))
 	case p == "/api/v1/users/user/status" && s.shape.ownAccount:
 		return s.get(c, s.authorized(func(c *call) *answer { return send(s.userJSON(c.by)) }))
+	case strings.HasPrefix(p, "/api/v1/users/") && strings.HasSuffix(p, "/oauth/sessions"):
+		return s.get(c, s.administrator(s.listSessions))
 	case strings.HasPrefix(p, "/api/v1/users/") && !strings.Contains(p[len("/api/v1/users/"):], "/"):
 		return s.handleUser(c)
 	}
@@ -113,7 +119,7 @@ func (s *Server) authorized(f func(*call) *answer) func(*call) *answer {
 		if c.by.role == "pending" {
 			return refuse(http.StatusUnauthorized, noPermission)
 		}
-		c.by.active = s.seconds()
+		s.touch(c.by)
 		return f(c)
 	}
 }

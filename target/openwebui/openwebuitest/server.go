@@ -59,6 +59,11 @@ type Server struct {
 
 	http *http.Server
 	done chan struct{}
+
+	// sends are the deliveries of events under way, which stop ends.
+	sends sync.WaitGroup
+	ctx   context.Context //nolint:containedctx // it is the life of the server
+	stop  context.CancelFunc
 }
 
 // Request is one entry of the log.
@@ -87,6 +92,7 @@ func New(o Options) *Server {
 		Key: o.Key, now: o.Now, version: o.Version, deployment: o.Deployment,
 		shape: shapeOf(o.Version), db: newStore(), settings: newSettings(o.Version),
 	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
 	admin := s.db.addAccount(&account{email: o.AdminEmail, name: "Admin", role: "admin", created: s.seconds()})
 	s.Admin = admin.id
 	s.db.keys[o.Key] = admin.id
@@ -110,8 +116,12 @@ func (s *Server) Start() error {
 	return nil
 }
 
-// Close stops a started server and waits until it has.
+// Close stops a started server and deliveries of events, and waits until they have.
 func (s *Server) Close() {
+	s.mu.Lock()
+	s.stop()
+	s.mu.Unlock()
+	defer s.sends.Wait()
 	if s.http == nil {
 		return
 	}

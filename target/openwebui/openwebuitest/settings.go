@@ -16,10 +16,18 @@ type settings struct {
 	oauthGroups, oauthCreate, ldap, ldapGroups bool
 	blockedGroups                              []string
 	permissions                                json.RawMessage
+	// providers are the OAuth providers that the sign-in page offers, by name.
+	providers map[string]string
+	// localFetch: private addresses may be called. activeEvery is how many seconds pass
+	// between two moves of last_active_at.
+	localFetch bool
+	// mergeByEmail: a first sign-in takes over the account with the same mail.
+	mergeByEmail bool
+	activeEvery  int64
 }
 
 func newSettings(version string) settings {
-	return settings{keys: true, keysForUsers: true, permissions: permissionsOf(version)}
+	return settings{keys: true, keysForUsers: true, permissions: permissionsOf(version), providers: map[string]string{}, activeEvery: 60}
 }
 
 // getSettings answers the pages of settings; the secrets in them are planted so that

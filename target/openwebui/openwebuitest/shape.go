@@ -42,6 +42,8 @@ type shape struct {
 	// info: the info call exists.
 	info       bool
 	deployment bool
+	// events: event webhooks exist.
+	events bool
 	// primaryAdmin is the answer to deleting the oldest administrator.
 	primaryAdmin int
 }
@@ -56,7 +58,7 @@ func shapeOf(version string) shape {
 		goneDelete: since("0.12.0"), emptyRemoveBumps: !since("0.6.37") || since("0.12.0"),
 		oldestFirst: since("0.7.2") && !since("0.11.0"), oauthSub: !since("0.6.41"), scim: since("0.8.12"),
 		groupIDs: since("0.6.37"), ownAccount: since("0.12.0"), keyOnAuths: !since("0.12.0"),
-		xAPIKey: since("0.9.0"), info: since("0.8.0"), deployment: since("0.6.37"),
+		xAPIKey: since("0.9.0"), events: since("0.10.0"), info: since("0.8.0"), deployment: since("0.6.37"),
 		primaryAdmin: http.StatusInternalServerError,
 	}
 	if since("0.12.0") {

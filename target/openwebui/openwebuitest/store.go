@@ -14,8 +14,11 @@ type account struct {
 	id, email, name, role string
 	oauth                 map[string]string
 	created, active       int64
-	seq                   int
-	groups                []string
+	// touched is when a request of theirs moved active last.
+	touched  int64
+	seq      int
+	groups   []string
+	sessions []session
 }
 
 // group is one group as the server keeps it; members keep the order in which they
@@ -36,6 +39,7 @@ type store struct {
 	accounts map[string]*account
 	groups   map[string]*group
 	keys     map[string]string // API key to account id
+	webhooks []webhook
 	seq      int
 	// newest caches the accounts in the order of creation, newest first.
 	newest []*account
@@ -46,10 +50,10 @@ func newStore() *store {
 }
 
 func (st *store) clone() *store {
-	c := &store{accounts: maps.Clone(st.accounts), groups: maps.Clone(st.groups), keys: maps.Clone(st.keys), seq: st.seq}
+	c := &store{accounts: maps.Clone(st.accounts), groups: maps.Clone(st.groups), keys: maps.Clone(st.keys), webhooks: slices.Clone(st.webhooks), seq: st.seq}
 	for id, a := range c.accounts {
 		b := *a
-		b.oauth, b.groups = maps.Clone(a.oauth), slices.Clone(a.groups)
+		b.oauth, b.groups, b.sessions = maps.Clone(a.oauth), slices.Clone(a.groups), slices.Clone(a.sessions)
 		c.accounts[id] = &b
 	}
 	for id, g := range c.groups {
@@ -73,6 +77,9 @@ func (st *store) addAccount(a *account) *account {
 	st.seq++
 	a.seq = st.seq
 	a.email = strings.ToLower(a.email)
+	if a.active == 0 {
+		a.active = a.created // as if they had been there when their account was made
+	}
 	st.accounts[a.id] = a
 	st.newest = nil
 	return a
@@ -109,6 +116,13 @@ func (st *store) byAge() []*account {
 		})
 	}
 	return st.newest
+}
+
+// byActivity gives the accounts in the order of their last activity, newest first.
+func (st *store) byActivity() []*account {
+	return slices.SortedFunc(maps.Values(st.accounts), func(a, b *account) int {
+		return cmp.Or(cmp.Compare(b.active, a.active), cmp.Compare(b.seq, a.seq))
+	})
 }
 
 // first gives the primary administrator.

@@ -59,8 +59,8 @@ func (s *Server) userJSON(a *account) userJSON {
 	return out
 }
 
-// pageOfUsers answers one page in the asked order; created_at and the server's own
-// default are the orders that exist here.
+// pageOfUsers answers one page in the asked order; created_at, last_active_at and the
+// server's own default are the orders that exist here.
 func (s *Server) pageOfUsers(c *call) *answer {
 	q := c.r.URL.Query()
 	n := 1
@@ -73,8 +73,11 @@ func (s *Server) pageOfUsers(c *call) *answer {
 	}
 	accounts := s.db.byAge()
 	oldest := s.shape.oldestFirst
-	if q.Get("order_by") == "created_at" {
+	switch q.Get("order_by") {
+	case "created_at":
 		oldest = q.Get("direction") == "asc"
+	case "last_active_at":
+		accounts, oldest = s.db.byActivity(), q.Get("direction") == "asc"
 	}
 	if text := strings.ToLower(q.Get("query")); text != "" {
 		accounts = slices.DeleteFunc(slices.Clone(accounts), func(a *account) bool {
@@ -147,6 +150,7 @@ func (s *Server) deleteUser(c *call, id string) *answer {
 	case c.by.id == id:
 		return refuse(http.StatusForbidden, restricted)
 	}
+	s.publish("user.deleted", "api", c.by, "user", id, nil)
 	s.db.deleteAccount(id, s.seconds())
 	return send(true)
 }
@@ -172,6 +176,7 @@ func (s *Server) addAccount(c *call) *answer {
 		form.Role = "pending"
 	}
 	a := s.db.addAccount(&account{name: form.Name, email: form.Email, role: form.Role, created: s.seconds()})
+	s.publish("user.created", "admin", c.by, "user", a.id, map[string]any{"role": a.role})
 	return send(map[string]string{
 		"id": a.id, "name": a.name, "email": a.email, "role": a.role, "token": "header.payload.signature", "token_type": "Bearer",
 	})
