@@ -10,6 +10,7 @@ package hooks
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"time"
 
 	"groupsyncd/directory"
@@ -20,16 +21,22 @@ import (
 // Dialect is how one kind of sender speaks. It is safe for use by several goroutines.
 type Dialect interface {
 	// Handshake answers a request by which a sender makes sure that we are who it means,
-	// before it sends anything; ok is false for any other request.
-	Handshake(r *Request) (answer Answer, ok bool)
+	// before it sends anything; ok is false for any other request, and for one that does
+	// not prove what the dialect asks for: Verify says what is wrong with it.
+	Handshake(r *Request, secrets []secret.Value) (answer Answer, ok bool)
 	// Verify says whether the request is from who it claims, from its headers, path and
-	// raw body alone. Secrets are all that are in force, at least one where the dialect
-	// has any. The error says in words what is wrong, and holds nothing that was sent.
+	// raw body alone. Secrets are all that are in force, several while one replaces
+	// another; a dialect that needs one refuses everything without. The error says in
+	// words what is wrong, and holds nothing that was sent. One that is fault.Unavailable
+	// says that it could not be found out: the sender is to try again.
 	Verify(ctx context.Context, r *Request, secrets []secret.Value) (Proof, error)
 	// Read says what a verified request is about. No hint and no error: nothing that
 	// concerns us. The error is about a body that is not of this dialect.
 	Read(r *Request, p Proof) ([]Hint, error)
 }
+
+// MaxBody is how long a body may be.
+const MaxBody = 256 << 10
 
 // Request is what was sent to one webhook.
 type Request struct {
@@ -41,9 +48,10 @@ type Request struct {
 	Tail string
 	// Body is complete.
 	Body []byte
-	// At is when it came; URL the address at which we are reached, empty where it is not
-	// configured.
-	At  time.Time
+	// At is when it came.
+	At time.Time
+	// URL is the address of this webhook as its sender knows it, from server.public.url to
+	// its name; empty where that is not configured.
 	URL string
 }
 
@@ -55,11 +63,23 @@ type Answer struct {
 	Body []byte
 }
 
+// Write sends the answer, so that no browser takes it for a page and no cache keeps it.
+func (a *Answer) Write(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Content-Type", a.Type)
+	h.Set("Content-Length", strconv.Itoa(len(a.Body)))
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(a.Status)
+	// A sender that has gone away is told nothing more.
+	_, _ = w.Write(a.Body)
+}
+
 // Proof is what Verify found out.
 type Proof struct {
-	// ID tells this delivery from every other of the same webhook: what the sender calls
-	// it, or a hash. One that was seen before is a replay. Empty: deliveries of this
-	// dialect cannot be told apart.
+	// ID tells this delivery from every other of the same webhook. It is a hash, 32
+	// characters long. One that was seen before is a replay. Empty: nothing tells this
+	// delivery from another, so it must not be dropped as one that is known.
 	ID string
 	// Keep is how long the ID must be remembered.
 	Keep time.Duration
@@ -67,10 +87,13 @@ type Proof struct {
 	Claims *providers.Verified
 }
 
-// Hint says whom to look at. Exactly one of Person, Account, Token and All is set.
+// Hint says whom to look at. Exactly one of Person, Who, Account, Token and All is set.
 type Hint struct {
-	// Person is somebody in the webhook's source, or in any where it names none.
+	// Person is somebody in the webhook's source, or in any where it names none. ID is set
+	// only where it can mean something there.
 	Person directory.Person
+	// Who is the same in a form that people write: a mail address, user name or id.
+	Who string
 	// Account is an account of the webhook's target.
 	Account string
 	// Token is an ID token for the webhook's source.
@@ -81,12 +104,16 @@ type Hint struct {
 
 // Options are what a dialect is made of.
 type Options struct {
-	// Now is the clock of everything that has a time.
-	Now func() time.Time
-	// Tolerance is how far the time of a signed request may be from ours.
+	// Source is the type of the webhook's source, as the configuration calls it; empty
+	// where it names none.
+	Source string
+	// Tolerance is how far the time of a signed request may be from ours; 0 means 5 minutes.
 	Tolerance time.Duration
 	// Tokens verifies tokens of the webhook's source; nil where it cannot.
 	Tokens providers.Tokens
 	// TokensOnly says that the people of the source come from posted tokens.
 	TokensOnly bool
+
+	// ids says that the ids that the sender uses are those of the source.
+	ids bool
 }
