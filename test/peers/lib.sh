@@ -163,3 +163,15 @@ signed() {
 		openssl x509 -req -days 30 -in "$1/request.pem" -CA "$1/ca.pem" -CAkey "$1/ca-key.pem" \
 			-CAcreateserial -extfile "$1/extensions" -out "$1/$3"
 }
+
+# answer PORT PATH prints the status of a GET over plain HTTP on loopback, and nothing
+# when there is no answer.
+answer() {
+	local status=""
+	(
+		exec 2>/dev/null 3<>"/dev/tcp/127.0.0.1/$1" || exit 0
+		printf 'GET %s HTTP/1.1\r\nHost: 127.0.0.1:%s\r\nConnection: close\r\n\r\n' "$2" "$1" >&3
+		read -r -t 10 _ status _ <&3 || exit 0
+		printf '%s' "$status"
+	)
+}

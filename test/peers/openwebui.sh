@@ -127,7 +127,7 @@ launch() {
 			DEFAULT_USER_ROLE=user ENABLE_API_KEYS=true ENABLE_OLLAMA_API=false ENABLE_OPENAI_API=false \
 			OFFLINE_MODE=true HF_HUB_OFFLINE=1 USE_SLIM_DOCKER=true RAG_EMBEDDING_ENGINE=openai \
 			BYPASS_EMBEDDING_AND_RETRIEVAL=true ENABLE_VERSION_UPDATE_CHECK=false \
-			ENABLE_RAG_LOCAL_WEB_FETCH=true "$@" \
+			ENABLE_RAG_LOCAL_WEB_FETCH=true OPENID_REDIRECT_URI="http://127.0.0.1:$port/oauth/oidc/callback" "$@" \
 			"$venv/bin/open-webui" serve --host 127.0.0.1 --port "$port"
 	) >"$dir/log" 2>&1 </dev/null &
 	printf '%s\n' $! >"$dir/pid"

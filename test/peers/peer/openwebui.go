@@ -2,6 +2,7 @@ package peer
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -62,4 +63,14 @@ func (w *OpenWebUI) fill(get func(string) string) {
 func (w *OpenWebUI) Key(tb testing.TB) string {
 	tb.Helper()
 	return secret(tb, w.KeyFile)
+}
+
+// SSO gives the settings by which people sign in through that OpenID provider, which is
+// asked for these scopes beside the usual.
+func SSO(issuer, clientID, clientSecret string, scopes ...string) []string {
+	return []string{
+		"OPENID_PROVIDER_URL=" + issuer + "/.well-known/openid-configuration",
+		"OAUTH_CLIENT_ID=" + clientID, "OAUTH_CLIENT_SECRET=" + clientSecret, "OAUTH_SCOPES=" + strings.Join(append([]string{"openid", "email", "profile"}, scopes...), " "),
+		"ENABLE_OAUTH_SIGNUP=true", "ENABLE_OAUTH_GROUP_MANAGEMENT=false", "ENABLE_OAUTH_ROLE_MANAGEMENT=false",
+	}
 }

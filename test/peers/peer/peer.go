@@ -1,6 +1,6 @@
 // Package peer starts real servers for tests: OpenLDAP, 389 Directory Server, Samba as an
-// Active Directory, and Open WebUI, each on loopback in a folder of its own, through the
-// scripts beside it.
+// Active Directory, Open WebUI, and Keycloak and oidc-provider as OpenID providers, each on
+// loopback in a folder of its own, through the scripts beside it.
 //
 // A server that cannot be started fails the test; nothing here ever skips one.
 // What a server holds is left to package ldif, and what a test does with it to the
