@@ -134,7 +134,7 @@ func (a *App) afterRun(ctx context.Context, req run.Request) {
 	if ctx.Err() != nil {
 		return
 	}
-	if req.Mode == run.Apply && req.User == "" {
+	if req.Mode == run.Apply && !req.Single() {
 		a.dropReplicas(ctx)
 	}
 	a.mu.Lock()

@@ -28,7 +28,6 @@ func (w *work) apply(ctx context.Context, p *plan.Plan) error {
 	if len(w.batches) == 0 {
 		return nil
 	}
-	w.e.live(w.report.Run, true)
 	defer w.e.live(w.report.Run, false)
 	failures := 0
 	var order []string

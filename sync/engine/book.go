@@ -72,7 +72,13 @@ func (w *work) book(p *plan.Plan, g *plan.Guarded, only *plan.Only) error {
 		mem.Serial++
 		dirty.Head = true
 		dirty.Events = append(dirty.Events, w.callsEvent(p))
-		return w.e.journal.Begin(mem, w.report.Run, p.Hash, intents(w.report.Run, p, w.batches, now), dirty)
+		// From here on they are the intents of a living run, until apply has ended.
+		w.e.live(w.report.Run, true)
+		err := w.e.journal.Begin(mem, w.report.Run, p.Hash, intents(w.report.Run, p, w.batches, now), dirty)
+		if err != nil {
+			w.e.live(w.report.Run, false)
+		}
+		return err
 	}
 	if dirty.Empty() {
 		return nil

@@ -58,7 +58,7 @@ func (l limited) Value(key any) any {
 // bound gives a run its deadline.
 func (e *Engine) bound(ctx context.Context, req run.Request) (context.Context, context.CancelFunc) {
 	limit := e.deadline
-	if req.User != "" {
+	if req.Single() {
 		limit = e.personDeadline
 	}
 	bounded, cancel := context.WithTimeoutCause(ctx, limit, &overdueError{limit})

@@ -92,7 +92,7 @@ type Options struct {
 	// Progress is told how far a long run is; may be nil. total is zero when unknown.
 	Progress func(where, what string, done, total int)
 	// Ended is told once of every run that has ended; may be nil. All are in the history but
-	// those that somebody who watches a source started for nothing.
+	// those that a watch, or a sign-in, started for nothing.
 	Ended func(*run.Report)
 	// RereadEvery is how often the members of every group are read whatever the
 	// server's counts say; zero: 24 hours.
@@ -154,7 +154,7 @@ func New(o Options) (*Engine, error) {
 	}
 	e := &Engine{log: o.Logger, now: o.Now, newID: o.NewID, ledger: o.Ledger, journal: o.Journal, runs: o.Runs, audit: o.Audit,
 		confirm: o.Confirm, ended: o.Ended, reread: o.RereadEvery, health: o.Health, deadline: o.Deadline, personDeadline: o.PersonDeadline,
-		progress: o.Progress, replicas: map[string]*replica.Replica{}, targets: map[string]*target{}, pulls: map[string]run.SourceReport{}}
+		progress: o.Progress, queue: queue{person: lane{places: people}}, replicas: map[string]*replica.Replica{}, targets: map[string]*target{}, pulls: map[string]run.SourceReport{}}
 	if e.now == nil {
 		e.now = time.Now
 	}
@@ -262,7 +262,7 @@ func (e *Engine) Run(ctx context.Context, req run.Request) (*run.Report, error) 
 		switch {
 		case req.Revert != "":
 			return e.runRevert(ctx, req)
-		case req.User != "":
+		case req.Single():
 			return e.runPerson(ctx, req)
 		}
 		return e.runFull(ctx, req)
@@ -271,8 +271,11 @@ func (e *Engine) Run(ctx context.Context, req run.Request) (*run.Report, error) 
 
 func (e *Engine) check(req run.Request) error {
 	s := e.current()
-	if req.Revert != "" && (req.User != "" || req.Source != "") {
+	if req.Revert != "" && (req.Single() || req.Source != "") {
 		return fault.New(fault.Invalid, "revert", "", errors.New("a run is reverted as a whole, or for one target"), "leave out the source and the person")
+	}
+	if req.Account != "" && (req.User != "" || req.Target == "") {
+		return fault.New(fault.Invalid, "", "", errors.New("an account belongs to one target, and to one person"), "name the account and its target, or the person")
 	}
 	if req.Source != "" && !slices.ContainsFunc(s.Sources, func(x Source) bool { return x.Name == req.Source }) {
 		return fault.New(fault.Invalid, "", "", errors.New("no source is named "+req.Source), "see the sources with: groupsyncd status")

@@ -114,7 +114,7 @@ func (e *Engine) explainIn(s *Setup, t *TargetSetup, who string) (*AccountWhy, e
 	in := w.input(nil)
 	mem := w.state.mem
 	out := &AccountWhy{Target: t.Name, State: "pending", Groups: []GroupWhy{}}
-	account, found := w.accountOf()
+	account, found := plan.AccountFor(in, w.named(who))
 	if !found {
 		account, found = accountByName(mem.Mirror, who)
 	}

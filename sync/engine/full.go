@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"maps"
@@ -57,17 +58,21 @@ func (e *Engine) runFull(ctx context.Context, req run.Request) (*run.Report, err
 }
 
 func (e *Engine) begin(s *Setup, req run.Request) *run.Report {
-	r := &run.Report{Schema: run.Schema, Run: e.newID(), Mode: run.Apply, Trigger: req.Trigger, User: req.User,
+	r := &run.Report{Schema: run.Schema, Run: req.ID, Mode: run.Apply, Trigger: req.Trigger, User: cmp.Or(req.User, req.Account),
 		Started: e.now().UTC(), Sources: []run.SourceReport{}, Targets: []run.TargetReport{}}
+	if r.Run == "" {
+		r.Run = e.newID()
+	}
 	if req.Mode == run.Plan || s.PlanOnly {
 		r.Mode = run.Plan
 	}
 	return r
 }
 
-// idle ends a run that found nothing to do because no change was found: nobody has to hear
-// of it, and the history keeps no word.
+// idle ends a run that found nothing to do: nobody has to hear of it, and the history keeps
+// no word.
 func (e *Engine) idle(ctx context.Context, r *run.Report, log *slog.Logger) (*run.Report, error) {
+	r.Exit = r.ExitCode()
 	r.DurationMS = e.now().Sub(r.Started).Milliseconds()
 	log.LogAttrs(ctx, slog.LevelDebug, "nothing has changed", slog.Int64("ms", r.DurationMS))
 	if e.ended != nil {
@@ -111,6 +116,12 @@ func (e *Engine) end(ctx context.Context, r *run.Report, req *run.Request, log *
 	return r, e.tellHead(ctx, log)
 }
 
+func (e *Engine) replica(id string) *replica.Replica {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.replicas[id]
+}
+
 // work is what one run does to one target.
 type work struct {
 	e      *Engine
@@ -129,8 +140,9 @@ type work struct {
 	batches   []batch
 	// instead is looked at in place of the replica of its source that is in force; nil: no one is.
 	instead *replica.Replica
-	// failure is what makes the target as a whole fail.
+	// failure is what makes the target as a whole fail; rested says that it was left alone.
 	failure error
+	rested  bool
 	// undo is the run whose changes this work undoes; nil for every other.
 	undo *run.Report
 }
@@ -145,6 +157,7 @@ func (e *Engine) work(s *Setup, t *TargetSetup, req run.Request, report *run.Rep
 func (w *work) try(ctx context.Context, part func(context.Context) (*run.TargetReport, error)) (*run.TargetReport, error) {
 	p, began := w.t.party(), w.e.now()
 	if t, rests := w.e.rests(p, w.req.Trigger); rests {
+		w.rested = true
 		w.log.LogAttrs(ctx, slog.LevelInfo, "target left alone", slog.String(logging.KeyReason, resting(&t)))
 		return &run.TargetReport{Name: w.t.Name, Changes: []run.Change{}, Problems: []run.Problem{}, Error: resting(&t), Hint: p.now(t.Hint)}, nil
 	}
@@ -158,7 +171,7 @@ func (w *work) try(ctx context.Context, part func(context.Context) (*run.TargetR
 		}
 		return tr, nil // Too little time is no failure of the target.
 	}
-	return tr, w.e.fared(p, w.failure, began, w.req.User == "")
+	return tr, w.e.fared(p, w.failure, began, !w.req.Single())
 }
 
 // run does a full run's part for the target. The error is about our own state; what the

@@ -22,7 +22,7 @@ type Planned struct {
 
 // PlanFile plans for everybody and writes the plan down.
 func (e *Engine) PlanFile(ctx context.Context, req run.Request) (*Planned, error) {
-	if req.User != "" || req.Revert != "" {
+	if req.Single() || req.Revert != "" {
 		return nil, fault.New(fault.Invalid, "plan", "", errors.New("only a plan for everybody can be written down"), "leave out the person")
 	}
 	req.Mode = run.Plan

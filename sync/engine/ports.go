@@ -73,8 +73,10 @@ type Target interface {
 	// Observe looks at everything, reading members only where the mirror cannot
 	// vouch for them, or everywhere when all is set.
 	Observe(ctx context.Context, m *plan.Mirror, all bool) (*plan.Observation, error)
-	// Account reads one account with the ids of its groups.
-	Account(ctx context.Context, id string) (*plan.AccountView, error)
+	// Account reads one account with the ids of its groups; fault.NotFound when there is
+	// none. known says that it was there before: then a refusal, which may be any failure
+	// inside the server, counts only with proof.
+	Account(ctx context.Context, id string, known bool) (*plan.AccountView, error)
 	// CreateGroup makes a group. When the answer is lost it looks for a group with
 	// the same mark before it fails or tries again.
 	CreateGroup(ctx context.Context, spec plan.GroupSpec) (plan.Group, error)

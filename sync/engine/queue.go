@@ -5,22 +5,35 @@ import (
 	"errors"
 	"sync"
 
+	"groupsyncd/directory"
 	"groupsyncd/sync/run"
 )
 
-// queue lets one full run, and beside it one run of a person, go on at a time. Equal
-// requests that still wait become one.
+// queue lets one full run go on at a time, and beside it some runs of one person, never two
+// of the same. Equal requests that still wait become one.
+//
+// That several go on at once is safe because nothing that matters depends on who comes
+// first: replicas change under one lock, by evidence and not by order; each look, plan and
+// call is made under the lock of its target, and judged once more by what is there then;
+// and a plan that is older than the last look at somebody leaves that person alone.
 type queue struct {
 	mu      sync.Mutex
 	waiting map[run.Request]*ticket
-	full    lane
-	person  lane
+	// busy are the people whom runs are about that go on, or are next in their lane.
+	busy   map[string]chan struct{}
+	full   lane
+	person lane
 }
 
-// lane is a lock that can be waited for with a context.
+// people is how many runs of one person go on at once: waiting for servers is most of what
+// they do, and some of it is waiting for directories that are slow.
+const people = 4
+
+// lane is a lock with one or several places that can be waited for with a context.
 type lane struct {
-	once sync.Once
-	ch   chan struct{}
+	once   sync.Once
+	ch     chan struct{}
+	places int
 }
 
 type ticket struct {
@@ -30,7 +43,7 @@ type ticket struct {
 }
 
 func (l *lane) enter(ctx context.Context) error {
-	l.once.Do(func() { l.ch = make(chan struct{}, 1) })
+	l.once.Do(func() { l.ch = make(chan struct{}, max(l.places, 1)) })
 	select {
 	case l.ch <- struct{}{}:
 		return nil
@@ -71,19 +84,67 @@ func (q *queue) do(ctx context.Context, req run.Request, work func(context.Conte
 }
 
 func (q *queue) turn(ctx context.Context, req run.Request, work func(context.Context) (*run.Report, error)) (*run.Report, error) {
-	l := &q.full
-	if req.User != "" {
-		l = &q.person
-	}
-	err := l.enter(ctx)
+	leave, err := q.enter(ctx, req)
 	q.mu.Lock()
 	delete(q.waiting, req)
 	q.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
-	defer l.leave()
+	defer leave()
 	return work(ctx)
+}
+
+// enter waits for the turn of a request.
+func (q *queue) enter(ctx context.Context, req run.Request) (leave func(), err error) {
+	if !req.Single() {
+		return q.full.leave, q.full.enter(ctx)
+	}
+	whom := "account " + req.Target + " " + req.Account
+	if req.Account == "" {
+		whom = "person " + directory.FoldEmail(req.User)
+	}
+	if err := q.reserve(ctx, whom); err != nil {
+		return nil, err
+	}
+	if err := q.person.enter(ctx); err != nil {
+		q.release(whom)
+		return nil, err
+	}
+	return func() {
+		q.person.leave()
+		q.release(whom)
+	}, nil
+}
+
+// reserve waits until no run is about a person, and begins to be one.
+func (q *queue) reserve(ctx context.Context, whom string) error {
+	for {
+		q.mu.Lock()
+		if q.busy == nil {
+			q.busy = map[string]chan struct{}{}
+		}
+		before, taken := q.busy[whom]
+		if !taken {
+			q.busy[whom] = make(chan struct{})
+		}
+		q.mu.Unlock()
+		if !taken {
+			return nil
+		}
+		select {
+		case <-before:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (q *queue) release(whom string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	close(q.busy[whom])
+	delete(q.busy, whom)
 }
 
 // Quiet calls f while no run is going on.
@@ -92,9 +153,18 @@ func (e *Engine) Quiet(ctx context.Context, f func() error) error {
 		return err
 	}
 	defer e.queue.full.leave()
-	if err := e.queue.person.enter(ctx); err != nil {
-		return err
+	taken := 0
+	defer func() {
+		for range taken {
+			e.queue.person.leave()
+		}
+	}()
+	// Nobody else takes several places, so that no two wait for each other.
+	for taken < people {
+		if err := e.queue.person.enter(ctx); err != nil {
+			return err
+		}
+		taken++
 	}
-	defer e.queue.person.leave()
 	return f()
 }

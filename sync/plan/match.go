@@ -85,7 +85,7 @@ func (p *people) whyUnmatched(src *Source, u *replica.User, mails map[string]int
 		return "no mail address, and no sign-in subject"
 	case !slices.Contains(p.in.Match, "email"):
 		return "no sign-in subject, and mail does not link accounts of this target"
-	case !inDomains(u.Email, src.Domains):
+	case !InDomains(u.Email, src.Domains):
 		return "the mail address " + u.Email + " is not in email_domains of source " + src.Name
 	case len(p.byMail[mail]) > 1:
 		return fmt.Sprintf("%d accounts have the mail address %s", len(p.byMail[mail]), u.Email)

@@ -214,7 +214,7 @@ func (p *people) find(src *Source, u *replica.User, mails map[string]int) (accou
 				return n, way, int32(n)
 			}
 		case "email":
-			if u.Email == "" || !inDomains(u.Email, src.Domains) {
+			if u.Email == "" || !InDomains(u.Email, src.Domains) {
 				continue
 			}
 			possible = true
@@ -316,7 +316,9 @@ func mailCounts(users []replica.User, now time.Time) map[string]int {
 	return counts
 }
 
-func inDomains(mail string, domains []string) bool {
+// InDomains reports whether mail links accounts in the domain of an address; none named:
+// in any.
+func InDomains(mail string, domains []string) bool {
 	if len(domains) == 0 {
 		return true
 	}
@@ -337,9 +339,25 @@ func label(u *replica.User) string {
 	return u.ID
 }
 
-// AccountOf gives the number of the account that a user of a source has, or would be
-// linked to by this plan.
-func AccountOf(in *Input, source int, user uint32) (uint32, bool) {
-	account := matchPeople(in).account[source][user]
-	return uint32(max(account, 0)), account >= 0
+// AccountFor gives the number of the account that a person has, or would be linked to by
+// this plan; the person may be known to several sources, of which the first that leads to
+// an account counts.
+func AccountFor(in *Input, who []directory.UserKey) (uint32, bool) {
+	for _, key := range who {
+		link, linked := in.Memory.People.Get(key)
+		if n, met := in.Memory.Mirror.Number(link.Account); linked && met && !in.Memory.Mirror.Account(n).Deleted {
+			return n, true
+		}
+	}
+	p := matchPeople(in)
+	for _, key := range who {
+		s := slices.IndexFunc(in.Sources, func(src Source) bool { return src.ID == key.Source })
+		if s < 0 {
+			continue
+		}
+		if n, known := in.Sources[s].Replica.User(key.ID); known && p.account[s][n] >= 0 {
+			return uint32(p.account[s][n]), true
+		}
+	}
+	return 0, false
 }

@@ -34,7 +34,7 @@ func First(codes ...int) int {
 func (r *Report) ExitCode() int {
 	var codes []int
 	for i := range r.Sources {
-		if r.Sources[i].Coverage != "full" && r.User == "" || r.Sources[i].Coverage == "none" && r.Sources[i].Hint != "" {
+		if s := &r.Sources[i]; !s.Whole() && r.User == "" || s.Coverage == "none" && s.Hint != "" {
 			codes = append(codes, ExitSource)
 		}
 	}

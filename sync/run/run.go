@@ -207,7 +207,13 @@ type SourceReport struct {
 	Memberships int       `json:"memberships"`
 	// Read is empty where nothing was read, or one person only; in JSON also for full.
 	Read ReadKind `json:"read,omitzero"`
+	// Single says that the source knows single people only: it has no lists that could be
+	// covered, and has failed only where there is a hint.
+	Single bool `json:"single,omitempty"`
 }
+
+// Whole reports whether a read of everything showed all that the source can show.
+func (s *SourceReport) Whole() bool { return s.Coverage == "full" || s.Single && s.Hint == "" }
 
 // TargetReport says what a run did to one Open WebUI.
 type TargetReport struct {

@@ -147,10 +147,13 @@ func (s *Session) knowMembers(ctx context.Context, m *plan.Mirror, o *plan.Obser
 
 // Account reads one account with the ids of its groups; fault.NotFound when the list
 // of all accounts does not name it.
-func (s *Session) Account(ctx context.Context, id string) (*plan.AccountView, error) {
+func (s *Session) Account(ctx context.Context, id string, known bool) (*plan.AccountView, error) {
 	var w userWire
 	_, err := s.get(ctx, "read account", "/api/v1/users/"+url.PathEscape(id), &w)
 	if e, ok := statusOf(err); ok && (e == http.StatusBadRequest || e == http.StatusNotFound) {
+		if !known {
+			return nil, fault.Errorf(fault.NotFound, "read account", "target "+s.c.name, "no account has the id %s", id)
+		}
 		return nil, s.accountGone(ctx, id, err)
 	}
 	if err != nil {

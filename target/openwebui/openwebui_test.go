@@ -470,7 +470,7 @@ func TestAnAccountThatTheServerFailsToShowIsNotGone(t *testing.T) {
 		w := newWorld(t, "", nil)
 		id := w.accounts(1)[0]
 		w.Inject(openwebuitest.Fault{Path: "/api/v1/users/" + id, Status: status})
-		_, err := w.client.Session().Account(t.Context(), id)
+		_, err := w.client.Session().Account(t.Context(), id, true)
 		if kind := fault.KindOf(err); kind == fault.NotFound || kind == 0 {
 			t.Errorf("%d: %v", status, err)
 		}
@@ -481,7 +481,7 @@ func TestAShortListProvesNobodyGone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "", nil)
 	w.Inject(openwebuitest.Fault{Path: "/api/v1/users/all", Body: `{"users":[{"id":"a"}],"total":2}`})
-	if _, err := w.client.Session().Account(t.Context(), "b"); fault.KindOf(err) != fault.Incomplete {
+	if _, err := w.client.Session().Account(t.Context(), "b", true); fault.KindOf(err) != fault.Incomplete {
 		t.Errorf("%v", err)
 	}
 }

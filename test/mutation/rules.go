@@ -101,7 +101,7 @@ func identities() []mutation {
 		mutation{name: "two newcomers, neither gets it", file: people, old: " || len(claims[account]) > 1:", new: ":", run: "TestOneAccountClaimedBySubjectAndByMail"},
 		mutation{name: "somebody of another source has another mail now", file: people, old: "if directory.FoldEmail(v.Email) != directory.FoldEmail(u.Email) {", new: "if false {", run: "TestNoTakeOverAcrossSources"},
 		mutation{name: "somebody of another source is gone", file: people, old: "Absence.Kind() == replica.Gone {", new: "Absence.Kind() == replica.Gone && false {", run: "TestNoTakeOverAcrossSources"},
-		mutation{name: "mail links within the domains only", file: people, old: `if u.Email == "" || !inDomains(u.Email, src.Domains) {`, new: `if u.Email == "" {`, run: "TestPeopleFindTheirAccounts"},
+		mutation{name: "mail links within the domains only", file: people, old: `if u.Email == "" || !InDomains(u.Email, src.Domains) {`, new: `if u.Email == "" {`, run: "TestPeopleFindTheirAccounts"},
 		mutation{name: "what a conflict is about is kept", file: "sync/plan/verdict.go", old: "\tj.conflicts()\n", new: "", run: "TestNoTakeOver.*|TestRecycledMail|Test.*onflict.*"},
 		mutation{name: "an account that was never seen is not deleted", file: people, old: "p.account[s][n] = idle\n\t\t\tcontinue", new: "open = append(open, uint32(n))\n\t\t\tcontinue", run: "TestALinkToAnAccountThatWasNeverSeenTakesNoOther", beyond: "links are made to accounts that were seen; only a damaged state has another"},
 	), in("3 groups", "sync/plan",

@@ -222,7 +222,7 @@ func encode(set permission.Set) json.RawMessage {
 	return raw
 }
 
-func (s *session) Account(_ context.Context, id string) (*plan.AccountView, error) {
+func (s *session) Account(_ context.Context, id string, _ bool) (*plan.AccountView, error) {
 	if err := s.read(); err != nil {
 		return nil, err
 	}

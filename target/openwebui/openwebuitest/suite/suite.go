@@ -296,15 +296,22 @@ func (w *World) oneAccount(t *testing.T) {
 	if err := s.AddMembers(ctx, g.ID, []string{a}); err != nil {
 		t.Fatal(err)
 	}
-	v, err := s.Account(ctx, a)
+	v, err := s.Account(ctx, a, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if v.ID != a || v.Email != w.Prefix+"one@example.test" || v.Role != "user" || v.CreatedAt == 0 || !slices.Equal(v.Groups, []string{g.ID}) {
 		t.Errorf("account: %+v", v)
 	}
-	if _, err := s.Account(ctx, "no-such-account"); fault.KindOf(err) != fault.NotFound {
-		t.Errorf("unknown account: %v", err)
+	for _, known := range []bool{false, true} {
+		s := w.Client(t, nil).Session()
+		if _, err := s.Account(ctx, "no-such-account", known); fault.KindOf(err) != fault.NotFound {
+			t.Errorf("an account that does not exist, known before: %v: %v", known, err)
+		}
+		// Only what was there before is looked for among all of them.
+		if n, _ := s.Spent(); (n > 1) != known {
+			t.Errorf("%d requests to find no account, known before: %v", n, known)
+		}
 	}
 }
 

@@ -1,0 +1,171 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+
+	"groupsyncd/directory"
+	"groupsyncd/sync/plan"
+	"groupsyncd/sync/replica"
+	"groupsyncd/sync/run"
+)
+
+// findPerson finds somebody by id, mail or user name, when exactly one fits.
+func findPerson(r *replica.Replica, who string) (uint32, bool) {
+	if n, ok := r.User(who); ok {
+		return n, true
+	}
+	mail := directory.FoldEmail(who)
+	return theOne(r, func(u *replica.User) bool {
+		return u.Email != "" && directory.FoldEmail(u.Email) == mail || u.Username == who
+	})
+}
+
+// theOne finds the only user of whom something is true.
+func theOne(r *replica.Replica, fits func(*replica.User) bool) (uint32, bool) {
+	found, count := uint32(0), 0
+	for n := range r.Users() {
+		if fits(&r.Users()[n]) {
+			found = uint32(n)
+			count++
+		}
+	}
+	return found, count == 1
+}
+
+// elsewhere gives, by source, the ids of the people who have an account that somebody of
+// the name in the request has too: they are the same person, under whatever name.
+func (p *personRun) elsewhere() map[string]string {
+	known := map[string]string{}
+	var keys []directory.UserKey
+	for i := range p.setup.Sources {
+		src := &p.setup.Sources[i]
+		r := p.e.replica(src.ID)
+		if n, found := findPerson(r, p.req.User); found {
+			known[src.ID] = r.Users()[n].ID
+			keys = append(keys, directory.UserKey{Source: src.ID, ID: r.Users()[n].ID})
+		}
+	}
+	if len(keys) == 0 || len(keys) == len(p.setup.Sources) {
+		return known
+	}
+	for i := range p.setup.Targets {
+		w := p.work(&p.setup.Targets[i])
+		w.state.mu.Lock()
+		for _, key := range keys {
+			if link, linked := w.state.mem.People.Get(key); linked {
+				for source, id := range w.linkedTo(link.Account) {
+					if known[source] == "" {
+						known[source] = id
+					}
+				}
+			}
+		}
+		w.state.mu.Unlock()
+	}
+	return known
+}
+
+// asked says how to ask a source for whom the request names, the surest name first.
+func (p *personRun) asked(src *Source, known map[string]string) []directory.Person {
+	who := p.req.User
+	if id := known[src.ID]; id != "" {
+		return []directory.Person{{ID: id}}
+	}
+	name := directory.Person{Username: who}
+	if strings.Contains(who, "@") {
+		name = directory.Person{Email: who}
+	}
+	switch {
+	case src.Single:
+		return []directory.Person{{ID: who}, name}
+	case p.req.Trigger == run.Webhook && p.req.Source == src.Name:
+		return []directory.Person{name, {ID: who}} // It may speak of people by their ids.
+	}
+	return []directory.Person{name}
+}
+
+// linkedTo gives, by source, the id of who is linked to an account. The lock of the target
+// is held.
+func (w *work) linkedTo(account string) map[string]string {
+	linked := map[string]string{}
+	for key, link := range w.state.mem.People.All() {
+		if link.Account == account {
+			linked[key.Source] = key.ID
+		}
+	}
+	return linked
+}
+
+// namesFor says how to ask a source for who is behind an account: by the id under which it
+// knows them, else by what the account shows, in the order in which the target matches. The
+// lock of the target is held.
+func (w *work) namesFor(src *Source, account uint32, linked string) []directory.Person {
+	a := w.state.mem.Mirror.Account(account)
+	reads := ""
+	if src.Reads == w.t.Name {
+		reads = a.ID
+	}
+	r := w.e.replica(src.ID)
+	if linked == "" {
+		linked = w.matching(src, r, a)
+	}
+	if linked != "" {
+		return []directory.Person{{ID: linked, Account: reads}}
+	}
+	if reads != "" {
+		return []directory.Person{{Account: reads}}
+	}
+	var names []directory.Person
+	for _, way := range w.t.Match {
+		subject := a.Subjects[src.SignIn]
+		switch {
+		case way == "email" && a.Email != "" && plan.InDomains(a.Email, src.Domains):
+			names = append(names, directory.Person{Email: a.Email})
+		case way != "sign_in" || src.SignIn == "" || subject == "":
+		case src.Subject == "id":
+			names = append(names, directory.Person{ID: subject})
+		case src.Subject == "username":
+			names = append(names, directory.Person{Username: subject})
+		case src.Subject == "email":
+			names = append(names, directory.Person{Email: subject})
+		}
+	}
+	return slices.Compact(names)
+}
+
+// matching finds the id of the only person of a source who is shown with what an account
+// has, and whom nobody has linked yet.
+func (w *work) matching(src *Source, r *replica.Replica, a *plan.Account) string {
+	mail := directory.FoldEmail(a.Email)
+	for _, way := range w.t.Match {
+		subject := a.Subjects[src.SignIn]
+		n, found := theOne(r, func(u *replica.User) bool {
+			if u.Missing.Is() {
+				return false
+			}
+			if way == "sign_in" {
+				values := u.Value(src.Subject)
+				return src.SignIn != "" && subject != "" && len(values) > 0 && values[0] == subject
+			}
+			return mail != "" && directory.FoldEmail(u.Email) == mail && plan.InDomains(u.Email, src.Domains)
+		})
+		if found {
+			return r.Users()[n].ID
+		}
+	}
+	return ""
+}
+
+// named gives the people of a name, as the sources know them. The lock of the target is held.
+func (w *work) named(who string) []directory.UserKey {
+	var keys []directory.UserKey
+	for i := range w.setup.Sources {
+		id := w.setup.Sources[i].ID
+		r := w.e.replica(id)
+		if n, found := findPerson(r, who); found {
+			keys = append(keys, directory.UserKey{Source: id, ID: r.Users()[n].ID})
+		}
+	}
+	return keys
+}
