@@ -144,7 +144,7 @@ func (r *Sessions) nobody(what string) error {
 
 // one reads an account by its id.
 func (r *Sessions) one(ctx context.Context, provider, id string) (providers.SignedIn, error) {
-	v, err := r.s.Account(ctx, id)
+	v, err := r.s.Account(ctx, id, false)
 	if err != nil {
 		return providers.SignedIn{}, err
 	}
