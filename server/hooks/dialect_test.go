@@ -51,9 +51,13 @@ func TestWrongSecretIsRefused(t *testing.T) {
 		if s.options.Tokens != nil {
 			return
 		}
-		refused(t, d, s.request(newSecret), nil, "")
+		if s.kind == "keycloak" {
+			refused(t, d, s.request(""), secrets(""), "neither a secret")
+			return
+		}
+		refused(t, d, s.request(newSecret), nil, "has no secret")
 		for _, empty := range []string{"", " "} {
-			refused(t, d, s.request(empty), secrets(empty), "secret")
+			refused(t, d, s.request(empty), secrets(empty), "has no secret")
 		}
 	})
 }
