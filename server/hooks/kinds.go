@@ -55,6 +55,9 @@ type Statuses struct {
 func table() []Kind {
 	post := []string{http.MethodPost}
 	usual := Statuses{Accepted: http.StatusAccepted, Repeated: http.StatusOK, Refused: http.StatusUnauthorized, Unreadable: http.StatusBadRequest}
+	// Where the secret is in the address, a wrong one looks like a name that nobody has.
+	hidden := usual
+	hidden.Refused = http.StatusNotFound
 	// Okta's documents promise success for 200 and 204 only.
 	okayed := usual
 	okayed.Accepted = http.StatusOK
@@ -63,7 +66,7 @@ func table() []Kind {
 	return []Kind{
 		{Name: "standard", Secret: Required, Source: Optional, Target: None, Methods: post, Statuses: usual,
 			new: func(o Options) Dialect { return &standard{o} }},
-		{Name: "openwebui", Secret: Required, Source: None, Target: Required, Tail: true, Methods: post, Statuses: usual,
+		{Name: "openwebui", Secret: Required, Source: None, Target: Required, Tail: true, Methods: post, Statuses: hidden,
 			new: func(Options) Dialect { return openwebui{} }},
 		{Name: "keycloak", Secret: Optional, Source: Optional, Target: None, Methods: post, Statuses: usual, own: []string{"keycloak", "oidc"},
 			new: func(o Options) Dialect { return &keycloak{o} }},

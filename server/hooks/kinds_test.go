@@ -1,7 +1,9 @@
 package hooks_test
 
 import (
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -49,5 +51,43 @@ func TestAWebhookThatCannotWorkIsRefused(t *testing.T) {
 	}
 	if _, err := hooks.New("logout", hooks.Options{Source: "ldap"}); err == nil || !strings.Contains(err.Error(), "oidc") {
 		t.Errorf("a logout without tokens: %v", err)
+	}
+}
+
+// TestStatusesAreTheDocumentedOnes: senders are set up by docs/webhooks.md.
+func TestStatusesAreTheDocumentedOnes(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/webhooks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// row gives the cells of the line of a table that begins with a text.
+	row := func(begin string) []string {
+		for line := range strings.Lines(string(text)) {
+			if cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|"); strings.HasPrefix(strings.TrimSpace(cells[0]), begin) && len(cells) == 5 {
+				return cells[1:]
+			}
+		}
+		t.Fatalf("there is no line %q", begin)
+		return nil
+	}
+	seen := 0
+	for i, column := range row("what becomes of it") {
+		for name := range strings.SplitSeq(column, ",") {
+			k, ok := hooks.Find(strings.TrimSpace(name))
+			if !ok {
+				t.Fatalf("there is no %q", name)
+			}
+			seen++
+			for begin, status := range map[string]int{"taken, whoever": k.Statuses.Accepted, "taken before": k.Statuses.Repeated,
+				"wrong or missing": k.Statuses.Refused, "not what such": k.Statuses.Unreadable} {
+				if got := strings.TrimSpace(row(begin)[i]); got != strconv.Itoa(status) {
+					t.Errorf("%s answers %d, and the documentation says %s: %s", k.Name, status, begin, got)
+				}
+			}
+		}
+	}
+	if seen != len(hooks.Kinds()) {
+		t.Errorf("%d kinds are documented", seen)
 	}
 }
