@@ -1,7 +1,9 @@
 package hooks
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -46,9 +48,30 @@ type notification struct {
 	}] `json:"resourceData"`
 }
 
-func notifications(r *Request) ([]loose[notification], error) {
+// batch are the notifications of one body.
+type batch []loose[notification]
+
+// UnmarshalJSON reads no more than a body of Graph has room for. It comes before anything
+// is proved, so a body of nothing but brackets must not become megabytes.
+func (b *batch) UnmarshalJSON(text []byte) error {
+	*b = nil
+	d := json.NewDecoder(bytes.NewReader(text))
+	if start, err := d.Token(); err != nil || start != json.Delim('[') {
+		return errBody
+	}
+	for d.More() {
+		var n loose[notification]
+		if err := d.Decode(&n); err != nil || len(*b) == maxHints {
+			return errBody
+		}
+		*b = append(*b, n)
+	}
+	return nil
+}
+
+func notifications(r *Request) (batch, error) {
 	var body struct {
-		Value []loose[notification] `json:"value"`
+		Value batch `json:"value"`
 	}
 	if err := decode(r.Body, &body); err != nil {
 		return nil, err

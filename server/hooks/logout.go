@@ -16,7 +16,7 @@ import (
 type logout struct{ o Options }
 
 var (
-	errForm  = errors.New("it is no form (application/x-www-form-urlencoded)")
+	errForm  = errors.New("it is no form (application/x-www-form-urlencoded) of at most 64 KiB")
 	errToken = errors.New("the form has no logout_token, or several")
 )
 
@@ -29,12 +29,15 @@ func (d *logout) Verify(ctx context.Context, r *Request, _ []secret.Value) (Proo
 	if media, _, err := mime.ParseMediaType(kind); err != nil || media != "application/x-www-form-urlencoded" {
 		return Proof{}, errForm
 	}
+	if len(r.Body) > maxToken {
+		return Proof{}, errForm
+	}
 	form, err := url.ParseQuery(string(r.Body))
 	if err != nil {
 		return Proof{}, errForm
 	}
 	tokens := form["logout_token"]
-	if len(tokens) != 1 || tokens[0] == "" || len(tokens[0]) > maxToken {
+	if len(tokens) != 1 || tokens[0] == "" {
 		return Proof{}, errToken
 	}
 	v, err := d.o.Tokens.Verify(ctx, providers.LogoutToken, tokens[0])

@@ -48,8 +48,7 @@ func (d *standard) Verify(_ context.Context, r *Request, secrets []secret.Value)
 	if r.At.Sub(time.Unix(seconds, 0)).Abs() > d.o.Tolerance {
 		return Proof{}, errOld
 	}
-	message := slices.Concat([]byte(id+"."+stamp+"."), r.Body)
-	if !fits(message, signatures, secrets) {
+	if !fits([]byte(id+"."+stamp+"."), r.Body, signatures, secrets) {
 		return Proof{}, errSignature
 	}
 	// It is in time for at most this long after it first could be.
@@ -57,8 +56,8 @@ func (d *standard) Verify(_ context.Context, r *Request, secrets []secret.Value)
 }
 
 // fits says whether one of the signatures was made with one of the secrets. However many
-// there are, the message is gone through once for each secret of ours.
-func fits(message []byte, signatures string, secrets []secret.Value) bool {
+// there are, a body is gone through once for each shared secret of ours.
+func fits(head, body []byte, signatures string, secrets []secret.Value) bool {
 	var publics []ed25519.PublicKey
 	var macs [][]byte
 	for _, value := range secrets {
@@ -68,7 +67,8 @@ func fits(message []byte, signatures string, secrets []secret.Value) bool {
 		}
 		for _, key := range keys {
 			mac := hmac.New(sha256.New, key)
-			mac.Write(message)
+			mac.Write(head)
+			mac.Write(body)
 			macs = append(macs, mac.Sum(nil))
 		}
 	}
@@ -85,7 +85,7 @@ func fits(message []byte, signatures string, secrets []secret.Value) bool {
 			}
 		case version == "v1a" && len(signature) == ed25519.SignatureSize:
 			for _, public := range publics {
-				found = ed25519.Verify(public, message, signature) || found
+				found = ed25519.Verify(public, slices.Concat(head, body), signature) || found
 			}
 		}
 	}

@@ -141,7 +141,7 @@ func TestLogoutForms(t *testing.T) {
 		{form, "logout_token=good;x", "form"},
 		{form, "logout_token=wrong", "not right"},
 		{form, "logout_token=anonymous", "jti"},
-		{form, "logout_token=" + strings.Repeat("x", 64<<10+1), "no logout_token"},
+		{form, "logout_token=good&other=" + strings.Repeat("x", 64<<10), "64 KiB"},
 		{"application/json", "logout_token=good", "form"},
 		{"", "logout_token=good", "form"},
 	} {
@@ -257,6 +257,22 @@ func TestEveryNotificationProvesItself(t *testing.T) {
 	for _, body := range []string{`{"value":[{"resource":"users/a"}]}`, `{"value":[null]}`, `{"value":[` + item(newSecret) + `,7]}`, `{"value":[]}`, `{}`, `x`} {
 		refused(t, d, request(body), secrets(newSecret), "")
 	}
+}
+
+// TestManyNotificationsAreNoneOfGraph: they are read before they are proved, so they may
+// not become more than a few times what was sent.
+func TestManyNotificationsAreNoneOfGraph(t *testing.T) {
+	t.Parallel()
+	d := open(t, "graph", hooks.Options{})
+	item := `{"clientState":"` + newSecret + `"},`
+	for n, good := range map[int]bool{1000: true, 1001: false} {
+		_, err := d.Verify(t.Context(), request(`{"value":[`+strings.Repeat(item, n-1)+strings.TrimSuffix(item, ",")+`]}`), secrets(newSecret))
+		if (err == nil) != good {
+			t.Errorf("%d: %v", n, err)
+		}
+	}
+	garbage := `{"value":[` + strings.Repeat("{},", (hooks.MaxBody-20)/3) + `{}]}`
+	refused(t, d, request(garbage), secrets(newSecret), "not what this kind of sender sends")
 }
 
 // TestGraphDeliveriesWithIDsAreToldApart: two changes of one person are equal to the byte

@@ -19,7 +19,7 @@ func receivers() []mutation {
 		{name: "an id means something in its own source only", file: dir + "body.go", old: `case known && (o.ids || o.Source == "" && nameless):`, new: "case known:", run: "TestKeycloakEvents"},
 		{name: "somebody who cannot be named is not nobody", file: dir + "body.go", old: "case known && nameless:", new: "case false:", run: "TestKeycloakEvents"},
 	}...), in("6.1 Standard Webhooks", pkg, []mutation{
-		{name: "a signature must fit", file: dir + "standard.go", old: "if !fits(message, signatures, secrets) {", new: "if !fits(message, signatures, secrets) && len(message) == 0 {", run: "TestAnyChangedByteIsRefused"},
+		{name: "a signature must fit", file: dir + "standard.go", old: "signatures, secrets) {\n\t\treturn Proof{}, errSignature", new: "signatures, secrets) && id == \"\" {\n\t\treturn Proof{}, errSignature", run: "TestAnyChangedByteIsRefused"},
 		{name: "an old request is refused", file: dir + "standard.go", old: "if r.At.Sub(time.Unix(seconds, 0)).Abs() > d.o.Tolerance {", new: "if time.Unix(seconds, 0).Sub(r.At) > d.o.Tolerance {", run: "TestStandardTimes"},
 		{name: "one of the future too", file: dir + "standard.go", old: "time.Unix(seconds, 0)).Abs() > ", new: "time.Unix(seconds, 0)) > ", run: "TestStandardTimes"},
 		{name: "its id makes a delivery", file: dir + "standard.go", old: `ID: digest("id", id)`, new: `ID: digest("id", id, stamp)`, run: "TestStandardIDIsTheDelivery"},
@@ -47,6 +47,7 @@ func receivers() []mutation {
 		{name: "equal bodies are two sign-ins", file: dir + "authentik.go", old: "return Proof{}, nil\n", new: "return Proof{ID: digest(\"body\", string(r.Body)), Keep: day}, nil\n", run: "TestDeliveryIsKnownAgain"},
 	}...), in("6.1 Graph and Google", pkg, []mutation{
 		{name: "every notification proves itself", file: dir + "graph.go", old: "isSecret(n.State.v, secrets) && good", new: "isSecret(n.State.v, secrets)", run: "TestEveryNotificationProvesItself"},
+		{name: "what is not proved yet has an end", file: dir + "graph.go", old: "err != nil || len(*b) == maxHints {", new: "err != nil {", run: "TestManyNotificationsAreNoneOfGraph"},
 		{name: "equal bodies are two changes", file: dir + "graph.go", old: "case len(ids) <= len(list):", new: "case false:", run: "TestGraphDeliveriesWithIDsAreToldApart"},
 		{name: "of two tokens none is repeated", file: dir + "graph.go", old: "len(tokens) != 1 {", new: "len(tokens) == 0 {", run: "TestGraphHandshake"},
 		{name: "no browser takes a token for a page", file: dir + "hooks.go", old: "\th.Set(\"X-Content-Type-Options\", \"nosniff\")\n", new: "", run: "TestGraphHandshake"},
