@@ -156,18 +156,26 @@ func fingerprint(s *directory.Snapshot) uint64 {
 	return all
 }
 
-// The constants of FNV-1a with 64 bits.
+// The constants are odd numbers without a pattern.
 const (
 	sumStart = 14695981039346656037
-	sumPrime = 1099511628211
+	sumPrime = 0x9fb21c651e98df25
 )
 
-// sum64 goes on with a sum; the end of each text counts too.
+// sum64 goes on with a sum, eight bytes at a time; the length of each text counts too.
 func sum64(h uint64, text string) uint64 {
-	for i := 0; i < len(text); i++ {
-		h = (h ^ uint64(text[i])) * sumPrime
+	h = (h ^ uint64(len(text))) * sumPrime
+	for ; len(text) >= 8; text = text[8:] {
+		word := uint64(text[0]) | uint64(text[1])<<8 | uint64(text[2])<<16 | uint64(text[3])<<24 |
+			uint64(text[4])<<32 | uint64(text[5])<<40 | uint64(text[6])<<48 | uint64(text[7])<<56
+		h = (h ^ h>>32 ^ word) * sumPrime
 	}
-	return (h ^ 0xff) * sumPrime
+	var rest uint64
+	for i := range len(text) {
+		rest |= uint64(text[i]) << (8 * i)
+	}
+	h = (h ^ h>>32 ^ rest) * sumPrime
+	return h ^ h>>32
 }
 
 // mix spreads a sum over all bits, so that sums can be added up (the last step of

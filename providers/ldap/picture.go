@@ -315,12 +315,20 @@ func (p *picture) prune() {
 func (p *picture) compact() *directory.Snapshot {
 	s := &directory.Snapshot{AsOf: p.asOf, UsersListed: true, GroupsListed: true, Scope: p.base.Scope, Delta: true, Replicated: p.layout.ad}
 	users, groups := numbers(p.deadUser), numbers(p.deadGroup)
-	for i := range p.usersNow {
-		if !p.deadUser[i] {
-			s.Users = append(s.Users, p.usersNow[i])
-			s.Users[len(s.Users)-1].StatusKnown = true
+	// The list of users is our own, and mostly nobody has gone: it is not copied again.
+	s.Users = p.usersNow
+	if slices.Contains(p.deadUser, true) {
+		s.Users = make([]directory.User, 0, len(p.usersNow))
+		for i := range p.usersNow {
+			if !p.deadUser[i] {
+				s.Users = append(s.Users, p.usersNow[i])
+			}
 		}
 	}
+	for i := range s.Users {
+		s.Users[i].StatusKnown = true
+	}
+	s.Groups = make([]directory.Group, 0, len(p.groupsNow))
 	for i := range p.groupsNow {
 		if p.deadGroup[i] {
 			continue

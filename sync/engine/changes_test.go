@@ -103,8 +103,7 @@ func TestBehindSeveralServersDoubtMeansAFullRead(t *testing.T) {
 	}
 }
 
-// TestAWatchedChangeGoesThrough: and one that is none costs the history nothing and Open
-// WebUI no request.
+// TestAWatchedChangeGoesThrough: and one that is none costs the history nothing.
 func TestAWatchedChangeGoesThrough(t *testing.T) {
 	t.Parallel()
 	w := begin(t, telling+"leave corp h1 eng\nwatched corp")

@@ -141,6 +141,10 @@ type target struct {
 	// id, so that an older plan drops what it wanted of them.
 	looked    uint64
 	refreshed map[string]uint64
+	// seen is when this process last looked at everything, zero: never; pending are the people
+	// who had no account then.
+	seen    time.Time
+	pending int
 	// waiting counts owned memberships that wait for a source, by its id, as the last
 	// full plan found.
 	waiting map[string]int

@@ -225,22 +225,17 @@ func (w *work) look(ctx context.Context, tr *run.TargetReport, only *plan.Only) 
 	if err != nil {
 		return nil, nil, err
 	}
-	if only == nil || len(crashed) > 0 {
-		if stop, err := w.observe(ctx, tr); stop || err != nil {
+	var p *plan.Plan
+	var g *plan.Guarded
+	if only == nil && len(crashed) == 0 {
+		if p, g, err = w.narrow(ctx); err != nil {
 			return nil, nil, err
 		}
 	}
-	if err := w.settle(ctx, crashed); err != nil {
-		return nil, nil, w.targetError(tr, err)
-	}
-	p, g := w.compute(only)
-	if only != nil && (p.Summary.Drift > 0 || slices.ContainsFunc(p.Changes, func(c plan.Change) bool { return c.Op == run.CreateGroup })) {
-		// A group is made only after a look at all that there are; and a membership of ours
-		// that is missing may mean that this is not the server we know.
-		if stop, err := w.observe(ctx, tr); stop || err != nil {
+	if p == nil {
+		if p, g, err = w.widely(ctx, tr, only, crashed); err != nil || p == nil {
 			return nil, nil, err
 		}
-		p, g = w.compute(only)
 	}
 	mem := w.state.mem
 	tr.Version = mem.Mirror.Version
@@ -259,6 +254,32 @@ func (w *work) look(ctx context.Context, tr *run.TargetReport, only *plan.Only) 
 	return p, g, nil
 }
 
+// widely looks at everything that a plan for everybody, or for one person, needs, and plans.
+// A nil plan: nothing can be planned, for the reason in the report.
+func (w *work) widely(ctx context.Context, tr *run.TargetReport, only *plan.Only, crashed []plan.Intent) (*plan.Plan, *plan.Guarded, error) {
+	if only == nil || len(crashed) > 0 {
+		if stop, err := w.observe(ctx, tr); stop || err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := w.settle(ctx, crashed); err != nil {
+		return nil, nil, w.targetError(tr, err)
+	}
+	p, g := w.compute(only)
+	if only != nil && (p.Summary.Drift > 0 || slices.ContainsFunc(p.Changes, func(c plan.Change) bool { return c.Op == run.CreateGroup })) {
+		// A group is made only after a look at all that there are; and a membership of ours
+		// that is missing may mean that this is not the server we know.
+		if stop, err := w.observe(ctx, tr); stop || err != nil {
+			return nil, nil, err
+		}
+		p, g = w.compute(only)
+	}
+	if only == nil {
+		w.state.pending = p.Summary.Pending
+	}
+	return p, g, nil
+}
+
 func holdNotes(holds []run.Hold) []run.HoldNote {
 	var out []run.HoldNote
 	for i := range holds {
@@ -272,9 +293,15 @@ func (w *work) compute(only *plan.Only) (*plan.Plan, *plan.Guarded) {
 	if w.undo != nil {
 		return w.inverse()
 	}
+	defer w.took(context.Background(), "planned", w.e.now())
 	in := w.input(only)
 	p := plan.Compute(in)
 	return p, plan.Guard(p, in, w.setup.Limits)
+}
+
+// took says how long a part of the run took.
+func (w *work) took(ctx context.Context, part string, began time.Time) {
+	w.log.LogAttrs(ctx, slog.LevelDebug, "part of the run done", slog.String("what", part), slog.Int64("ms", w.e.now().Sub(began).Milliseconds()))
 }
 
 // targetError puts a failure of the target into the report; failures of our own state
@@ -294,11 +321,13 @@ func (w *work) targetError(tr *run.TargetReport, err error) error {
 func (w *work) observe(ctx context.Context, tr *run.TargetReport) (stop bool, err error) {
 	mem := w.state.mem
 	pending := slices.ContainsFunc(mem.Approvals, accepts)
-	all := pending || w.e.now().Sub(mem.Mirror.ReadAllAt) > w.e.reread
+	began := w.e.now()
+	all := pending || began.Sub(mem.Mirror.ReadAllAt) > w.e.reread
 	o, err := w.api.Observe(ctx, mem.Mirror, all)
 	if err != nil {
 		return true, w.targetError(tr, err)
 	}
+	w.took(ctx, "target observed", began)
 	why := mem.TargetChanged(o)
 	if why != "" && !w.accepted(why) {
 		return true, w.changed(tr, why)
@@ -336,6 +365,7 @@ func (w *work) observe(ctx context.Context, tr *run.TargetReport) (stop bool, er
 		}
 	}
 	w.dropLost(&dirty)
+	w.state.seen = began
 	return false, w.e.ledger.SaveMemory(mem, dirty)
 }
 

@@ -89,6 +89,7 @@ func (e *Engine) pullOne(ctx context.Context, src *Source, req run.Request) (run
 	}, log)
 	var learned replica.Learned
 	var stored error
+	readFor := e.now().Sub(started)
 	idle := watching && err == nil && e.nothing(src, got)
 	if !idle {
 		learned, stored = e.merge(src, got.snapshot)
@@ -103,7 +104,8 @@ func (e *Engine) pullOne(ctx context.Context, src *Source, req run.Request) (run
 			slog.String(logging.KeyErr, report.Reason), slog.String(logging.KeyHint, report.Hint))
 	default:
 		log.LogAttrs(ctx, slog.LevelInfo, "source read", slog.String("read", string(got.kind)), slog.Int("users", report.Users), slog.Int("groups", report.Groups),
-			slog.Int("memberships", report.Memberships), slog.Int64("ms", e.now().Sub(started).Milliseconds()))
+			slog.Int("memberships", report.Memberships), slog.Int64("ms", readFor.Milliseconds()),
+			slog.Int64("merge_ms", (e.now().Sub(started)-readFor).Milliseconds()))
 	}
 	return report, learned, idle, stored
 }

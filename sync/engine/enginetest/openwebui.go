@@ -49,6 +49,8 @@ type OpenWebUI struct {
 	Fault func(op run.Op, group string, accounts []string) Fault
 	// Before is called ahead of every write; may be nil.
 	Before func(op run.Op)
+	// Looks is called ahead of every look at everything; may be nil.
+	Looks func()
 	// Deployment is what the server says it is.
 	Deployment string
 	// Self is the account behind our key.
@@ -155,6 +157,9 @@ func (s *session) write(ctx context.Context, op run.Op, group string, accounts [
 // Observe shows all groups, and of the accounts those that are new, as the real server
 // is read.
 func (s *session) Observe(_ context.Context, m *plan.Mirror, all bool) (*plan.Observation, error) {
+	if s.Looks != nil {
+		s.Looks()
+	}
 	if err := s.read(); err != nil {
 		return nil, err
 	}

@@ -78,7 +78,7 @@ type result struct {
 	report run.Report
 	wall   time.Duration
 	cpu    time.Duration
-	// rss is the peak of the memory in bytes.
+	// rss is the peak of the memory in bytes, 0 when it is not known.
 	rss int64
 }
 
@@ -92,7 +92,12 @@ func (w *world) command(args ...string) *result {
 	begun := time.Now()
 	out, err := cmd.Output()
 	r := &result{out: string(out), wall: time.Since(begun), cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+	// A child begins with the peak of its parent, so a peak not above ours is ours.
+	var own syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &own); err != nil {
+		w.t.Fatal(err)
+	}
+	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok && usage.Maxrss > own.Maxrss {
 		r.rss = usage.Maxrss * 1024
 	}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
