@@ -116,6 +116,7 @@ func (d *decoder) checkTarget(t *Target, p path) {
 	if len(t.Match) == 0 {
 		d.reportAt(p.child("match"), "is empty", "write sign_in, email or both")
 	}
+	d.checkWatch(t, p.child("watch"))
 	for key, list := range map[string][]string{"ignore": t.Ignore, "protect": t.Protect} {
 		for i, mail := range list {
 			if !strings.Contains(mail, "@") {

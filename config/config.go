@@ -91,6 +91,7 @@ type Target struct {
 	APIKey secret.Ref  `yaml:"api_key" doc:"Where the API key of an administrator is kept."`
 	CAFile scalar.Path `yaml:"ca_file" doc:"Certificates to trust beside those of the system, as PEM."`
 	Match  []string    `yaml:"match" words:"sign_in email" doc:"How a directory user finds the account, in this order."`
+	Watch  Every       `yaml:"watch" doc:"How often it is asked who signed in, so that their groups are right within seconds; or off."`
 	// Ignore are accounts that are neither added nor removed anywhere.
 	Ignore []string `yaml:"ignore" doc:"Mail addresses of accounts that are never touched, neither added nor removed."`
 	// Protect are accounts that are never removed.

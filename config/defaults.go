@@ -55,7 +55,7 @@ func defaultLag(c providers.Config) scalar.Duration {
 
 // defaultTarget leaves out the mode, which comes from the top of the file.
 func defaultTarget(name string) *Target {
-	return &Target{Name: name, Type: "openwebui", Match: []string{"sign_in", "email"}}
+	return &Target{Name: name, Type: "openwebui", Match: []string{"sign_in", "email"}, Watch: Every(5 * time.Second)}
 }
 
 func defaultRule() *Rule {

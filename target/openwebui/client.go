@@ -112,6 +112,8 @@ func (c *Client) Session() *Session {
 type Session struct {
 	c    *Client
 	http *httpx.Session
+	// once sends no request a second time.
+	once bool
 
 	mu sync.Mutex
 	// known are the ids of the groups as last listed, by which a creation with a lost
@@ -129,6 +131,9 @@ func (s *Session) get(ctx context.Context, op, path string, v any) (*httpx.Answe
 
 // do sends a request and adds what a person can do about a failure.
 func (s *Session) do(ctx context.Context, q httpx.Request) (*httpx.Answer, error) {
+	if s.once {
+		q.Repeat = false
+	}
 	a, err := s.http.Do(ctx, q)
 	return a, hinted(err)
 }

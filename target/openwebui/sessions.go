@@ -252,8 +252,8 @@ func (r *Sessions) Of(ctx context.Context, provider, account string) ([]provider
 	return out, nil
 }
 
-// sessions reads the stored sessions of an account at a provider, the one that was
-// written last first. Errors hold nothing of what the server said.
+// sessions reads the stored sessions of an account at a provider, or of all where none is
+// named, the one that was written last first. Errors hold nothing of what the server said.
 func (s *Session) sessions(ctx context.Context, provider, account string) ([]sessionWire, error) {
 	var all []sessionWire
 	_, err := s.do(ctx, httpx.Request{
@@ -266,7 +266,7 @@ func (s *Session) sessions(ctx context.Context, provider, account string) ([]ses
 	if err != nil {
 		return nil, err
 	}
-	sessions := slices.DeleteFunc(all, func(w sessionWire) bool { return w.Provider != provider })
+	sessions := slices.DeleteFunc(all, func(w sessionWire) bool { return !ofProvider(&w, provider) })
 	slices.SortStableFunc(sessions, func(a, b sessionWire) int {
 		return cmp.Or(cmp.Compare(b.Updated, a.Updated), cmp.Compare(b.Created, a.Created))
 	})

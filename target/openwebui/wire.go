@@ -110,6 +110,7 @@ type userWire struct {
 	Name      string                     `json:"name"`
 	Role      string                     `json:"role"`
 	CreatedAt int64                      `json:"created_at"`
+	ActiveAt  int64                      `json:"last_active_at"`
 	OAuth     map[string]json.RawMessage `json:"oauth"`
 	Groups    []struct {
 		ID string `json:"id"`
