@@ -241,6 +241,10 @@ func (a *App) Status(context.Context) (*engine.Status, error) {
 	if d != nil && d.following != nil {
 		following = d.following
 	}
+	watched := &doors{}
+	if d != nil && d.doors != nil {
+		watched = d.doors
+	}
 	a.mu.Unlock()
 	if a.scratch == "" {
 		s.State = a.stateStatus()
@@ -251,6 +255,11 @@ func (a *App) Status(context.Context) (*engine.Status, error) {
 			s.Sources[i].Next = d.schedule.Next(s.Sources[i].Name)
 			if f := following.by[s.Sources[i].Name]; f != nil {
 				s.Sources[i].Watch = f.status()
+			}
+		}
+		for i := range s.Targets {
+			if w := watched.by[s.Targets[i].Name]; w != nil {
+				s.Targets[i].Watch = w.status()
 			}
 		}
 	}

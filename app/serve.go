@@ -31,7 +31,9 @@ type daemon struct {
 	closing sync.WaitGroup
 	// following are the watches of sources; App.mu guards it.
 	following *following
-	front     *front
+	// doors are the watches of sign-ins; App.mu guards it.
+	doors *doors
+	front *front
 	// people are those whose runs begin soon.
 	people *people
 	// ping is received from by the loop as a sign of life; ran is closed when the
@@ -95,6 +97,7 @@ func (a *App) Serve(ctx context.Context, hup <-chan struct{}) (err error) {
 	a.setDaemon(d)
 	life.Add("daemon", func(context.Context) error { a.setDaemon(nil); return nil })
 	life.Add("old sources", func(context.Context) error { d.closing.Wait(); return nil })
+	known := a.acquaint() // Before any run learns more.
 	runner.Replace(entries)
 	go func() { defer close(d.ran); runner.Run(running) }()
 	life.Add("schedules", func(ctx context.Context) error {
@@ -113,6 +116,8 @@ func (a *App) Serve(ctx context.Context, hup <-chan struct{}) (err error) {
 	life.Add("watch for what does not run", a.watch(running))
 	a.startFollowing(d)
 	life.Add("watches of sources", func(ctx context.Context) error { return a.endFollowing(ctx, d) })
+	a.openDoors(d, known)
+	life.Add("watches of sign-ins", func(ctx context.Context) error { return a.lockDoors(ctx, d) })
 	a.ready(ctx)
 	a.loop(ctx, d, hup)
 	if err := sdnotify.Stopping(); err != nil {
@@ -332,6 +337,7 @@ func (a *App) exchange(ctx context.Context, d *daemon) error {
 	a.mu.Unlock()
 	a.stopFollowing(d)
 	a.startFollowing(d)
+	a.openDoors(d, a.acquaint())
 	a.carryOut(ctx, d, move)
 	d.schedule.Replace(entries)
 	a.planBackup(d)

@@ -40,6 +40,7 @@ func figures() []figure {
 		{"target_groups_managed", "Groups in the target that groupsyncd manages.", "target", ""},
 		{"target_accounts", "Accounts in the target.", "target", ""},
 		{"target_waiting", "Memberships that groupsyncd gave and that wait for a source.", "target", ""},
+		{"target_watched", "1 while sign-ins to the target are noticed, 0 while they should be; absent where nobody looks.", "target", ""},
 		{"target_quarantined", "1 while the target is tried less often because it keeps failing.", "target", ""},
 		{"state_size_bytes", "Size of the state file.", "", ""},
 		{"state_max_bytes", "Size that the state file may have.", "", ""},
@@ -139,6 +140,9 @@ func (g *gauges) targets(s *engine.Status, put func(string, float64, ...string))
 		put("target_groups_managed", float64(t.Managed), t.Name)
 		put("target_accounts", float64(t.Accounts), t.Name)
 		put("target_waiting", float64(waiting), t.Name)
+		if t.Watch != nil {
+			put("target_watched", flag(t.Watch.State == engine.WatchWorks), t.Name)
+		}
 		put("target_quarantined", flag(t.Quarantine != nil), t.Name)
 	}
 	type key struct{ target, check string }

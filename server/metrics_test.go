@@ -63,6 +63,7 @@ func TestMetricsSayWhatHappenedAndWhatIs(t *testing.T) {
 			`groupsyncd_source_last_complete_timestamp_seconds{source="corp"} 9.4668462e+08`,
 			`groupsyncd_source_last_full_timestamp_seconds{source="corp"} 9.46674e+08`,
 			`groupsyncd_source_watched{source="corp"} 1`,
+			`groupsyncd_target_watched{target="chat"} 0`,
 			`groupsyncd_source_reads_total{kind="changes",source="corp"} 1`,
 			`groupsyncd_source_coverage{source="corp"} 1`,
 			`groupsyncd_source_coverage{source="hr"} 0.5`,

@@ -71,6 +71,7 @@ func (c *command) statusTable(s *engine.Status) {
 	c.table([]string{"TARGET", "VERSION", "SEEN", "ACCOUNTS", "GROUPS MANAGED", "MEMBERSHIPS", "HELD"}, rows)
 	for _, t := range s.Targets {
 		c.quarantine(t.Name, t.Quarantine)
+		c.signIns(t.Name, t.Watch)
 		for _, name := range slices.Sorted(maps.Keys(t.Waiting)) {
 			c.line("  %s: %s of ours wait for source %s", t.Name, plural(t.Waiting[name], "membership"), name)
 		}
@@ -104,6 +105,21 @@ func (c *command) changes(src *engine.SourceStatus) {
 		c.line("  %s: not watched for changes since %s: %s", src.Name, c.when(w.Since), w.Reason)
 		c.hint(w.Hint)
 	}
+}
+
+// signIns says in words whether sign-ins to a target are noticed.
+func (c *command) signIns(name string, w *engine.WatchStatus) {
+	switch {
+	case w == nil || w.State == engine.WatchBegins:
+		return
+	case w.State != engine.WatchWorks:
+		c.line("  %s: sign-ins are not noticed since %s: %s", name, c.when(w.Since), w.Reason)
+	case w.Reason != "":
+		c.line("  %s: sign-ins are noticed since %s, but not of people who are active: %s", name, c.when(w.Since), w.Reason)
+	default:
+		c.line("  %s: sign-ins are noticed since %s", name, c.when(w.Since))
+	}
+	c.hint(w.Hint)
 }
 
 // quarantine says in words that a source or target is tried less often.

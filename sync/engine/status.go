@@ -58,7 +58,7 @@ const (
 	WatchNone   WatchState = "none"
 )
 
-// WatchStatus is how the watch of a source stands.
+// WatchStatus is how the watch of a source stands, or that of sign-ins to a target.
 type WatchStatus struct {
 	State  WatchState `json:"state"`
 	Since  time.Time  `json:"since"`
@@ -79,6 +79,8 @@ type TargetStatus struct {
 	Held        int       `json:"held"`
 	// Quarantine is there while it is tried less often because it keeps failing.
 	Quarantine *run.Quarantine `json:"quarantine,omitempty"`
+	// Watch is there while a daemon notices sign-ins to the target, or tries to.
+	Watch *WatchStatus `json:"watch,omitempty"`
 	// Waiting counts owned memberships that wait for a source, by its name.
 	Waiting map[string]int `json:"waiting,omitempty"`
 }

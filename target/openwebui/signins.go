@@ -182,6 +182,12 @@ func (w *SignIns) active(ctx context.Context) ([]userWire, error) {
 // begin is the first look: whoever is there is there, and only accounts that nobody knew
 // count. They may have been made, and left, long ago.
 func (w *SignIns) begin(ctx context.Context, users []userWire, now int64) ([]Noticed, error) {
+	if w.o.Self == "" {
+		var err error
+		if w.o.Self, err = w.s.self(ctx); err != nil {
+			return nil, err
+		}
+	}
 	var found []Noticed
 	for page := 1; len(w.o.Known) > 0 && page <= maxNewPages; page++ {
 		p, err := w.s.usersPage(ctx, page, "desc")
