@@ -30,8 +30,10 @@ type doorman struct {
 	every       time.Duration
 	watch       *openwebui.SignIns
 	ask         func(run.Request) error
-	log         *slog.Logger
-	now         func() time.Time
+	// alone gives why the target is not to be asked at present, or nothing.
+	alone func() error
+	log   *slog.Logger
+	now   func() time.Time
 
 	// waiting are accounts for which there was no place in the queue; only run uses it.
 	waiting []string
@@ -67,6 +69,9 @@ func (w *doorman) round(ctx context.Context) (err error) {
 			err = fault.Errorf(fault.Unavailable, "look for sign-ins", "target "+w.target, "the look failed unexpectedly: %v\n%s", r, debug.Stack())
 		}
 	}()
+	if err := w.alone(); err != nil {
+		return err
+	}
 	found, err := w.watch.Look(ctx)
 	if err != nil {
 		return err
@@ -179,6 +184,7 @@ func (a *App) openDoors(d *daemon, known map[string]acquainted) {
 		}
 		w := &doorman{target: t.Name, url: t.URL, every: t.Watch.Std(), log: a.log.With(slog.String(logging.KeyTarget, t.Name)), now: a.now}
 		w.state = engine.WatchStatus{State: engine.WatchBegins, Since: a.now().UTC()}
+		w.alone = func() error { return a.engine.LeftAlone(t.Name) }
 		w.ask = func(req run.Request) error {
 			_, err := d.people.ask(req)
 			return err

@@ -3,12 +3,14 @@ package app
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,8 +28,25 @@ type porch struct {
 	server *openwebuitest.Server
 	log    *bytes.Buffer
 	start  time.Time
-	asked  []string
-	busy   bool
+
+	mu      sync.Mutex
+	asked   []string
+	busy    bool
+	resting error
+}
+
+// becomes says whether there is no place for anybody, and why nobody should look.
+func (p *porch) becomes(busy bool, resting error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.busy, p.resting = busy, resting
+}
+
+func (p *porch) all() []string {
+	synctest.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.asked)
 }
 
 func before(ctx context.Context, t *testing.T) (*porch, func()) {
@@ -41,7 +60,14 @@ func before(ctx context.Context, t *testing.T) (*porch, func()) {
 	}
 	p.doorman = &doorman{target: "chat", every: 5 * time.Second, log: log, now: time.Now, watch: client.SignIns(openwebui.SignInOptions{
 		Every: 5 * time.Second, Self: p.server.Admin, Known: map[string]bool{p.server.Admin: true}, Sessions: true})}
+	p.alone = func() error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.resting
+	}
 	p.ask = func(req run.Request) error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
 		if p.busy {
 			return fmt.Errorf("no: %w", errBusy)
 		}
@@ -72,9 +98,8 @@ func (p *porch) signIn(t *testing.T, mail string) string {
 
 func (p *porch) wants(t *testing.T, want ...string) {
 	t.Helper()
-	synctest.Wait()
-	if !slices.Equal(p.asked, want) {
-		t.Errorf("asked for %v, want %v", p.asked, want)
+	if got := p.all(); !slices.Equal(got, want) {
+		t.Errorf("asked for %v, want %v", got, want)
 	}
 }
 
@@ -100,18 +125,19 @@ func TestWhoFindsNoPlaceWaitsForTheNextRound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, stop := before(t.Context(), t)
 		defer stop()
-		p.busy = true
+		p.becomes(true, nil)
 		time.Sleep(time.Second)
 		ada, bob := p.signIn(t, "ada@example.org"), p.signIn(t, "bob@example.org")
 		time.Sleep(20 * time.Second)
 		p.wants(t)
-		p.busy = false
+		p.becomes(false, nil)
 		time.Sleep(5 * time.Second)
-		synctest.Wait()
-		slices.Sort(p.asked)
-		want := []string{ada + " 25", bob + " 25"}
+		got, want := p.all(), []string{ada + " 25", bob + " 25"}
+		slices.Sort(got)
 		slices.Sort(want)
-		p.wants(t, want...)
+		if !slices.Equal(got, want) {
+			t.Errorf("asked for %v, want %v", got, want)
+		}
 	})
 }
 
@@ -134,11 +160,32 @@ func TestATargetThatFailsIsAskedLessOften(t *testing.T) {
 		id := p.signIn(t, "ada@example.org")
 		time.Sleep(longestRetry + time.Second)
 		synctest.Wait()
-		if len(p.asked) != 1 || !strings.HasPrefix(p.asked[0], id) || p.status().State != engine.WatchWorks {
-			t.Errorf("after it came back: %v, %+v", p.asked, p.status())
+		if asked := p.all(); len(asked) != 1 || !strings.HasPrefix(asked[0], id) || p.status().State != engine.WatchWorks {
+			t.Errorf("after it came back: %v, %+v", asked, p.status())
 		}
 		if got := strings.Count(p.log.String(), "\n"); got != 3 {
 			t.Errorf("three changes are told in %d lines:\n%s", got, p.log)
+		}
+	})
+}
+
+func TestATargetInQuarantineIsNotAsked(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, stop := before(t.Context(), t)
+		defer stop()
+		p.becomes(false, errors.New("it keeps failing"))
+		p.server.ResetLog()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if reads, _ := p.server.Count(); reads != 0 || p.status().State != engine.WatchLost || !strings.Contains(p.status().Reason, "it keeps failing") {
+			t.Errorf("asked %d times, %+v", reads, p.status())
+		}
+		p.becomes(false, nil)
+		time.Sleep(longestRetry)
+		synctest.Wait()
+		if reads, _ := p.server.Count(); reads == 0 || p.status().State != engine.WatchWorks {
+			t.Errorf("afterwards asked %d times, %+v", reads, p.status())
 		}
 	})
 }

@@ -1,5 +1,10 @@
 package engine
 
+import (
+	"groupsyncd/internal/fault"
+	"groupsyncd/sync/run"
+)
+
 // Known gives the ids of the accounts that a target is known to have, and of our own there,
 // empty where it is not known.
 func (e *Engine) Known(target string) (accounts map[string]bool, self string) {
@@ -13,4 +18,14 @@ func (e *Engine) Known(target string) (accounts map[string]bool, self string) {
 		}
 	}
 	return accounts, t.mem.Mirror.Self
+}
+
+// LeftAlone gives an error that says why a target is not asked by what comes by itself, or
+// none: it is in quarantine.
+func (e *Engine) LeftAlone(target string) error {
+	p := (&TargetSetup{Name: target}).party()
+	if t, rests := e.rests(p, run.Watch); rests {
+		return fault.Errorf(fault.Unavailable, "look at", p.String(), "%s", resting(&t))
+	}
+	return nil
 }
