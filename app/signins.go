@@ -46,6 +46,10 @@ type doorman struct {
 func (w *doorman) run(ctx context.Context) {
 	wait, retry := time.Duration(0), w.every
 	for sleep(ctx, wait) {
+		if w.alone() != nil {
+			wait = w.every
+			continue
+		}
 		err := w.round(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -69,9 +73,6 @@ func (w *doorman) round(ctx context.Context) (err error) {
 			err = fault.Errorf(fault.Unavailable, "look for sign-ins", "target "+w.target, "the look failed unexpectedly: %v\n%s", r, debug.Stack())
 		}
 	}()
-	if err := w.alone(); err != nil {
-		return err
-	}
 	found, err := w.watch.Look(ctx)
 	if err != nil {
 		return err
@@ -105,8 +106,11 @@ func (w *doorman) pass() {
 // status gives how the watch stands.
 func (w *doorman) status() *engine.WatchStatus {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	s := w.state
+	w.mu.Unlock()
+	if err := w.alone(); err != nil {
+		s.State, s.Reason, s.Hint = engine.WatchLost, err.Error(), fault.HintOf(err)
+	}
 	return &s
 }
 

@@ -182,7 +182,7 @@ func TestATargetInQuarantineIsNotAsked(t *testing.T) {
 			t.Errorf("asked %d times, %+v", reads, p.status())
 		}
 		p.becomes(false, nil)
-		time.Sleep(longestRetry)
+		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		if reads, _ := p.server.Count(); reads == 0 || p.status().State != engine.WatchWorks {
 			t.Errorf("afterwards asked %d times, %+v", reads, p.status())

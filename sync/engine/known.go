@@ -25,7 +25,7 @@ func (e *Engine) Known(target string) (accounts map[string]bool, self string) {
 func (e *Engine) LeftAlone(target string) error {
 	p := (&TargetSetup{Name: target}).party()
 	if t, rests := e.rests(p, run.Watch); rests {
-		return fault.Errorf(fault.Unavailable, "look at", p.String(), "%s", resting(&t))
+		return fault.Errorf(fault.Unavailable, "look for sign-ins", p.String(), "%s", resting(&t))
 	}
 	return nil
 }
