@@ -56,17 +56,17 @@ func (m *merger) know(row *User, change func(*Evidence)) {
 // sight gives a row the evidence that it has after a read that shows it: newest says that
 // the read is not older than what showed it before, status that it tells the status. Most
 // rows had the evidence of the row before, and get what that one got.
-func (m *merger) sight(row *User, newest, status bool) {
-	if how := (sighting{row.Evidence, newest, status}); how != m.sighting {
+func (m *merger) sight(row *User, newest, status bool, at time.Time) {
+	if how := (sighting{row.Evidence, newest, status, at}); how != m.sighting {
 		next := *row.Evidence
 		if newest {
-			next.SeenAt = m.asOf
+			next.SeenAt = at
 		}
 		if status {
-			next.StatusAt = m.asOf
+			next.StatusAt = at
 		}
 		if next.Missing.Is() {
-			next.Missing, next.DeletedAt = sighted(next.Missing, next.DeletedAt, m.asOf)
+			next.Missing, next.DeletedAt = sighted(next.Missing, next.DeletedAt, at)
 		}
 		m.sighting, m.sightedAs = how, m.evidence.Of(next)
 	}
@@ -77,6 +77,7 @@ func (m *merger) sight(row *User, newest, status bool) {
 type sighting struct {
 	before         *Evidence
 	newest, status bool
+	at             time.Time
 }
 
 // ownTexts gives the texts of a user in one piece of memory, which is theirs: those of a snapshot

@@ -36,11 +36,7 @@ func (r *Replica) Merge(s *directory.Snapshot, lag time.Duration) (*Replica, Lea
 	m.missing()
 	m.deleted()
 	m.returned()
-	for i := range s.Users {
-		if s.Users[i].GroupsKnown {
-			m.mergeLookUp(i)
-		}
-	}
+	m.mergeLookUps()
 	m.head()
 	return m.new, m.learned
 }
@@ -107,7 +103,7 @@ func (m *merger) mergeUsers() {
 		}
 		m.userAt[i] = n
 		was := m.new.users[n].Missing.Is()
-		m.mergeUser(&m.new.users[n], u)
+		m.mergeUser(&m.new.users[n], u, m.at(i))
 		if was && !m.new.users[n].Missing.Is() {
 			m.back = append(m.back, n)
 		}
@@ -118,8 +114,16 @@ func (m *merger) mergeUsers() {
 	}
 }
 
-func (m *merger) mergeUser(row *User, u *directory.User) {
-	newest, status := !m.asOf.Before(row.SeenAt), u.StatusKnown && !m.asOf.Before(row.StatusAt)
+// at gives the time of what the snapshot says of a user.
+func (m *merger) at(i int) time.Time {
+	if at := m.s.Users[i].AsOf; !at.IsZero() && at.Before(m.asOf) {
+		return at
+	}
+	return m.asOf
+}
+
+func (m *merger) mergeUser(row *User, u *directory.User, at time.Time) {
+	newest, status := !at.Before(row.SeenAt), u.StatusKnown && !at.Before(row.StatusAt)
 	switch {
 	case !newest:
 		m.doubt = m.doubt || !sameUser(&row.User, u)
@@ -132,7 +136,7 @@ func (m *merger) mergeUser(row *User, u *directory.User) {
 	if status {
 		row.Disabled = u.Disabled
 	}
-	m.sight(row, newest, status)
+	m.sight(row, newest, status, at)
 }
 
 func (m *merger) mergeGroups() {
@@ -148,21 +152,21 @@ func (m *merger) mergeGroups() {
 			m.new.groups = append(m.new.groups, Group{ID: id})
 		}
 		m.groupAt[i] = n
-		row := &m.new.groups[n]
+		row, at := &m.new.groups[n], m.shownAt(g)
 		switch {
 		case !g.Unlisted || !row.Listed:
-			row.Missing, row.DeletedAt = sighted(row.Missing, row.DeletedAt, m.asOf)
-		case !row.DeletedAt.After(m.asOf):
+			row.Missing, row.DeletedAt = sighted(row.Missing, row.DeletedAt, at)
+		case !row.DeletedAt.After(at):
 			row.DeletedAt = time.Time{} // It is there, and still missing from the list.
 		}
-		if m.asOf.Before(row.SeenAt) {
+		if at.Before(row.SeenAt) {
 			m.doubt = m.doubt || !sameGroup(row, g)
 			continue
 		}
 		if !sameGroup(row, g) {
 			row.Name, row.DN, row.Path, row.Description = strings.Clone(g.Name), strings.Clone(g.DN), strings.Clone(g.Path), strings.Clone(g.Description)
 		}
-		row.SeenAt = m.asOf
+		row.SeenAt = at
 		row.Listed = row.Listed || !g.Unlisted
 	}
 	m.present = make([]bool, len(m.new.groups))
@@ -294,7 +298,7 @@ func (m *merger) stays(i int, row *Group, user uint32, since time.Time) bool {
 	if m.s.Groups[i].Unlisted && row.Listed {
 		return true
 	}
-	if m.tooFresh(since) {
+	if m.tooFresh(since, m.asOf) {
 		return true
 	}
 	_, found := slices.BinarySearch(m.blocked[i], user)
@@ -313,10 +317,10 @@ func (m *merger) wasMissing(i int, lookUp time.Time) bool {
 }
 
 // tooFresh reports whether a reference first seen at that time, zero for an old one, may
-// only be missing because a lagging server answered, and notes when that is settled.
-func (m *merger) tooFresh(since time.Time) bool {
+// only be missing at another because a lagging server answered, and notes when that is settled.
+func (m *merger) tooFresh(since, at time.Time) bool {
 	settled := since.Add(m.lag)
-	if since.IsZero() || !settled.After(m.asOf) {
+	if since.IsZero() || !settled.After(at) {
 		return false
 	}
 	if m.learned.ConfirmAt.IsZero() || settled.Before(m.learned.ConfirmAt) {
@@ -360,56 +364,6 @@ func (m *merger) missing() {
 			}
 		}
 	}
-}
-
-// mergeLookUp replaces the memberships of one person in every group whose members are
-// not known by something newer.
-func (m *merger) mergeLookUp(i int) {
-	user := m.userAt[i]
-	row := &m.new.users[user]
-	if m.asOf.Before(row.GroupsAt) {
-		return
-	}
-	blocked := m.new.blockedGroups()
-	in := make(map[uint32]bool)
-	for p := range m.s.Groups {
-		if _, found := slices.BinarySearch(m.s.Groups[p].Members, uint32(i)); found {
-			in[m.groupAt[p]] = true
-		}
-	}
-	for n := range m.new.groups {
-		g := &m.new.groups[n]
-		if m.asOf.Before(g.MembersAt) {
-			continue
-		}
-		at, has := slices.BinarySearch(g.Members, user)
-		switch {
-		case in[uint32(n)] && has:
-			g.Kept = without(g.Kept, user)
-		case in[uint32(n)]:
-			m.doubt = true
-			g.Members = slices.Insert(slices.Clone(g.Members), at, user)
-			if m.lag > 0 {
-				g.Recent = append(slices.Clip(g.Recent), Recent{User: user, First: m.asOf})
-			}
-		case !in[uint32(n)] && has && !g.Missing.Is() && !blocked[uint32(n)] && !m.tooFresh(g.freshSince(user)) && !m.blockedNow(g, user):
-			m.doubt = true
-			g.Members = slices.Delete(slices.Clone(g.Members), at, at+1)
-			g.Kept, g.Direct = without(g.Kept, user), without(g.Direct, user)
-		}
-	}
-	m.know(row, func(e *Evidence) { e.GroupsAt = m.asOf })
-}
-
-// blockedNow reports whether somebody is in a group through a nested group that does
-// not resolve: a look-up cannot see that path either.
-func (m *merger) blockedNow(g *Group, user uint32) bool {
-	for _, b := range m.new.blocksBelow(g) {
-		if _, found := slices.BinarySearch(m.new.groups[b].Members, user); found {
-			return true
-		}
-	}
-	return false
 }
 
 func (m *merger) head() {

@@ -24,7 +24,7 @@ func incidents() []mutation {
 	off(9, "no member in any group is no empty list", "providers/ldap/groups.go", "if len(r.snapshot.Groups) > 0 && !r.groups.memberShown {", "if false {")
 	off(10, "permissions of others stay", "target/openwebui/tree.go", "return permission.Merge(held, set)", "return permission.Explicit(set), nil")
 	off(11, "adopt: never leaves a group alone", "sync/plan/groups.go", "look(want.Adopt.Name, want.Name)", "look(true, want.Name)")
-	off(12, "a token without groups covers none", "sync/replica/merge.go", "if s.Users[i].GroupsKnown {", "if true {")
+	off(12, "a token without groups covers none", "sync/replica/lookup.go", "if m.s.Users[i].GroupsKnown && ", "if ")
 	off(13, "protected accounts lose nothing", "sync/plan/members.go", "case c.guarded[a]:", "case c.guarded[a] && false:")
 	off(14, "pages are followed to the end", "providers/ldap/wire/search.go", "case len(p.end.cookie) == 0:", "case true:")
 	off(15, "an answer without the paging control has no end", "providers/ldap/wire/search.go", `return f, fmt.Errorf("an answer without the paging control: %w", ErrIncomplete)`, "return f, nil")
