@@ -33,6 +33,10 @@ type SourceView struct {
 	// of the newest one of everything, where changes were read since.
 	CompleteAsOf time.Time `json:"complete_as_of,omitzero"`
 	FullAsOf     time.Time `json:"full_as_of,omitzero"`
+	// Single says that the source knows single people only; GroupsAsOf is then as of when it
+	// showed the groups of this one.
+	Single     bool      `json:"single,omitempty"`
+	GroupsAsOf time.Time `json:"groups_as_of,omitzero"`
 }
 
 // AccountWhy is one target's picture of a person.
@@ -72,17 +76,25 @@ func (e *Engine) ExplainUser(who string) (*UserExplanation, error) {
 	s := e.current()
 	out := &UserExplanation{User: who, Sources: []SourceView{}, Targets: []AccountWhy{}}
 	for i := range s.Sources {
-		r := e.replica(s.Sources[i].ID)
+		src := &s.Sources[i]
+		r := e.replica(src.ID)
 		n, found := findPerson(r, who)
 		if !found {
 			continue
 		}
 		u := &r.Users()[n]
-		v := SourceView{Source: s.Sources[i].Name, ID: u.ID, Username: u.Username, Email: u.Email, DN: u.DN, Status: "enabled", SeenAt: u.SeenAt, CompleteAsOf: r.CompleteAt}
+		v := SourceView{Source: src.Name, ID: u.ID, Username: u.Username, Email: u.Email, DN: u.DN, Status: "enabled", SeenAt: u.SeenAt, CompleteAsOf: r.CompleteAt}
 		if !r.FullAt.Equal(r.CompleteAt) {
 			v.FullAsOf = r.FullAt
 		}
 		switch {
+		case src.Single:
+			v.Status, v.SeenAt, v.Single = "shown", u.SeenAt, true
+			v.CompleteAsOf = e.completed(src)
+			if e.now().Sub(u.GroupsAt) > src.MaxAge {
+				v.Status = "shown, and nothing is decided on that any more: older than max_age"
+			}
+			v.GroupsAsOf = u.GroupsAt
 		case u.Missing.Is():
 			v.Status = "missing since " + u.Missing.First.UTC().Format(time.RFC3339)
 		case u.Disabled:
@@ -223,6 +235,9 @@ func (x *explainer) feed(f *plan.Feed) (Why, bool) {
 	}
 	switch v.Standing {
 	case replica.Shown:
+		if old := src.TooOld(n, f.Everyone, x.in.Now); !old.IsZero() {
+			why.Note = "as of " + clock(old) + ", which is older than max_age: nothing is added or removed on it until " + src.Name + " shows the person again"
+		}
 		if f.Where != nil && !f.Where(&src.Replica.Users()[n]) {
 			why.Note = "in the directory group, but does not meet the rule's `where`"
 		}

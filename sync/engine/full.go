@@ -447,7 +447,7 @@ func (w *work) people() *plan.Input {
 	for i := range s.Sources {
 		src := &s.Sources[i]
 		in.Sources = append(in.Sources, plan.Source{ID: src.ID, Name: src.Name, Replica: w.shown(src.ID), Grace: src.Grace, MaxAge: src.MaxAge,
-			Provider: src.SignIn, Subject: src.Subject, Domains: src.Domains, Scope: src.scope(w.shown(src.ID)), Read: w.read[src.ID]})
+			Single: src.Single, Provider: w.provider(src), Subject: src.Subject, Domains: src.Domains, Scope: src.scope(w.shown(src.ID)), Read: w.read[src.ID]})
 	}
 	return in
 }

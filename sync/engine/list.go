@@ -31,6 +31,9 @@ func (e *Engine) ListGroups(source string, unmatched bool) ([]run.DirectoryGroup
 		r := e.replica(src.ID)
 		if all := takers[directory.GroupKey{Source: src.ID, ID: plan.Everyone}]; len(all) > 0 && !unmatched {
 			users, _ := r.Size()
+			if src.Single {
+				users = e.currentPeople(src)
+			}
 			out = append(out, run.DirectoryGroup{Source: src.Name, ID: plan.Everyone, Name: "everyone", Members: users, Status: "listed", Rules: all})
 		}
 		for n := range r.Groups() {

@@ -212,8 +212,7 @@ func (e *Engine) lookUp(ctx context.Context, src *Source, by run.Trigger, names 
 		}
 	}
 	_, stored := e.merge(src, snapshot)
-	out.report = sourceReport(src.Name, snapshot, err)
-	out.report.Single = src.Single
+	out.report = sourceReport(src, snapshot, err)
 	if len(snapshot.Users) == 1 {
 		out.id = snapshot.Users[0].ID
 	}
@@ -297,7 +296,7 @@ func (w *work) whoSignedIn(ctx context.Context, tr *run.TargetReport, p *personR
 	known := w.linkedTo(p.req.Account)
 	for i := range p.setup.Sources {
 		src := &p.setup.Sources[i]
-		names[src.ID] = w.namesFor(src, seen.number, known[src.ID])
+		names[src.ID] = w.namesFor(src, seen.number, known)
 	}
 	return names, &plan.Only{Account: seen.number}, nil
 }

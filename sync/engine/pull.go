@@ -21,7 +21,8 @@ const defaultTimeout = 15 * time.Minute
 // pulled says which sources a run read, and how that went.
 type pulled struct {
 	reports []run.SourceReport
-	// complete are the ids of the sources that this run read to the end.
+	// complete are the ids of the sources that this run read to the end, or as far as they
+	// have one.
 	complete map[string]bool
 	// idle says that changes were read, and that there were none.
 	idle bool
@@ -52,7 +53,7 @@ func (e *Engine) pull(ctx context.Context, s *Setup, req run.Request) (*pulled, 
 			defer mu.Unlock()
 			out.reports[i] = report
 			out.idle = out.idle && idle
-			out.complete[src.ID] = report.Coverage == string(directory.Full)
+			out.complete[src.ID] = report.Whole()
 			out.confirmAt = soonest(out.confirmAt, learned.ConfirmAt)
 			failed = errors.Join(failed, err)
 		})
@@ -94,7 +95,7 @@ func (e *Engine) pullOne(ctx context.Context, src *Source, req run.Request) (run
 	if !idle {
 		learned, stored = e.merge(src, got.snapshot)
 	}
-	report := late(ctx, sourceReport(src.Name, got.snapshot, err))
+	report := late(ctx, sourceReport(src, got.snapshot, err))
 	report.Read = got.kind
 	stored = errors.Join(stored, e.fared(src.party(), err, started, true))
 	e.note(src, report)
@@ -130,8 +131,8 @@ func (e *Engine) merge(src *Source, s *directory.Snapshot) (replica.Learned, err
 	return learned, nil
 }
 
-func sourceReport(name string, s *directory.Snapshot, err error) run.SourceReport {
-	r := run.SourceReport{Name: name, Coverage: string(s.Coverage()), Reason: s.Reason, AsOf: s.AsOf,
+func sourceReport(src *Source, s *directory.Snapshot, err error) run.SourceReport {
+	r := run.SourceReport{Name: src.Name, Single: src.Single, Coverage: string(s.Coverage()), Reason: s.Reason, AsOf: s.AsOf,
 		Users: len(s.Users), Memberships: s.Memberships()}
 	for i := range s.Groups {
 		if !s.Groups[i].Unlisted {

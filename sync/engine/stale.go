@@ -14,9 +14,7 @@ import (
 // was never read completely counts from when it was configured.
 func (e *Engine) stale(src *Source) (string, bool) {
 	r, now := e.replica(src.ID), e.now()
-	e.condition.mu.Lock()
-	last := e.condition.kept.Complete[src.ID]
-	e.condition.mu.Unlock()
+	last := e.completed(src)
 	if last.IsZero() {
 		last = r.CompleteAt
 	}
@@ -30,10 +28,21 @@ func (e *Engine) stale(src *Source) (string, bool) {
 		}
 		return "was last read completely at " + clock(last), true
 	}
+	if src.Single {
+		return "", false // What it showed of each person has an age of its own.
+	}
 	if why, fresh := r.Fresh(nil, now, src.MaxAge); !fresh && !r.CompleteAt.IsZero() {
 		return why, true
 	}
 	return "", false
+}
+
+// completed gives when a read of everything in a source last ended well, zero when that is
+// not known.
+func (e *Engine) completed(src *Source) time.Time {
+	e.condition.mu.Lock()
+	defer e.condition.mu.Unlock()
+	return e.condition.kept.Complete[src.ID]
 }
 
 // CheckHealth looks for what people should hear of although no run says so: sources whose

@@ -31,6 +31,10 @@ type SourceStatus struct {
 	CompleteAsOf time.Time `json:"complete_as_of,omitzero"`
 	Users        int       `json:"users"`
 	Groups       int       `json:"groups"`
+	// Single says that the source knows single people only, and Current how many of them
+	// it showed within its max_age; CompleteAsOf is then when it last looked at everybody.
+	Single  bool `json:"single,omitempty"`
+	Current int  `json:"current,omitempty"`
 	// FullAsOf is that of the newest read of everything, where changes may be read in between,
 	// and Read how it was read last by this process.
 	FullAsOf time.Time    `json:"full_as_of,omitzero"`
@@ -104,8 +108,12 @@ func (e *Engine) Status() (*Status, error) {
 		if !src.Changes {
 			full = time.Time{}
 		}
-		out.Sources = append(out.Sources, SourceStatus{Name: src.Name, Coverage: p.Coverage, Reason: p.Reason, Hint: p.Hint, Read: p.Read, FullAsOf: full,
-			CompleteAsOf: r.CompleteAt, Users: users, Groups: groups, Failing: trouble.Reads, Stale: stale, Quarantine: quarantine(&trouble)})
+		complete, current := r.CompleteAt, 0
+		if src.Single {
+			complete, current = e.completed(src), e.currentPeople(src)
+		}
+		out.Sources = append(out.Sources, SourceStatus{Single: src.Single, Current: current, Name: src.Name, Coverage: p.Coverage, Reason: p.Reason, Hint: p.Hint, Read: p.Read, FullAsOf: full,
+			CompleteAsOf: complete, Users: users, Groups: groups, Failing: trouble.Reads, Stale: stale, Quarantine: quarantine(&trouble)})
 	}
 	for i := range s.Targets {
 		t := e.targetStatus(s.Targets[i].Name, names)
@@ -121,6 +129,17 @@ func (e *Engine) Status() (*Status, error) {
 		out.Last = &last[0]
 	}
 	return out, nil
+}
+
+// currentPeople counts whom a source of single people showed within its max_age.
+func (e *Engine) currentPeople(src *Source) int {
+	rows, now, n := e.replica(src.ID).Users(), e.now(), 0
+	for i := range rows {
+		if now.Sub(rows[i].SeenAt) <= src.MaxAge {
+			n++
+		}
+	}
+	return n
 }
 
 func (e *Engine) targetStatus(name string, names map[string]string) TargetStatus {

@@ -97,18 +97,51 @@ func (w *work) linkedTo(account string) map[string]string {
 	return linked
 }
 
+// provider gives the OAuth provider inside the target that the people of a source use. One
+// that reads the sign-ins of this target, and does not say through which provider, means
+// the only one that its accounts have.
+func (w *work) provider(src *Source) string {
+	if src.SignIn != "" || src.Subject == "" || src.Reads != w.t.Name {
+		return src.SignIn
+	}
+	return w.state.mem.Mirror.OnlyProvider()
+}
+
+// subjects gives what an account may be known by to the people of a provider: its subject
+// there, and the object id of whoever a source of single people knows behind it, where that
+// is another word.
+func (w *work) subjects(provider string, a *plan.Account, known map[string]string) []string {
+	var out []string
+	if s := a.Subjects[provider]; provider != "" && s != "" {
+		out = append(out, s)
+	}
+	for i := range w.setup.Sources {
+		src := &w.setup.Sources[i]
+		if !src.Single || provider == "" || w.provider(src) != provider {
+			continue
+		}
+		r := w.e.replica(src.ID)
+		if n, met := r.User(known[src.ID]); met && known[src.ID] != "" {
+			if oid := plan.ObjectID(&r.Users()[n]); oid != "" {
+				out = append(out, oid)
+			}
+		}
+	}
+	return out
+}
+
 // namesFor says how to ask a source for who is behind an account: by the id under which it
 // knows them, else by what the account shows, in the order in which the target matches. The
 // lock of the target is held.
-func (w *work) namesFor(src *Source, account uint32, linked string) []directory.Person {
+func (w *work) namesFor(src *Source, account uint32, known map[string]string) []directory.Person {
 	a := w.state.mem.Mirror.Account(account)
 	reads := ""
 	if src.Reads == w.t.Name {
 		reads = a.ID
 	}
-	r := w.e.replica(src.ID)
+	linked, subjects := known[src.ID], w.subjects(w.provider(src), a, known)
 	if linked == "" {
-		linked = w.matching(src, r, a)
+		linked = w.matching(src, a, subjects)
 	}
 	if linked != "" {
 		return []directory.Person{{ID: linked, Account: reads}}
@@ -118,17 +151,19 @@ func (w *work) namesFor(src *Source, account uint32, linked string) []directory.
 	}
 	var names []directory.Person
 	for _, way := range w.t.Match {
-		subject := a.Subjects[src.SignIn]
-		switch {
-		case way == "email" && a.Email != "" && plan.InDomains(a.Email, src.Domains):
+		if way == "email" && a.Email != "" && plan.InDomains(a.Email, src.Domains) {
 			names = append(names, directory.Person{Email: a.Email})
-		case way != "sign_in" || src.SignIn == "" || subject == "":
-		case src.Subject == "id":
-			names = append(names, directory.Person{ID: subject})
-		case src.Subject == "username":
-			names = append(names, directory.Person{Username: subject})
-		case src.Subject == "email":
-			names = append(names, directory.Person{Email: subject})
+		}
+		for _, subject := range subjects {
+			switch {
+			case way != "sign_in":
+			case src.Subject == "id":
+				names = append(names, directory.Person{ID: subject})
+			case src.Subject == "username":
+				names = append(names, directory.Person{Username: subject})
+			case src.Subject == "email":
+				names = append(names, directory.Person{Email: subject})
+			}
 		}
 	}
 	return slices.Compact(names)
@@ -136,17 +171,16 @@ func (w *work) namesFor(src *Source, account uint32, linked string) []directory.
 
 // matching finds the id of the only person of a source who is shown with what an account
 // has, and whom nobody has linked yet.
-func (w *work) matching(src *Source, r *replica.Replica, a *plan.Account) string {
-	mail := directory.FoldEmail(a.Email)
+func (w *work) matching(src *Source, a *plan.Account, subjects []string) string {
+	r, mail := w.e.replica(src.ID), directory.FoldEmail(a.Email)
 	for _, way := range w.t.Match {
-		subject := a.Subjects[src.SignIn]
 		n, found := theOne(r, func(u *replica.User) bool {
 			if u.Missing.Is() {
 				return false
 			}
 			if way == "sign_in" {
 				values := u.Value(src.Subject)
-				return src.SignIn != "" && subject != "" && len(values) > 0 && values[0] == subject
+				return len(values) > 0 && slices.Contains(subjects, values[0])
 			}
 			return mail != "" && directory.FoldEmail(u.Email) == mail && plan.InDomains(u.Email, src.Domains)
 		})

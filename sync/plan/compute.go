@@ -108,6 +108,9 @@ func (c *computer) prepare() {
 		c.sourceAt[in.Sources[s].ID] = s
 		c.without[s] = make([]bool, len(in.Sources[s].Replica.Users()))
 		c.seats[s] = c.seat(s)
+		if in.Sources[s].Single {
+			continue // It has no lists that could be old.
+		}
 		if why, fresh := in.Sources[s].Replica.Fresh(nil, in.Now, in.Sources[s].MaxAge); !fresh {
 			c.stale[s] = why
 		}
@@ -178,9 +181,9 @@ func (c *computer) paintFeed(f *Feed) {
 	src := &c.in.Sources[f.Source]
 	rows := src.Replica.Users()
 	if f.Everyone {
-		fresh := c.stale[f.Source] == ""
+		fresh := c.fresh(f.Source)
 		for n := range rows {
-			c.paintPerson(f, uint32(n), fresh)
+			c.paintPerson(f, uint32(n), fresh || src.Single && src.current(&rows[n], true, c.in.Now))
 		}
 		return
 	}
@@ -193,7 +196,7 @@ func (c *computer) paintFeed(f *Feed) {
 		}
 		return
 	}
-	groupFresh := c.stale[f.Source] == "" && c.in.Now.Sub(g.MembersAt) <= src.MaxAge
+	groupFresh := c.fresh(f.Source) && c.in.Now.Sub(g.MembersAt) <= src.MaxAge
 	for _, n := range g.Members {
 		c.paintPerson(f, n, groupFresh || c.in.Now.Sub(rows[n].GroupsAt) <= src.MaxAge)
 	}
@@ -263,7 +266,7 @@ func (c *computer) want(at int) {
 // known reports whether any source behind a want is fresh: nothing is created on old
 // knowledge.
 func (c *computer) known(w *Want) bool {
-	return slices.ContainsFunc(w.Feeds, func(f Feed) bool { return c.stale[f.Source] == "" }) || c.anybody()
+	return slices.ContainsFunc(w.Feeds, func(f Feed) bool { return c.fresh(f.Source) }) || c.anybody()
 }
 
 func (c *computer) anybody() bool {

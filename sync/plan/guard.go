@@ -198,7 +198,7 @@ func (g *guard) sources() {
 		// What is known of a source is compared in every run, also when this one did not
 		// read it or not all of it; only a complete read is taken as its new size.
 		next := last
-		if why := g.shrank(last, now); why != "" {
+		if why := g.shrank(last, now); why != "" && !src.Single {
 			g.open(run.MaxSourceShrink, src.ID, why)
 			g.holdFrom(src.ID, run.MaxSourceShrink, why)
 		} else if src.Read {

@@ -124,7 +124,7 @@ func (g *group) lost(a uint32) {
 		if g.want != nil {
 			groups = g.want.selected(s)
 		}
-		if _, fresh := c.ready(s, groups); !fresh {
+		if c.silent(s, groups, a) {
 			c.plan.Unknown[key] = true
 			c.plan.Waiting[c.in.Sources[s].ID]++
 			return

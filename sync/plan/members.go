@@ -216,7 +216,8 @@ func (g *group) foreign(a uint32) {
 		return
 	}
 	for _, s := range g.want.Could {
-		if _, fresh := c.ready(s, g.want.selected(s)); !fresh {
+		// Nobody can be missing from a source of single people.
+		if _, fresh := c.ready(s, g.want.selected(s)); !fresh || c.in.Sources[s].Single {
 			c.plan.Summary.Foreign++
 			return
 		}

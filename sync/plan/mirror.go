@@ -145,6 +145,24 @@ func (m *Mirror) Number(id string) (uint32, bool) {
 
 func (m *Mirror) accountID(n uint32) string { return m.accounts[n].ID }
 
+// OnlyProvider gives the OAuth provider through which accounts sign in, when that is the
+// same for all that have one; empty: there are several, or none.
+func (m *Mirror) OnlyProvider() string {
+	only := ""
+	for i := range m.accounts {
+		for provider := range m.accounts[i].Subjects {
+			switch {
+			case m.accounts[i].Deleted || provider == only:
+			case only != "":
+				return ""
+			default:
+				only = provider
+			}
+		}
+	}
+	return only
+}
+
 // Living counts the accounts that are not known as deleted.
 func (m *Mirror) Living() int {
 	n := 0

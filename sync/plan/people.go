@@ -273,6 +273,7 @@ func (p *people) index() {
 		mail := directory.FoldEmail(a.Email)
 		p.byMail[mail] = append(p.byMail[mail], uint32(n))
 	}
+	p.aliases()
 	p.sourceOf = map[string]int{}
 	for s := range p.in.Sources {
 		p.sourceOf[p.in.Sources[s].ID] = s

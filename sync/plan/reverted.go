@@ -57,10 +57,9 @@ func (c *computer) keepReverted(group string, w *Want) {
 		}
 		return
 	}
-	stale := slices.ContainsFunc(w.Could, func(s int) bool {
-		_, fresh := c.ready(s, w.selected(s))
-		return !fresh
-	})
+	silent := func(a uint32) bool {
+		return slices.ContainsFunc(w.Could, func(s int) bool { return c.silent(s, w.selected(s), a) })
+	}
 	for _, r := range c.reverted[group] {
 		a, known := c.in.Memory.Mirror.Number(r.what)
 		switch {
@@ -68,7 +67,7 @@ func (c *computer) keepReverted(group string, w *Want) {
 		case c.hidden(a):
 			c.plan.Unknown[r.key] = true
 		case c.painted[a]&isWanted != 0:
-		case stale, c.painted[a]&isUnknown != 0, len(c.people.contested[a]) > 0, c.unsettled && r.op == run.RemoveMember:
+		case silent(a), c.painted[a]&isUnknown != 0, len(c.people.contested[a]) > 0, c.unsettled && r.op == run.RemoveMember:
 			c.plan.Unknown[r.key] = true
 		}
 	}

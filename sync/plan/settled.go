@@ -18,7 +18,7 @@ func (c *computer) settled(w *Want, id string) bool {
 	}
 	src := &c.in.Sources[f.Source]
 	row := &src.Replica.Groups()[f.Group]
-	if row.Missing.Is() || c.stale[f.Source] != "" || c.in.Now.Sub(row.MembersAt) > src.MaxAge {
+	if row.Missing.Is() || !c.fresh(f.Source) || c.in.Now.Sub(row.MembersAt) > src.MaxAge {
 		return false
 	}
 	if !c.seated(f.Source, row.Members, g.Numbers) {

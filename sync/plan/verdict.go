@@ -149,6 +149,8 @@ func (j *judge) takenOver(key FeedKey) {
 		j.proof(rankUnruled, Proof{Word: "unruled", Rule: key.Rule, Reason: "its rule " + key.Rule + " is no longer configured"})
 	case j.want == nil:
 		j.unknown("", "it was taken over, and no rule leads to its group now", time.Time{})
+	case slices.ContainsFunc(j.want.Could, func(s int) bool { return c.in.Sources[s].Single && c.silent(s, nil, j.account) }):
+		j.unknown("", "it was taken over, and a source that knows single people only may still name them", time.Time{})
 	case c.unsettled || len(c.people.contested[j.account]) > 0:
 		j.unknown("", "it was taken over, and somebody whom the directory names here cannot be matched to an account", time.Time{})
 	default:
@@ -181,6 +183,10 @@ func (j *judge) person(src *Source, key FeedKey, user, group uint32, everyone bo
 		v = src.Replica.Membership(user, group, src.Grace)
 		row := &src.Replica.Groups()[group]
 		name = firstOf(row.DN, row.Path, row.Name)
+	}
+	if u := &src.Replica.Users()[user]; src.Single && !src.current(u, everyone, j.c.in.Now) {
+		j.unknown(src.ID, "what "+src.Name+" showed of them is older than its max_age", time.Time{})
+		return
 	}
 	switch v.Standing {
 	case replica.Unknown:
@@ -237,6 +243,10 @@ func (j *judge) unselected(src *Source, key FeedKey, name string, user, group ui
 		d.what = "the person no longer meets the conditions of rule " + key.Rule
 	case key.Group.ID != Everyone:
 		d.read, d.seen = r.GroupsAt, r.Groups()[group].SeenAt
+	}
+	if src.Single {
+		// Each newer word about the person is as good as a complete read.
+		d.read, d.seen = r.Users()[user].SeenAt, r.Users()[user].SeenAt
 	}
 	j.dropped = append(j.dropped, d)
 }
@@ -332,6 +342,9 @@ func (j *judge) acceptedRules() {
 func (j *judge) everySource() {
 	for _, s := range j.could() {
 		src := &j.c.in.Sources[s]
+		if src.Single {
+			continue // It could where it has shown this very membership, and that was judged.
+		}
 		var groups []uint32
 		if j.want != nil {
 			groups = j.want.selected(s)
@@ -349,6 +362,9 @@ func (j *judge) everySource() {
 	}
 	for f := range j.want.Feeds {
 		feed := &j.want.Feeds[f]
+		if j.c.in.Sources[feed.Source].Single {
+			continue
+		}
 		for _, p := range j.c.people.of(j.account) {
 			if p.source == feed.Source && j.c.shows(feed, p.user) == replica.Unknown {
 				j.doubtful(j.c.in.Sources[feed.Source].ID, "another grant of it is in its grace", time.Time{})

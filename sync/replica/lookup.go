@@ -103,9 +103,9 @@ func (m *merger) mergeLookedUp(g *Group, people []looked, shown []int, blocked b
 		}
 	}
 	for _, i := range among(g.Members, people) {
-		user, at := people[i].user, people[i].at
+		user := people[i].user
 		_, is := slices.BinarySearch(shown, i)
-		if !is && covers(i) && !g.Missing.Is() && !blocked && !m.tooFresh(g.freshSince(user), at) && !m.blockedNow(g, user) {
+		if !is && covers(i) && !g.Missing.Is() && !blocked && !m.tooFresh(g.freshSince(user), people[i].at) && !m.blockedNow(g, user) {
 			left = append(left, user)
 		}
 	}
