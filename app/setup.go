@@ -81,6 +81,11 @@ func source(cfg *config.Config, src *config.Source, id string, opened providers.
 	if src.Changes != nil {
 		s.Changes, s.FullEvery = src.Changes.Read == config.ChangesAuto, src.Changes.FullEvery.Std()
 	}
+	s.Single = src.Single
+	if reader, ok := src.Config.(providers.TargetReader); ok {
+		s.Reads = reader.ReadsTarget()
+		s.SignIn, s.Subject = reader.SignsIn()
+	}
 	if src.SignIn != nil {
 		s.SignIn, s.Subject = src.SignIn.Provider, src.SignIn.Subject
 	}

@@ -30,6 +30,7 @@ func (d *decoder) check(c *Config) {
 	d.checkThere("sources", len(c.Sources), "describe at least one directory to read from")
 	d.checkThere("targets", len(c.Targets), "describe at least one Open WebUI to write to")
 	d.checkThere("rules", len(c.Rules), `say which directory groups to keep, such as: rules: [{match: "ai-*"}]`)
+	readTargets(c)
 	for _, s := range c.Sources {
 		d.checkSource(s, path{"sources", s.Name})
 	}
@@ -41,6 +42,7 @@ func (d *decoder) check(c *Config) {
 	}
 	d.checkPermissionSets(c)
 	d.checkRules(c)
+	d.checkSingle(c)
 }
 
 func (d *decoder) checkThere(key string, n int, hint string) {

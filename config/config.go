@@ -71,8 +71,10 @@ type Source struct {
 	SignIn        *SignIn         `yaml:"sign_in" doc:"How these people sign in to Open WebUI, to find their accounts for certain."`
 	EmailDomains  []string        `yaml:"email_domains" doc:"Mail addresses link accounts only in these domains. Omitted: in any."`
 
-	// Config holds the keys of the kind of source.
+	// Config holds the keys of the kind of source; Single says that it knows single people
+	// only.
 	Config providers.Config `yaml:"-"`
+	Single bool             `yaml:"-"`
 }
 
 // SignIn names the OAuth provider inside Open WebUI that the people of a source use,

@@ -107,8 +107,39 @@ func (c *listConfig) Place() string                                    { return 
 func (c *listConfig) Replicated() bool                                 { return false }
 func (c *listConfig) Open(providers.Options) (providers.Source, error) { return fakeSource{}, nil }
 
+// peopleConfig is a source of single people that reads what a target keeps.
+type peopleConfig struct {
+	Target string `yaml:"target"`
+	Tokens string `yaml:"tokens" words:"target webhook"`
+}
+
+func (c *peopleConfig) Check() []providers.Problem {
+	if c.ReadsTarget() == "" && c.Tokens == "target" {
+		return []providers.Problem{{Path: []string{"target"}, Message: "is missing"}}
+	}
+	return nil
+}
+func (c *peopleConfig) Scope() string                                    { return "people" }
+func (c *peopleConfig) Place() string                                    { return "people" }
+func (c *peopleConfig) Replicated() bool                                 { return false }
+func (c *peopleConfig) Open(providers.Options) (providers.Source, error) { return fakeSource{}, nil }
+func (c *peopleConfig) SignsIn() (provider, subject string)              { return "", "id" }
+func (c *peopleConfig) ReadsTarget() string {
+	if c.Tokens == "webhook" {
+		return ""
+	}
+	return c.Target
+}
+
+func (c *peopleConfig) DefaultTarget(name string) {
+	if c.Target == "" {
+		c.Target = name
+	}
+}
+
 func registry() providers.Registry {
 	return providers.Registry{
+		{Name: "people", Single: true, New: func() providers.Config { return &peopleConfig{Tokens: "target"} }},
 		{Name: "ldap", Changes: true, New: func() providers.Config { return &dirConfig{Layout: "auto", Nested: true, Page: 500} }},
 		{Name: "file", New: func() providers.Config { return &listConfig{} }},
 	}

@@ -54,6 +54,9 @@ func (c *command) explainCommand() *cobra.Command {
 func (c *command) userTable(e *engine.UserExplanation) {
 	for _, s := range e.Sources {
 		c.line("source %s: %s, %s (id %s)", s.Source, cmp.Or(s.Email, s.Username, s.DN, s.ID), s.Status, s.ID)
+		if s.Single {
+			c.line("  it knows single people only; this one's groups as of %s", c.when(s.GroupsAsOf))
+		}
 		if !s.FullAsOf.IsZero() {
 			c.line("  everything there was read %s; what changed since, %s", c.when(s.FullAsOf), c.when(s.CompleteAsOf))
 		}

@@ -49,6 +49,8 @@ func (c *command) statusTable(s *engine.Status) {
 			state = "quarantine"
 		case src.Stale:
 			state = "stale"
+		case src.Single && state != "" && src.Hint == "":
+			state = "single people"
 		case state == "" && !src.CompleteAsOf.IsZero():
 			state = "known"
 		}
@@ -62,6 +64,9 @@ func (c *command) statusTable(s *engine.Status) {
 		}
 		c.quarantine(src.Name, src.Quarantine)
 		c.changes(&src)
+		if src.Single {
+			c.line("  %s: knows single people only; what it showed of %d of %d still counts", src.Name, src.Current, src.Users)
+		}
 	}
 	rows = nil
 	for _, t := range s.Targets {
