@@ -250,6 +250,8 @@ type Type struct {
 	// Single says that sources of this kind know single people only: they have no lists,
 	// so that nothing follows from whom they do not show.
 	Single bool
+	// Schedule is the default of the key schedule; empty: that of most sources.
+	Schedule string
 }
 
 // Registry is the list of the kinds of sources that a binary knows.

@@ -2,6 +2,7 @@ package httpx
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/json"
@@ -34,6 +35,11 @@ type Request struct {
 	// Body is sent as JSON unless nil; Into receives the JSON of the answer unless
 	// nil.
 	Body, Into any
+	// Raw, where it is set, is given the body of a success in place of Into, and the type
+	// of its content, which may be another than JSON. Its error ends the request.
+	Raw func(contentType string, body []byte) error
+	// Bearer is sent in place of the client's own credential, unless it is empty.
+	Bearer secret.Value
 	// Repeat allows a second attempt although the first may have had its effect: for
 	// reads, and for writes that have the same effect once and twice.
 	Repeat bool
@@ -195,7 +201,7 @@ func encode(body any) ([]byte, error) {
 
 // fail makes the error of a request.
 func (s *Session) fail(kind fault.Kind, q *Request, err error, hint string) *fault.Error {
-	return fault.New(kind, q.Op, s.c.o.Name+" ("+q.Method+" "+q.Path+")", err, hint)
+	return fault.New(kind, q.Op, s.c.o.Name+" ("+strings.TrimSpace(q.Method+" "+q.Path)+")", err, hint)
 }
 
 // guarded makes one attempt if the breaker allows it, and a second one with a credential
@@ -303,12 +309,15 @@ func (s *Session) build(ctx context.Context, q *Request, payload []byte, secret 
 
 // bearer reads the credential as it is now.
 func (s *Session) bearer(q *Request) (string, error) {
-	if s.c.o.Bearer == nil {
-		return "", nil
-	}
-	key, err := s.c.o.Bearer()
-	if err != nil {
-		return "", s.fail(fault.Auth, q, err, "check where the configuration says that the key is kept")
+	key := q.Bearer
+	if key.Reveal() == "" {
+		if s.c.o.Bearer == nil {
+			return "", nil
+		}
+		var err error
+		if key, err = s.c.o.Bearer(); err != nil {
+			return "", s.fail(fault.Auth, q, err, "check where the configuration says that the key is kept")
+		}
 	}
 	revealed := key.Reveal()
 	if strings.ContainsFunc(revealed, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
@@ -320,6 +329,12 @@ func (s *Session) bearer(q *Request) (string, error) {
 
 // decode reads the body of a success.
 func (s *Session) decode(q *Request, contentType string, body []byte) error {
+	if q.Raw != nil {
+		if err := q.Raw(contentType, body); err != nil {
+			return s.fail(cmp.Or(fault.KindOf(err), fault.Invalid), q, err, "")
+		}
+		return nil
+	}
 	if q.Into == nil {
 		return nil
 	}
