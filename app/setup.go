@@ -75,6 +75,10 @@ func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logg
 	return p, err
 }
 
+// sweepTime bounds one look at everybody where people are looked at one by one, so as not
+// to be a burden to the server that keeps them. It is below what a run may take.
+const sweepTime = 110 * time.Minute
+
 func source(cfg *config.Config, src *config.Source, id string, opened providers.Source) engine.Source {
 	s := engine.Source{ID: id, Name: src.Name, Provider: opened, Lag: src.Lag.Std(), LagReplicated: src.LagReplicated.Std(), MaxAge: src.MaxAge.Std(),
 		Grace: replica.Grace{Reads: cfg.Safety.Absence.Reads, Over: cfg.Safety.Absence.Over.Std()}, Domains: src.EmailDomains, Scope: src.Config.Scope(), Place: src.Config.Place()}
@@ -88,6 +92,9 @@ func source(cfg *config.Config, src *config.Source, id string, opened providers.
 	}
 	if src.SignIn != nil {
 		s.SignIn, s.Subject = src.SignIn.Provider, src.SignIn.Subject
+	}
+	if src.Single {
+		s.Timeout = sweepTime
 	}
 	return s
 }

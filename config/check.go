@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"groupsyncd/internal/scalar"
+	"groupsyncd/providers"
 	"groupsyncd/sync/mapping"
 )
 
@@ -33,6 +34,7 @@ func (d *decoder) check(c *Config) {
 	readTargets(c)
 	for _, s := range c.Sources {
 		d.checkSource(s, path{"sources", s.Name})
+		d.checkReads(c, s, path{"sources", s.Name})
 	}
 	for _, t := range c.Targets {
 		d.checkTarget(t, path{"targets", t.Name})
@@ -108,6 +110,19 @@ func (d *decoder) checkSource(s *Source, p path) {
 	for _, problem := range s.Config.Check() {
 		d.reportAt(append(slices.Clip(p), problem.Path...), problem.Message, problem.Hint)
 	}
+}
+
+// checkReads finds a source that reads what a target keeps which is not there.
+func (d *decoder) checkReads(c *Config, s *Source, p path) {
+	reader, ok := s.Config.(providers.TargetReader)
+	if !ok || reader.ReadsTarget() == "" {
+		return
+	}
+	var names []string
+	for _, t := range c.Targets {
+		names = append(names, t.Name)
+	}
+	d.checkNames(p.child("target"), "target", []string{reader.ReadsTarget()}, names)
 }
 
 func (d *decoder) checkTarget(t *Target, p path) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"time"
 
 	"groupsyncd/internal/scalar"
@@ -43,6 +44,12 @@ func defaults() *Config {
 
 func defaultSource(name string) *Source {
 	return &Source{Name: name, Schedule: "every 15m", MaxAge: 2 * day}
+}
+
+// of gives a source what its kind brings: keys of its own, and defaults.
+func (s *Source) of(kind providers.Type) {
+	s.Config, s.Changes, s.Single = kind.New(), changesOf(kind.Changes), kind.Single
+	s.Schedule = cmp.Or(kind.Schedule, s.Schedule)
 }
 
 // defaultLag is known only once the source's own keys are.

@@ -32,7 +32,7 @@ func (d *decoder) sources(n *yaml.Node, out *[]*Source, p path) {
 		}
 		kind := d.kindFor(inner, at)
 		if kind.New != nil {
-			s.Config, s.Changes, s.Single = kind.New(), changesOf(kind.Changes), kind.Single
+			s.of(kind)
 		}
 		slots := slotsOfSource(s)
 		for _, key := range inner {

@@ -263,7 +263,7 @@ func (b *schemaBuilder) sources() schema {
 		var kinds []schema
 		for _, t := range b.registry {
 			s := defaultSource("")
-			s.Config, s.Changes = t.New(), changesOf(t.Changes)
+			s.of(t)
 			own := b.block(slotsOfSource(s))
 			kinds = append(kinds, schema{
 				"if":   schema{"properties": schema{"type": schema{"const": t.Name}}},

@@ -115,7 +115,7 @@ func (r *reference) sources() {
 	shared := &node{Properties: map[string]*node{}, Required: r.root.Definitions["source"].Required}
 	if len(names) > 0 {
 		for key, value := range kinds[names[0]].Properties {
-			same := func(kind string) bool { return reflect.DeepEqual(kinds[kind].Properties[key], value) }
+			same := func(kind string) bool { return alike(kinds[kind].Properties[key], value) }
 			if !slices.ContainsFunc(names, func(kind string) bool { return !same(kind) }) {
 				shared.Properties[key] = value
 			}
@@ -127,13 +127,23 @@ func (r *reference) sources() {
 	for _, name := range names {
 		own := &node{Properties: map[string]*node{}, Required: kinds[name].Required}
 		for key, value := range kinds[name].Properties {
-			if shared.Properties[key] == nil {
+			if !reflect.DeepEqual(shared.Properties[key], value) && key != "type" {
 				own.Properties[key] = value
 			}
 		}
 		r.section("sources.NAME with type: "+name, "")
 		r.table("sources.*", own)
 	}
+}
+
+// alike reports whether two kinds of source mean the same by a key, whatever its default.
+func alike(a, b *node) bool {
+	if a == nil || b == nil {
+		return false
+	}
+	x, y := *a, *b
+	x.Default, y.Default = nil, nil
+	return reflect.DeepEqual(x, y)
 }
 
 // permissions lists the names of permissions, which are Open WebUI's own.

@@ -6,9 +6,10 @@ import (
 	"groupsyncd/providers"
 	"groupsyncd/providers/file"
 	"groupsyncd/providers/ldap"
+	"groupsyncd/providers/oidc"
 )
 
 // Registry gives the kinds of sources.
 func Registry() providers.Registry {
-	return providers.Registry{file.Type(), ldap.Type()}
+	return providers.Registry{file.Type(), ldap.Type(), oidc.Type()}
 }
