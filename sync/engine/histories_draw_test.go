@@ -18,7 +18,7 @@ func draw(seed uint64) []step {
 			d.disaster(disaster)
 		}
 	}
-	return spiced(deltas(unblocked(d.steps, seed), seed), seed)
+	return spiced(deltas(signingIn(unblocked(d.steps, seed), seed), seed), seed)
 }
 
 // unblocked adds to some histories, by chances of its own, that a nested group is moved away

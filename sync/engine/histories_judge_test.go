@@ -44,10 +44,15 @@ func (o *oracle) judgeAdd(e *enginetest.Effect) {
 			feeds[directory.GroupKey{Source: k.source, ID: k.group}] = true
 		}
 	}
-	for k := range o.grants {
-		if humanOf(k.person) == human && feeds[directory.GroupKey{Source: k.source, ID: k.group}] {
-			return
+	var named []key
+	for _, k := range o.keys(human) {
+		if feeds[directory.GroupKey{Source: k.source, ID: k.group}] {
+			named = append(named, k)
 		}
+	}
+	if len(named) > 0 {
+		o.grounded(p, named, e)
+		return
 	}
 	if o.everShown("hr", personID("hr", human)) {
 		return // a lagging server may have shown an old name or an old status
@@ -84,6 +89,8 @@ func (o *oracle) judgeRemoval(e *enginetest.Effect) {
 			continue
 		}
 		switch {
+		case single(k.source):
+			o.judgeToken(p, k, e)
 		case g.now && o.known(k, g, e.At) && (k.source != "hr" || !g.again):
 			o.w.fail("S1", "%s was removed, and %s has granted it through %s to %s since %s", o.name(p), k.source, k.group, k.person, clock(g.since))
 		case !g.now && !let && g.used && o.everKnown(k, g) && g.since.Before(g.till) && !g.till.Before(o.put[p]):
@@ -258,6 +265,9 @@ func (o *oracle) proved(p place, k key, g *grant, e *enginetest.Effect) {
 // the first sighting of what is missing.
 func (o *oracle) others(p place, missing key, since time.Time) {
 	for source := range o.could(o.w.store.Peek(target), p.group) {
+		if single(source) {
+			continue // what it says of the person is judged by their tokens
+		}
 		users, groups := o.lists(source)
 		if users.Before(since) || groups.Before(since) {
 			o.w.fail("S3", "%s was removed because something was missing from %s since %s, and %s was not read completely since", o.name(p), missing.source, clock(since), source)
@@ -297,6 +307,9 @@ func (o *oracle) lists(source string) (users, groups time.Time) {
 // fresh asks whether every source that could grant a membership was read not long ago.
 func (o *oracle) fresh(p place, m *plan.Memory, e *enginetest.Effect) {
 	for source := range o.could(m, p.group) {
+		if single(source) {
+			continue
+		}
 		users, groups := o.lists(source)
 		if e.At.Sub(users) > maxAge+time.Minute || e.At.Sub(groups) > maxAge+time.Minute {
 			o.w.fail("S3", "%s was removed, and %s was last read completely at %s", o.name(p), source, clock(users))
@@ -330,10 +343,7 @@ func (o *oracle) judgeHolds() {
 		if o.throughNowhere(m, p) {
 			continue
 		}
-		oldest := o.w.clock.Now()
-		for _, name := range o.w.order {
-			oldest = earliest(oldest, o.lastWhole(name))
-		}
+		oldest := o.oldestOf(o.w.human[p.account], o.w.order)
 		if o.lastGranted[p].Before(oldest) {
 			o.w.fail("S4", "the hold %s of the removal of %s disappeared", check, o.name(p))
 		}

@@ -76,7 +76,8 @@ type oracle struct {
 	// undoing: the run that goes on undoes another one.
 	undoing  bool
 	handKept map[place]time.Time
-	owners   int // who owned something before the run
+	owners   int  // who owned something before the run
+	between  bool // a run of one person went in between of the run that goes on
 }
 
 func newOracle(w *world) *oracle {
@@ -95,7 +96,7 @@ func (o *oracle) everShown(source, person string) bool {
 func (o *oracle) look() {
 	now := o.w.clock.Now()
 	present := map[key]bool{}
-	for _, source := range sourceNames {
+	for _, source := range allSources {
 		src := o.w.sources[source]
 		state := src.Directory.Now()
 		closure := map[string]map[string]bool{}
@@ -171,18 +172,21 @@ func (o *oracle) note() {
 			continue
 		}
 		id := o.leads(m, k)
-		if id == "" || !g.now && !g.till.After(o.lastWhole(k.source)) && now.Sub(g.till) > 2*hrLag {
+		if id == "" || !g.now && !g.till.After(o.proofOf(k)) && now.Sub(g.till) > 2*hrLag {
 			continue
 		}
 		// It is granted, or nobody can know yet that it is not.
 		p := place{id, account}
 		delete(o.unruled, p)
 		users, groups := o.lists(k.source)
+		if single(k.source) {
+			users, groups = o.proofOf(k), o.proofOf(k)
+		}
 		g.used = g.used || g.now && now.Sub(users) <= maxAge && now.Sub(groups) <= maxAge
 		o.lastGranted[p] = now
 	}
 	for p, k := range o.unruled {
-		if g := o.grants[k]; !g.now && !g.byFilter {
+		if g := o.grants[k]; !g.now && !g.byFilter || single(k.source) && !o.named(k) {
 			delete(o.unruled, p)
 		}
 	}
@@ -219,6 +223,10 @@ func (o *oracle) now() []string { return slices.Concat(o.w.rules, o.w.order) }
 // known reports whether evidence of a grant reached the engine by a time: a read that
 // showed it.
 func (o *oracle) known(k key, g *grant, by time.Time) bool {
+	if single(k.source) {
+		named, doubted := o.claimed(k, by)
+		return named && !doubted
+	}
 	return slices.ContainsFunc(o.w.sources[k.source].Reads, func(r enginetest.Read) bool {
 		if r.Lost || r.AsOf.After(by) || r.Data.Before(g.since) || !slices.Contains(r.Shown, k.person) {
 			return false
@@ -236,11 +244,7 @@ func (o *oracle) byHand(group, account string, in bool) {
 	if n, known := m.Mirror.Number(account); known && m.Owned[group] != nil && m.Owned[group].Has(n) {
 		return // put back before anybody could see that it was taken away
 	}
-	oldest := o.w.clock.Now()
-	for _, name := range sourceNames {
-		oldest = earliest(oldest, o.lastWhole(name))
-	}
-	o.hand[p], o.put[p] = oldest, o.w.clock.Now()
+	o.hand[p], o.put[p] = o.oldestOf(o.w.human[account], allSources), o.w.clock.Now()
 }
 
 // released is told which removals somebody said must not happen: whoever is there stays as
@@ -248,16 +252,16 @@ func (o *oracle) byHand(group, account string, in bool) {
 func (o *oracle) released(keys []string) {
 	for _, k := range keys {
 		p, removal := removalOf(k)
+		oldest := o.oldestOf(o.w.human[p.account], allSources)
+		if removal && o.w.web.Name(p.group) == "" {
+			o.kept[p] = oldest // With a backup the group may come back.
+		}
 		if !removal || !o.w.web.Has(p.group, p.account) {
 			continue
 		}
 		delete(o.held, k)
 		delete(o.let, k)
 		delete(o.unruled, p)
-		oldest := o.w.clock.Now()
-		for _, name := range sourceNames {
-			oldest = earliest(oldest, o.lastWhole(name))
-		}
 		o.hand[p], o.put[p], o.kept[p] = oldest, o.w.clock.Now(), oldest
 	}
 }
@@ -371,16 +375,18 @@ func (o *oracle) after(req run.Request, report *run.Report, dead bool) {
 	if req.Revert != "" {
 		o.letGo()
 	}
+	o.atOnce(req, report)
 	o.blind = o.blind || o.unseen && report != nil && !o.heldAsChanged()
 	o.judgeHolds()
 	o.exactly()
-	if report != nil && req.User == "" && req.Revert == "" && report.Mode == run.Apply && report.Exit != run.ExitInterrupted && req.Target == "" && len(report.Targets) == 1 && report.Targets[0].Error == "" {
+	if report != nil && !req.Single() && req.Revert == "" && report.Mode == run.Apply && report.Exit != run.ExitInterrupted && req.Target == "" && len(report.Targets) == 1 && report.Targets[0].Error == "" {
 		o.applied = o.now()
 	}
 	if report != nil {
 		o.settle(report)
 	}
 	o.keepHolds() // for a run that this one went in between of
+	o.between = o.w.depth > 1
 }
 
 // letGo notes what is held and not ours any more, because an adoption was undone: it stays

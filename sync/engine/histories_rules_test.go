@@ -113,6 +113,7 @@ var catalogue = func() map[string]*entry {
 		"r6a": {spec: with(spec("r6", []string{"eu"}, "*"), func(s *mapping.Spec) { s.To, s.Adopt = "eu_{{ .Name }}", []string{"never"} }), from: []string{"eu"}, selects: prefix(""), to: func(n string) string { return "eu_" + n }},
 		"r7a": {spec: with(spec("r7", corp, "sales*"), func(s *mapping.Spec) { s.To = "Sales" }), from: corp, selects: prefix("sales"), to: fixed("Sales"), literal: true},
 	}
+	maps.Copy(all, signInRules(spec))
 	maps.Copy(all, specialRules(spec))
 	for _, e := range all {
 		var err error

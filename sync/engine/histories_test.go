@@ -182,7 +182,9 @@ func (w *world) calm() {
 	w.store.Power.On()
 	w.boot()
 	clear(w.armed)
+	clear(w.amid)
 	clear(w.writes)
+	w.signsInAgain()
 	reverts := map[string]bool{}
 	for round := 0; round < 10 && w.failed == ""; round++ {
 		done := w.oracle.seen
@@ -233,7 +235,14 @@ func (o *oracle) judgeRest(reverts map[string]bool) {
 		}
 		id := o.leads(m, k)
 		account := w.account[humanOf(k.person)]
-		if !g.now || account == "" {
+		if account == "" {
+			continue
+		}
+		if o.neverAgain(k) {
+			claimed[place{id, account}] = claimed[place{id, account}] || o.named(k)
+			continue
+		}
+		if !g.now {
 			continue
 		}
 		claimed[place{id, account}] = true

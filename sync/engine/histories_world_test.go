@@ -77,6 +77,7 @@ type world struct {
 	web     *enginetest.OpenWebUI
 	dirs    map[string]*enginetest.Directory
 	sources map[string]*enginetest.Source
+	signIns *enginetest.SignIns
 	order   []string // configured sources
 	rules   []string // rules in force, by their names in the catalogue
 	ruledAt time.Time
@@ -85,6 +86,7 @@ type world struct {
 
 	armed    map[int][]step    // by the number of the gap in the next full run
 	during   map[string][]step // by the source whose next read they happen in
+	amid     map[string][]step // and by the source whose next look-up
 	writes   map[int]enginetest.Fault
 	written  int
 	account  map[string]string // human to their living account
@@ -101,8 +103,9 @@ type world struct {
 	failed    string
 	last      *run.Report // of the last run
 	err       error
-	told      int // effects that were told
-	depth     int // runs that are under way
+	told      int      // effects that were told
+	depth     int      // runs that are under way
+	about     []string // whom they are about
 	// unverified: a process died before it could see that the server had lied to it.
 	lied, unverified bool
 }
@@ -111,16 +114,17 @@ var sourceNames = []string{"corp", "hr", "eu"}
 
 func newWorld() *world {
 	w := &world{set: newSettings(), clock: enginetest.NewClock(start), dirs: map[string]*enginetest.Directory{}, sources: map[string]*enginetest.Source{},
-		armed: map[int][]step{}, during: map[string][]step{}, writes: map[int]enginetest.Fault{}, account: map[string]string{}, human: map[string]string{},
+		armed: map[int][]step{}, during: map[string][]step{}, amid: map[string][]step{}, writes: map[int]enginetest.Fault{}, account: map[string]string{}, human: map[string]string{},
 		incarnat: map[string]int{}, recycled: map[string]bool{}}
 	w.store = enginetest.NewStore(w.clock.Now)
 	w.store.Keep = 60
 	w.web = enginetest.NewOpenWebUI(w.clock, w.store.Power)
 	w.web.Fault = w.becomes
-	for _, name := range sourceNames {
+	for _, name := range allSources {
 		w.dirs[name] = enginetest.NewDirectory(w.clock)
 		w.sources[name] = enginetest.NewSource(w.dirs[name], w.clock)
 	}
+	w.signIns = enginetest.NewSignIns(w.sources[sso], w.web, "idp")
 	w.oracle = newOracle(w)
 	return w
 }
@@ -129,8 +133,12 @@ func newWorld() *world {
 func (w *world) setup() engine.Setup {
 	s := engine.Setup{Limits: w.set.limits}
 	for _, name := range w.order {
+		if single(name) {
+			s.Sources = append(s.Sources, w.signInSource())
+			continue
+		}
 		src := engine.Source{ID: name, Name: name, Provider: w.sources[name], Lag: w.set.lag[name], LagReplicated: hrLag, MaxAge: maxAge, Domains: w.set.domains[name], StaleAfter: w.set.staleAfter,
-			Changes: true, FullEvery: fullEvery, Grace: replica.Grace{Reads: w.set.reads, Over: graceOver}, Scope: "narrow=" + strconv.FormatBool(w.sources[name].Narrow)}
+			Changes: true, FullEvery: fullEvery, Grace: w.grace(), Scope: "narrow=" + strconv.FormatBool(w.sources[name].Narrow)}
 		if w.set.signIn == name {
 			src.SignIn, src.Subject = "idp", "sub"
 		}
@@ -142,6 +150,8 @@ func (w *world) setup() engine.Setup {
 	s.Targets = []engine.TargetSetup{{Name: target, Open: w.web.Open, Match: []string{"sign_in", "email"}, Protect: w.set.protect, Ignore: w.set.ignore}}
 	return s
 }
+
+func (w *world) grace() replica.Grace { return replica.Grace{Reads: w.set.reads, Over: graceOver} }
 
 func (w *world) fail(kind, format string, args ...any) {
 	if w.failed == "" {
@@ -200,8 +210,13 @@ func (g *gaps) Err() error {
 }
 
 func (w *world) sync(req run.Request) {
+	who := req.Account + req.User
+	if req.Single() && slices.Contains(w.about, who) {
+		return // It would wait for the run that is under way.
+	}
 	w.depth++
-	defer func() { w.depth-- }()
+	w.about = append(w.about, who)
+	defer func() { w.depth, w.about = w.depth-1, w.about[:len(w.about)-1] }()
 	w.oracle.before()
 	effects, events := len(w.web.Effects), len(w.store.Events())
 	// What a first read shows counts as old, so it is as old as it may be.
@@ -210,12 +225,13 @@ func (w *world) sync(req run.Request) {
 	}
 	w.stoppable = &gaps{Context: context.Background(), w: w, done: make(chan struct{})}
 	var ctx context.Context = w.stoppable
-	if req.User != "" {
+	if req.Single() {
 		ctx = context.Background()
 	}
 	w.middle(req)
+	w.middleOf(req)
 	report, err := w.engine.Run(ctx, req)
-	if req.User == "" {
+	if !req.Single() {
 		clear(w.armed)
 		clear(w.during)
 		clear(w.writes)
@@ -242,11 +258,11 @@ func (w *world) sync(req run.Request) {
 // do lets one step happen.
 func (w *world) do(s step) {
 	w.clock.Add(time.Second)
-	if w.disasterStep(s) || w.deltaStep(s) || w.expectStep(s) || w.settingStep(s) || w.traceStep(s) {
+	if w.disasterStep(s) || w.deltaStep(s) || w.expectStep(s) || w.signInStep(s) || w.settingStep(s) || w.traceStep(s) {
 		return
 	}
 	if w.directoryStep(s) || w.webStep(s) {
-		if w.runs > 0 { // Nobody has seen anything before that.
+		if w.runs > 0 || single(s.arg(0)) { // Nobody has seen anything else before that.
 			w.oracle.look()
 		}
 		return
@@ -330,7 +346,7 @@ func (w *world) middle(req run.Request) {
 	if only == "" && len(w.order) == 1 {
 		only = w.order[0]
 	}
-	if steps := w.during[only]; len(steps) > 0 && req.User == "" && w.depth == 1 {
+	if steps := w.during[only]; len(steps) > 0 && !req.Single() && w.depth == 1 {
 		w.sources[only].During = func() {
 			for _, s := range steps {
 				w.do(s)

@@ -53,6 +53,10 @@ type Read struct {
 	Deleted []string
 	// Lost: the process died in the run that read it, so it may not be known.
 	Lost bool
+	// Named are the groups that a token named, Got is when the source took it; neither is set
+	// for a read of a directory.
+	Named []string
+	Got   time.Time
 }
 
 // Source reads a Directory, with the faults that were set for its next read.
