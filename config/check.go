@@ -25,6 +25,7 @@ func (d *decoder) check(c *Config) {
 		d.reportAt(path{"stale_after"}, "must be at least 1", "")
 	}
 	d.checkAdmin(&c.Server.Admin, path{"server", "admin"})
+	d.checkPublic(c)
 	d.checkSafety(&c.Safety)
 	d.checkBackup(&c.Backup)
 	d.checkAudit(&c.Audit)
@@ -42,6 +43,7 @@ func (d *decoder) check(c *Config) {
 			t.Mode = c.Mode
 		}
 	}
+	d.checkWebhooks(c)
 	d.checkPermissionSets(c)
 	d.checkRules(c)
 	d.checkSingle(c)

@@ -40,6 +40,9 @@ type Config struct {
 	Targets []*Target `yaml:"targets" doc:"The Open WebUI servers, by a name of your choice."`
 	Rules   []*Rule   `yaml:"rules" doc:"Which directory groups become which Open WebUI groups. Every matching rule applies."`
 
+	// Webhooks stand in the order of the file too.
+	Webhooks []*Webhook `yaml:"webhooks" doc:"Who may tell the daemon whom to look at, by a name of your choice: POST /hooks/NAME of server.public."`
+
 	PermissionSets map[string]*PermissionSet `yaml:"permission_sets" doc:"Permissions by a name of your choice, for use in rules; spelled as in Open WebUI's own tree."`
 	Safety         Safety                    `yaml:"safety" doc:"How much may be taken away without somebody approving it."`
 	Backup         Backup                    `yaml:"backup" doc:"Copies of the state, made and verified while the program runs."`

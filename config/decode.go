@@ -130,6 +130,9 @@ func (d *decoder) special(n *yaml.Node, into any, p path) bool {
 		d.sources(n, x, p)
 	case *[]*Target:
 		d.targets(n, x, p)
+	case *[]*Webhook:
+		pairs, _ := d.pairs(n, p)
+		d.readWebhooks(pairs, x, p)
 	case *Rule:
 		*x = *defaultRule()
 		d.block(n, slotsOf(reflect.ValueOf(x).Elem()), p)
@@ -230,10 +233,10 @@ func (d *decoder) unknownKey(pair pair, slots []slot, p path) {
 		d.at.spoil(p.child(meant)) // it is not missing as well
 	}
 	hint, ok := foreign(pair.key)
-	if !ok {
+	if !ok && nearest(pair.key, known) == "" {
 		if blocks := blocksWith(slots, pair.key); len(blocks) > 0 {
 			hint = name + " belongs in " + commaOr(blocks)
-		} else if nearest(pair.key, known) == "" {
+		} else {
 			hint = "known here: " + strings.Join(known, ", ")
 		}
 	}
@@ -262,17 +265,20 @@ func (d *decoder) table(n *yaml.Node, v reflect.Value, p path, words []string) {
 	}
 }
 
-// list reads a sequence; a list of texts may be a single text. What stood there
+// list reads a sequence; a list of texts or secrets may be a single one. What stood there
 // before, a default, is replaced.
 func (d *decoder) list(n *yaml.Node, v reflect.Value, p path, words []string) {
 	items := n.Content
 	switch {
 	case n.Kind == yaml.SequenceNode:
-	case n.Kind == yaml.ScalarNode && v.Type().Elem().Kind() == reflect.String:
+	case n.Kind == yaml.ScalarNode && mayStandAlone(v.Type().Elem()):
 		items = []*yaml.Node{n}
 	default:
 		want := "a list"
-		if v.Type().Elem().Kind() == reflect.String {
+		switch {
+		case v.Type().Elem() == reflect.TypeFor[secret.Ref]():
+			want = "a reference to a secret or a list of them"
+		case v.Type().Elem().Kind() == reflect.String:
 			want = "text or a list"
 		}
 		d.wrongType(n, p, want)
@@ -293,6 +299,11 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value, p path, words []string) {
 		out = reflect.Append(out, element)
 	}
 	v.Set(out)
+}
+
+// mayStandAlone reports whether a list of these may be written as its only entry.
+func mayStandAlone(t reflect.Type) bool {
+	return t.Kind() == reflect.String || t == reflect.TypeFor[secret.Ref]()
 }
 
 // scalar reads a single value of a basic kind.

@@ -65,6 +65,10 @@ func defaultTarget(name string) *Target {
 	return &Target{Name: name, Type: "openwebui", Match: []string{"sign_in", "email"}, Watch: Every(5 * time.Second)}
 }
 
+func defaultWebhook(name string) *Webhook {
+	return &Webhook{Name: name, Tolerance: scalar.Duration(5 * time.Minute)}
+}
+
 func defaultRule() *Rule {
 	return &Rule{To: mapping.DefaultTo, Create: CreateTrue, Adopt: []string{"name"}, Members: "owned"}
 }

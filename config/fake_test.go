@@ -145,9 +145,20 @@ func registry() providers.Registry {
 	}
 }
 
+// hookKinds are a kind of each sort.
+func hookKinds() []config.HookKind {
+	verifiers := []string{"file"}
+	return []config.HookKind{
+		{Type: "standard", Secret: config.Required, Source: config.Optional, Target: config.Unwanted, Verifiers: verifiers},
+		{Type: "openwebui", Secret: config.Required, Source: config.Unwanted, Target: config.Required, Verifiers: verifiers},
+		{Type: "keycloak", Secret: config.Optional, Source: config.Optional, Target: config.Unwanted, Verifiers: verifiers},
+		{Type: "logout", Secret: config.Unwanted, Source: config.Required, Target: config.Unwanted, Tokens: true, Verifiers: verifiers},
+	}
+}
+
 func options() config.Options {
 	return config.Options{
-		File: "groupsyncd.yaml", Dir: "/etc/groupsyncd", Registry: registry(),
+		File: "groupsyncd.yaml", Dir: "/etc/groupsyncd", Registry: registry(), Hooks: hookKinds(),
 		CheckSchedule: func(spec string) error {
 			if !strings.HasPrefix(spec, "every ") && !strings.HasPrefix(spec, "@") && len(strings.Fields(spec)) != 5 {
 				return fmt.Errorf("%q is not a schedule", spec)

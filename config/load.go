@@ -30,6 +30,8 @@ type Options struct {
 	Dir string
 	// Registry lists the kinds of sources.
 	Registry providers.Registry
+	// Hooks lists the kinds of webhooks. One that is missing is not checked closely.
+	Hooks []HookKind
 	// CheckSchedule says what is wrong with a schedule. Nil accepts any text.
 	CheckSchedule func(spec string) error
 	// Interval gives the time between two starts of a schedule. Nil: nothing is compared

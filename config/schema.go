@@ -141,7 +141,7 @@ func (b *schemaBuilder) value(v reflect.Value, words []string) schema {
 func (b *schemaBuilder) list(v reflect.Value, words []string) schema {
 	items := b.value(reflect.New(v.Type().Elem()).Elem(), words)
 	list := schema{"type": "array", "items": items}
-	if v.Type().Elem().Kind() != reflect.String {
+	if !mayStandAlone(v.Type().Elem()) {
 		return list
 	}
 	return schema{"anyOf": []schema{items, list}}
@@ -155,6 +155,10 @@ func (b *schemaBuilder) special(v reflect.Value) (schema, bool) {
 	case *[]*Target:
 		return schema{"type": "object", "minProperties": 1, "additionalProperties": b.ref("target", func() schema {
 			return b.block(slotsOf(reflect.ValueOf(defaultTarget("")).Elem()), "url", "api_key")
+		})}, true
+	case *[]*Webhook:
+		return schema{"type": "object", "additionalProperties": b.ref("webhook", func() schema {
+			return b.block(slotsOf(reflect.ValueOf(defaultWebhook("")).Elem()), "type")
 		})}, true
 	case *Rule:
 		return b.ref("rule", func() schema { return b.block(slotsOf(reflect.ValueOf(defaultRule()).Elem()), "match") }), true

@@ -15,7 +15,7 @@ func (c *Config) CheckSecrets() Problems {
 	var problems Problems
 	visit(c, func(p path, v reflect.Value) {
 		ref, ok := reflect.TypeAssert[secret.Ref](v)
-		if !ok || ref.IsZero() || p[0] == "server" { // what opens us is read below
+		if !ok || ref.IsZero() || p[0] == "server" || p[0] == "webhooks" { // what opens us is read below
 			return
 		}
 		if _, err := ref.Read(); err != nil {
@@ -27,7 +27,7 @@ func (c *Config) CheckSecrets() Problems {
 			})
 		}
 	})
-	return append(problems, c.CheckTokens()...).sorted()
+	return append(append(problems, c.CheckTokens()...), c.CheckPublic()...).sorted()
 }
 
 // bind tells relative secrets and files which folder they belong to.
@@ -58,7 +58,7 @@ func walk(v reflect.Value, p path, do func(path, reflect.Value)) {
 	case reflect.TypeFor[secret.Ref](), reflect.TypeFor[scalar.Path]():
 		do(p, v)
 		return
-	case reflect.TypeFor[*Source](), reflect.TypeFor[*Target]():
+	case reflect.TypeFor[*Source](), reflect.TypeFor[*Target](), reflect.TypeFor[*Webhook]():
 		p = p[:len(p)-1].child(v.Elem().FieldByName("Name").String())
 	}
 	switch v.Kind() {

@@ -12,7 +12,8 @@ import (
 
 // Server says where the daemon listens.
 type Server struct {
-	Admin Admin `yaml:"admin" doc:"Health, metrics and API, for people and programs that run this daemon."`
+	Public Public `yaml:"public" doc:"Webhooks, for senders on other machines: /hooks/NAME and nothing else."`
+	Admin  Admin  `yaml:"admin" doc:"Health, metrics and API, for people and programs that run this daemon."`
 }
 
 // Admin is the admin listener and who may use it.

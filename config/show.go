@@ -119,6 +119,19 @@ func encodeSpecial(value any) (node *yaml.Node, ok bool, err error) {
 			node.Content = append(node.Content, textNode(t.Name), inner)
 		}
 		return node, true, nil
+	case []*Webhook:
+		if len(x) == 0 {
+			return nil, true, nil
+		}
+		node = &yaml.Node{Kind: yaml.MappingNode}
+		for _, w := range x {
+			inner, err := encodeSlots(slotsOf(reflect.ValueOf(w).Elem()))
+			if err != nil {
+				return nil, true, fmt.Errorf("%s: %w", w.Name, err)
+			}
+			node.Content = append(node.Content, textNode(w.Name), inner)
+		}
+		return node, true, nil
 	case mapping.Match:
 		return encodeMatch(x), true, nil
 	case plan.Limit:
@@ -177,7 +190,7 @@ func encodeTable(v reflect.Value) (*yaml.Node, error) {
 
 func encodeList(v reflect.Value) (*yaml.Node, error) {
 	node := &yaml.Node{Kind: yaml.SequenceNode}
-	if v.Type().Elem().Kind() == reflect.String {
+	if mayStandAlone(v.Type().Elem()) {
 		node.Style = yaml.FlowStyle
 	}
 	for i := range v.Len() {

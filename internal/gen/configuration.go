@@ -69,6 +69,8 @@ func configuration(schema, example []byte) ([]byte, error) {
 	r.sources()
 	r.section("targets.NAME", "One Open WebUI each.")
 	r.table("targets.*", r.root.Definitions["target"])
+	r.section("webhooks.NAME", "One sender each; see [webhooks.md](webhooks.md).")
+	r.table("webhooks.*", r.root.Definitions["webhook"])
 	r.section("rules", "A list. What a rule does not say is left alone.")
 	r.table("rules.*", r.root.Definitions["rule"])
 	r.permissions()
@@ -90,7 +92,7 @@ func (r *reference) collect(n *yaml.Node, path string) {
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			key := n.Content[i].Value
-			if path == "sources" || path == "targets" || path == "permission_sets" {
+			if path == "sources" || path == "targets" || path == "webhooks" || path == "permission_sets" {
 				key = "*"
 			}
 			if !slices.Contains(r.order[path], key) {
