@@ -516,7 +516,7 @@ func TestStateOfVersionOneGetsAnAudit(t *testing.T) {
 	if s.Last != 1 {
 		t.Fatalf("%+v", s)
 	}
-	copies, err := filepath.Glob(filepath.Join(dir, BackupFolder, "before-version-3-*.db"))
+	copies, err := filepath.Glob(filepath.Join(dir, BackupFolder, fmt.Sprintf("before-version-%d-*.db", schemaVersion)))
 	ok(t, err)
 	if len(copies) != 1 {
 		t.Fatalf("%d copies of the state before", len(copies))

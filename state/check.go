@@ -100,7 +100,7 @@ func (db *DB) checkRecords(ctx context.Context) error {
 	_, err = db.Sources()
 	_, bad := db.chain(nil)
 	_, sick := db.Health()
-	return errors.Join(err, bad, sick,
+	return errors.Join(err, bad, sick, db.checkDeliveries(),
 		each(sources, func(s string) error { _, err := db.Replica(s); return err }),
 		each(targets, func(t string) error { _, err := db.Memory(t); return err }),
 		each(targets, func(t string) error { _, err := db.Open(t); return err }),

@@ -31,7 +31,7 @@ type instance struct {
 type migration func(*bbolt.Tx) error
 
 // migrations are the steps in order: the first leads from version 1 to version 2.
-func migrations() []migration { return []migration{addAudit, addDeleted} }
+func migrations() []migration { return []migration{addAudit, addDeleted, addDeliveries} }
 
 // addAudit leads to version 2, which has an audit. Members found after a lost state
 // (lost/) came with it; a target without that bucket has none.
@@ -52,6 +52,12 @@ func addDeleted(tx *bbolt.Tx) error {
 			err = find(tx, bucketReplica, source).put([]byte(keyDeleted), w.b)
 		}
 	}
+	return err
+}
+
+// addDeliveries leads to version 4, which remembers what webhooks brought.
+func addDeliveries(tx *bbolt.Tx) error {
+	_, err := makeBox(tx, bucketDeliveries)
 	return err
 }
 

@@ -50,6 +50,8 @@ import (
 //	    ID                          report without its changes; ids sort by time
 //	changes/
 //	    ID                          changes of that report, compressed when large
+//	deliveries/
+//	    WEBHOOK \0 ID               until when it counts as known, the run that it led to
 //	audit/
 //	    head                        number and hash of the last record
 //	    anchor                      number and hash of the last one dropped by its age
@@ -66,6 +68,8 @@ const (
 	bucketRuns    = "runs"
 	bucketChanges = "changes"
 	bucketAudit   = "audit"
+	// bucketDeliveries has what webhooks brought.
+	bucketDeliveries = "deliveries"
 
 	keySchema    = "schema"
 	keyInstance  = "instance"
@@ -98,7 +102,7 @@ const (
 )
 
 // schemaVersion is the version of the picture above.
-const schemaVersion = 3
+const schemaVersion = 4
 
 // chunkRows is how many users or accounts go into one record: large enough that the
 // cost of a record does not show, small enough that a changed row rewrites little.
@@ -106,7 +110,7 @@ const chunkRows = 512
 
 // rootBuckets are made together with the file.
 func rootBuckets() []string {
-	return []string{bucketMeta, bucketSources, bucketReplica, bucketTarget, bucketRuns, bucketChanges, bucketAudit}
+	return []string{bucketMeta, bucketSources, bucketReplica, bucketTarget, bucketRuns, bucketChanges, bucketAudit, bucketDeliveries}
 }
 
 // targetParts are the buckets of a target.

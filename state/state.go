@@ -130,6 +130,9 @@ type DB struct {
 	// begun are the runs, with their targets, whose journal was begun through this
 	// handle and is open; it changes under writes.
 	begun map[string]bool
+	// pruneAt is how many deliveries there are when old ones are looked for; it changes
+	// under writes.
+	pruneAt int
 
 	// news has a word for whoever waits for new audit records.
 	news chan struct{}
