@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"groupsyncd/config"
@@ -26,9 +27,23 @@ type front struct {
 
 // door is one open listener.
 type door struct {
-	addr   string
-	web    *http.Server
-	served chan error
+	// addr is as configured, bound as it is.
+	addr, bound string
+	web         *http.Server
+	served      chan error
+	// down says that nobody is let in any more.
+	down atomic.Bool
+}
+
+// openDoor lets people in through a listener.
+func openDoor(addr string, web *http.Server, l net.Listener) *door {
+	d := &door{addr: addr, bound: l.Addr().String(), web: web, served: make(chan error, 1)}
+	go func() {
+		err := web.Serve(l)
+		d.down.Store(true)
+		d.served <- err
+	}()
+	return d
 }
 
 // openFront checks the tokens and opens the admin listener that the configuration names.
@@ -39,7 +54,7 @@ func (a *App) openFront(ctx context.Context, d *daemon) error {
 		return err
 	}
 	d.front = &front{admin: server.NewAdmin(ctx, server.AdminOptions{Backend: a, Daemon: a, Logger: a.log, Now: a.now, Config: cfg,
-		Version: a.version, Revision: a.revision})}
+		Version: a.version, Revision: a.revision, NewID: newID})}
 	a.open(ctx, d.front, cfg, listener)
 	return nil
 }
@@ -78,9 +93,7 @@ func (a *App) open(ctx context.Context, f *front, cfg *config.Config, l net.List
 	if l == nil {
 		return
 	}
-	d := &door{addr: string(cfg.Server.Admin.Listen), web: f.admin.Server(), served: make(chan error, 1)}
-	go func() { d.served <- d.web.Serve(l) }()
-	f.door = d
+	f.door = openDoor(string(cfg.Server.Admin.Listen), f.admin.Server(), l)
 	a.log.LogAttrs(ctx, slog.LevelInfo, "admin listener open", slog.String("address", l.Addr().String()))
 }
 
@@ -213,11 +226,15 @@ func (a *App) Ready(ctx context.Context) []server.Check {
 		note += "; a newer file was refused"
 	}
 	a.mu.Unlock()
-	return []server.Check{
+	checks := []server.Check{
 		{Name: "configuration", Note: note},
 		{Name: "state", Err: a.db.Err()},
 		{Name: "control socket", Err: answers(ctx, dir)},
 	}
+	if c, there := a.checkPublic(d); there {
+		checks = append(checks, c)
+	}
+	return checks
 }
 
 // answers reports why nobody would reach the control socket.

@@ -88,7 +88,7 @@ func Load(file string) (*config.Config, error) {
 func Schema() ([]byte, error) { return config.Schema(all.Registry()) }
 
 func loadOptions() config.Options {
-	return config.Options{Registry: all.Registry(), CheckSchedule: func(spec string) error {
+	return config.Options{Registry: all.Registry(), Hooks: hookKinds(), CheckSchedule: func(spec string) error {
 		_, err := schedule.Parse(spec, time.UTC)
 		if hint := fault.HintOf(err); hint != "" {
 			return fmt.Errorf("%w: %s", err, hint)
@@ -251,6 +251,7 @@ func (a *App) Status(context.Context) (*engine.Status, error) {
 	}
 	if d != nil {
 		s.Daemon = &engine.DaemonStatus{PID: os.Getpid(), Since: d.started}
+		s.Webhooks, s.People = d.public.public.Status(), d.people.queueStatus()
 		for i := range s.Sources {
 			s.Sources[i].Next = d.schedule.Next(s.Sources[i].Name)
 			if f := following.by[s.Sources[i].Name]; f != nil {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"groupsyncd/config"
 	"groupsyncd/internal/fault"
 	"groupsyncd/server"
 	"groupsyncd/state"
@@ -118,6 +119,10 @@ server: {admin: {listen: ""}}
 `, source, w.chat.URL, match))
 }
 
+func (w *town) options(file string, cfg *config.Config) Options {
+	return Options{File: file, Config: cfg, Logger: slog.New(slog.NewTextHandler(w.log, nil)), LockTimeout: -1, Now: w.now}
+}
+
 // open starts the program without a daemon; it is closed when the test ends.
 func (w *town) open() *App {
 	w.Helper()
@@ -126,7 +131,7 @@ func (w *town) open() *App {
 	if err != nil {
 		w.Fatal(err)
 	}
-	a, err := New(w.Context(), Options{File: file, Config: cfg, Logger: slog.New(slog.NewTextHandler(w.log, nil)), LockTimeout: -1, Now: w.now})
+	a, err := New(w.Context(), w.options(file, cfg))
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -34,8 +34,9 @@ type daemon struct {
 	// doors are the watches of sign-ins; App.mu guards it.
 	doors *doors
 	front *front
-	// people are those whose runs begin soon.
+	// people are those whose runs begin soon, public where webhooks ask for them.
 	people *people
+	public *publicFront
 	// ping is received from by the loop as a sign of life; ran is closed when the
 	// schedules have ended.
 	ping, ran chan struct{}
@@ -92,8 +93,14 @@ func (a *App) Serve(ctx context.Context, hup <-chan struct{}) (err error) {
 		return err
 	}
 	life.Add("admin listener", d.front.stop)
-	d.people = newPeople(running, peopleOptions{run: a.seeTo, log: a.log, now: a.now, newID: newID})
+	d.people = newPeople(running, peopleOptions{run: a.seeTo, log: a.log, now: a.now, newID: newID,
+		ended: func(req run.Request, took time.Duration, _ *run.Report, err error) { d.front.admin.Saw(req, took, err) }})
 	life.Add("runs of single people", d.people.stop)
+	door, err := a.bindPublic(ctx, d)
+	if err != nil {
+		return err
+	}
+	life.Add("address of the public listener", func(context.Context) error { return door.cancel() })
 	a.setDaemon(d)
 	life.Add("daemon", func(context.Context) error { a.setDaemon(nil); return nil })
 	life.Add("old sources", func(context.Context) error { d.closing.Wait(); return nil })
@@ -113,6 +120,8 @@ func (a *App) Serve(ctx context.Context, hup <-chan struct{}) (err error) {
 	if err := a.resume(ctx); err != nil {
 		return err
 	}
+	a.carryOutPublic(ctx, d, door)
+	life.Add("public listener", d.public.stop)
 	life.Add("watch for what does not run", a.watch(running))
 	a.startFollowing(d)
 	life.Add("watches of sources", func(ctx context.Context) error { return a.endFollowing(ctx, d) })
@@ -328,8 +337,12 @@ func (a *App) exchange(ctx context.Context, d *daemon) error {
 	if err != nil {
 		return errors.Join(err, next.close())
 	}
-	if err := errors.Join(next.remember(a.db, known), a.engine.Replace(next.setup)); err != nil {
+	publicMove, err := a.preparePublic(ctx, d, next)
+	if err != nil {
 		return errors.Join(err, next.close(), move.cancel())
+	}
+	if err := errors.Join(next.remember(a.db, known), a.engine.Replace(next.setup)); err != nil {
+		return errors.Join(err, next.close(), move.cancel(), publicMove.cancel())
 	}
 	a.mu.Lock()
 	old := a.parts
@@ -339,6 +352,7 @@ func (a *App) exchange(ctx context.Context, d *daemon) error {
 	a.startFollowing(d)
 	a.openDoors(d, a.acquaint())
 	a.carryOut(ctx, d, move)
+	a.carryOutPublic(ctx, d, publicMove)
 	d.schedule.Replace(entries)
 	a.planBackup(d)
 	// Runs that began before still use the old sources; they are closed behind them.

@@ -23,6 +23,8 @@ type AdminOptions struct {
 	Config *config.Config
 	// Version and Revision are those of the program.
 	Version, Revision string
+	// NewID makes ids of runs.
+	NewID func() string
 }
 
 // Admin answers on the admin listener: health, metrics and the API. It decides who may
@@ -69,7 +71,20 @@ func (a *Admin) Use(cfg *config.Config) {
 		names = append(names, t.Name)
 	}
 	a.metrics.targets(names)
+	names = nil
+	for _, w := range cfg.Webhooks {
+		names = append(names, w.Name)
+	}
+	a.metrics.webhooks(names)
 }
+
+// Hooked counts a request to a webhook.
+func (a *Admin) Hooked(webhook string, r Result) {
+	a.metrics.hooks.WithLabelValues(webhook, string(r)).Inc()
+}
+
+// Saw counts a run that an event led to, and how long ago that was.
+func (a *Admin) Saw(req run.Request, took time.Duration, err error) { a.metrics.saw(&req, took, err) }
 
 // Ended counts a run that has ended.
 func (a *Admin) Ended(r *run.Report) { a.metrics.ended(r) }

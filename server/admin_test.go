@@ -134,7 +134,7 @@ func newAdmin(t *testing.T, o *office) (a *Admin, dir string, log *bytes.Buffer)
 	cfg, dir := tokens(t)
 	log = &bytes.Buffer{}
 	ctx, stop := context.WithCancel(t.Context())
-	a = NewAdmin(ctx, AdminOptions{Backend: o, Daemon: o, Logger: slog.New(slog.NewTextHandler(log, nil)), Now: time.Now, Config: cfg, Version: "v1"})
+	a = NewAdmin(ctx, AdminOptions{Backend: o, Daemon: o, Logger: slog.New(slog.NewTextHandler(log, nil)), Now: time.Now, Config: cfg, Version: "v1", NewID: func() string { return "01ASKED" }})
 	t.Cleanup(func() { stop(); a.Wait() })
 	return a, dir, log
 }

@@ -117,8 +117,9 @@ func (a *Admin) sync(w http.ResponseWriter, r *http.Request, v visitor) {
 		a.refuse(w, http.StatusBadRequest, "mode must be apply or plan", "")
 		return
 	}
-	req := run.Request{Trigger: run.Manual, Mode: b.Mode, Source: b.Source, Target: b.Target, User: b.User, By: v.by()}
-	carry(a, w, r, wait, "see how it ended with GET /api/v1/runs", func(ctx context.Context) (*run.Report, error) { return a.Backend.Run(ctx, req, nil) })
+	req := run.Request{Trigger: run.Manual, Mode: b.Mode, Source: b.Source, Target: b.Target, User: b.User, By: v.by(), ID: a.NewID()}
+	goesOn := accepted{State: "running", Run: req.ID, Hint: "see how it ended with GET /api/v1/runs/" + req.ID}
+	carry(a, w, r, wait, goesOn, func(ctx context.Context) (*run.Report, error) { return a.Backend.Run(ctx, req, nil) })
 }
 
 // approve lets through what a hold lists.
@@ -134,7 +135,7 @@ func (a *Admin) approve(w http.ResponseWriter, r *http.Request, v visitor) {
 		a.refuse(w, http.StatusBadRequest, "the reason is missing", `say why: {"reason": "department closed, ticket 4711"}; it is kept with the approval`)
 		return
 	}
-	carry(a, w, r, readBound, "see whether it is still held with GET /api/v1/holds", func(ctx context.Context) (*run.Approval, error) {
+	carry(a, w, r, readBound, accepted{State: "running", Hint: "see whether it is still held with GET /api/v1/holds"}, func(ctx context.Context) (*run.Approval, error) {
 		return a.Backend.Approve(ctx, r.PathValue("hash"), reason, v.by())
 	})
 }

@@ -100,12 +100,14 @@ func (a *Admin) body(w http.ResponseWriter, r *http.Request, v any) bool {
 // accepted is the answer to what goes on behind it.
 type accepted struct {
 	State string `json:"state"`
-	Hint  string `json:"hint"`
+	// Run is the id of the run that it is.
+	Run  string `json:"run,omitempty"`
+	Hint string `json:"hint"`
 }
 
 // carry carries out what somebody decided, and answers with what it came to, or after
 // some time that it goes on.
-func carry[T any](a *Admin, w http.ResponseWriter, r *http.Request, wait time.Duration, hint string, call func(context.Context) (T, error)) {
+func carry[T any](a *Admin, w http.ResponseWriter, r *http.Request, wait time.Duration, goesOn accepted, call func(context.Context) (T, error)) {
 	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(wait + readBound)); err != nil {
 		a.fail(w, err)
 		return
@@ -135,7 +137,7 @@ func carry[T any](a *Admin, w http.ResponseWriter, r *http.Request, wait time.Du
 				continue
 			}
 		}
-		a.write(w, http.StatusAccepted, accepted{"running", hint})
+		a.write(w, http.StatusAccepted, goesOn)
 		return
 	}
 }

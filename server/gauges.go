@@ -42,6 +42,8 @@ func figures() []figure {
 		{"target_waiting", "Memberships that groupsyncd gave and that wait for a source.", "target", ""},
 		{"target_watched", "1 while sign-ins to the target are noticed, 0 while they should be; absent where nobody looks.", "target", ""},
 		{"target_quarantined", "1 while the target is tried less often because it keeps failing.", "target", ""},
+		{"people_waiting", "People who wait for a run of their own.", "", ""},
+		{"people_oldest_seconds", "How long the one who waits longest has waited.", "", ""},
 		{"state_size_bytes", "Size of the state file.", "", ""},
 		{"state_max_bytes", "Size that the state file may have.", "", ""},
 		{"state_oldest_reader_seconds", "Age of the oldest open look at the state; a large one keeps the file growing.", "", ""},
@@ -81,6 +83,14 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	if s := g.a.look.status(g.a.ctx, g.a); s != nil {
 		g.sources(s, put)
 		g.targets(s, put)
+		if q := s.People; q != nil {
+			put("people_waiting", float64(q.Waiting))
+			waited := time.Duration(0)
+			if !q.Oldest.IsZero() {
+				waited = g.a.Now().Sub(q.Oldest)
+			}
+			put("people_oldest_seconds", waited.Seconds())
+		}
 		if s.Last != nil {
 			put("last_run_timestamp_seconds", seconds(s.Last.Started.Add(time.Duration(s.Last.DurationMS)*time.Millisecond)))
 		}

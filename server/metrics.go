@@ -32,9 +32,14 @@ type metrics struct {
 	// changes are counted by what became of them.
 	changes map[run.Outcome]*prometheus.CounterVec
 	refused prometheus.Counter
+	// hooks counts requests to webhooks, logins is how long it took from an event to the
+	// end of the run of its person.
+	hooks  *prometheus.CounterVec
+	logins *prometheus.HistogramVec
 
 	mu    sync.Mutex
 	known []string // targets
+	heard []string // webhooks
 	// read is what the last read of each source that proved something held.
 	read map[string]int
 }
@@ -58,12 +63,16 @@ func newMetrics(a *Admin) *metrics {
 		},
 		refused: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "admin_refused_total",
 			Help: "Requests to the admin listener without the token that they need."}),
+		hooks: counter("webhook_requests_total", "Requests to the webhook, by what became of them; those to no webhook of ours under no name.", "webhook", "result"),
+		logins: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "login_duration_seconds",
+			Help:    "From an event that told of a person to the end of that person's run, by how the event was noticed.",
+			Buckets: []float64{0.005, 0.01, 0.015, 0.025, 0.06, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 10, 60}}, []string{"trigger"}),
 		read: map[string]int{},
 	}
 	info := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info", Help: "Which program this is; the value is 1.",
 		ConstLabels: prometheus.Labels{"version": a.Version, "revision": a.Revision}}, func() float64 { return 1 })
 	m.registry.MustRegister(m.runs, m.duration, m.requests, m.reads, m.writes, m.changes[run.Planned], m.changes[run.Applied], m.changes[run.Failed],
-		m.refused, info, newGauges(a, m), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		m.refused, m.hooks, m.logins, info, newGauges(a, m), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -102,6 +111,40 @@ func (m *metrics) targets(names []string) {
 	}
 }
 
+// webhooks makes the counters of the configured webhooks begin at zero, and forgets those
+// of others.
+func (m *metrics) webhooks(names []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, old := range m.heard {
+		if !slices.Contains(names, old) {
+			m.hooks.DeletePartialMatch(prometheus.Labels{"webhook": old})
+		}
+	}
+	m.heard = names
+	for _, name := range names {
+		for _, r := range Results() {
+			m.hooks.WithLabelValues(name, string(r))
+		}
+	}
+}
+
+// saw counts a run of a person that an event led to.
+func (m *metrics) saw(req *run.Request, took time.Duration, err error) {
+	if err != nil || !req.Single() {
+		return
+	}
+	m.logins.WithLabelValues(triggerOf(req.Trigger)).Observe(took.Seconds())
+}
+
+// triggerOf gives the label of a trigger, which may come from whoever asked for the run.
+func triggerOf(t run.Trigger) string {
+	if slices.Contains([]run.Trigger{run.Manual, run.Schedule, run.Webhook, run.Watch, run.Reload, run.Confirm, run.Push}, t) {
+		return string(t)
+	}
+	return "other"
+}
+
 // result says in a word how a run ended.
 func result(exit int) string {
 	switch exit {
@@ -127,11 +170,7 @@ func result(exit int) string {
 
 // ended counts a run.
 func (m *metrics) ended(r *run.Report) {
-	trigger := string(r.Trigger)
-	if !slices.Contains([]run.Trigger{run.Manual, run.Schedule, run.Webhook, run.Watch, run.Reload, run.Confirm, run.Push}, r.Trigger) {
-		trigger = "other" // It comes from whoever asked for the run.
-	}
-	m.runs.WithLabelValues(trigger, result(r.Exit)).Inc()
+	m.runs.WithLabelValues(triggerOf(r.Trigger), result(r.Exit)).Inc()
 	m.duration.Observe((time.Duration(r.DurationMS) * time.Millisecond).Seconds())
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -81,6 +81,7 @@ func (c *command) statusTable(s *engine.Status) {
 			c.line("  %s: %s of ours wait for source %s", t.Name, plural(t.Waiting[name], "membership"), name)
 		}
 	}
+	c.webhooks(s)
 	c.stateStatus(s.State)
 	if len(s.Notices) > 0 {
 		c.line("notices:")

@@ -16,6 +16,9 @@ type Status struct {
 	State *StateStatus `json:"state,omitempty"`
 	// Daemon is nil when no daemon runs.
 	Daemon *DaemonStatus `json:"daemon,omitempty"`
+	// Webhooks and People are there while a daemon runs.
+	Webhooks []WebhookStatus `json:"webhooks,omitempty"`
+	People   *QueueStatus    `json:"people,omitempty"`
 	// Notices are open: what they tell of was neither settled nor healed.
 	Notices []run.Notice `json:"notices"`
 }
