@@ -22,6 +22,7 @@ const testSchema = `{
     "source_a": {"properties": {"every": {"type": "string"}, "host": {"type": "string"}, "mode": {"type": "boolean"}}},
     "source_b": {"properties": {"every": {"type": "string"}, "mode": {"type": "integer"}}},
     "target": {"properties": {}},
+    "webhook": {"properties": {}},
     "rule": {"properties": {}},
     "permission_set": {"properties": {"chat": {"properties": {"edit": {}, "call": {}}}}}
   }
