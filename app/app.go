@@ -313,7 +313,7 @@ func Check(ctx context.Context, cfg *config.Config, log *slog.Logger) ([]Checked
 		out = append(out, c)
 	}
 	for _, t := range cfg.Targets {
-		out = append(out, Checked{Kind: "target", Name: t.Name, Findings: p.clients[t.Name].Check(ctx)})
+		out = append(out, Checked{Kind: "target", Name: t.Name, Findings: p.clients[t.Name].Check(ctx, expect(cfg, t))})
 	}
 	return out, p.close()
 }

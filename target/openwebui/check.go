@@ -12,14 +12,33 @@ import (
 // maxSkew is how far the server's clock may be from ours before doctor says so.
 const maxSkew = time.Minute
 
+// Expect is what the configuration expects of the target beside groups and accounts.
+type Expect struct {
+	// Watch: sign-ins are noticed by activity.
+	Watch bool
+	// Hooks are the event webhooks that should call us.
+	Hooks []*EventHook
+	// Sessions: a source reads stored sessions, of sign-ins through Provider; empty: any.
+	Sessions bool
+	Provider string
+}
+
+// findings collects what doctor says.
+type findings []providers.Finding
+
+func (f *findings) add(level providers.Level, check, message, remedy string) {
+	*f = append(*f, providers.Finding{Level: level, Check: check, Message: message, Remedy: remedy})
+}
+
+func (f *findings) failed(check string, err error) {
+	f.add(providers.Failed, check, err.Error(), fault.HintOf(err))
+}
+
 // Check says what is wrong with the target, for doctor. It writes nothing.
-func (c *Client) Check(ctx context.Context) []providers.Finding {
+func (c *Client) Check(ctx context.Context, expect Expect) []providers.Finding {
 	s := c.Session()
-	var found []providers.Finding
-	add := func(level providers.Level, check, message, remedy string) {
-		found = append(found, providers.Finding{Level: level, Check: check, Message: message, Remedy: remedy})
-	}
-	failed := func(check string, err error) { add(providers.Failed, check, err.Error(), fault.HintOf(err)) }
+	var found findings
+	add, failed := found.add, found.failed
 
 	if c.path != "" {
 		add(providers.Warning, "url", "the url has the path "+c.path+"; Open WebUI by itself answers at the root of its address only",
@@ -65,6 +84,15 @@ func (c *Client) Check(ctx context.Context) []providers.Finding {
 	}
 	if err == nil && len(problems) == 0 {
 		add(providers.OK, "built_in_sync", "Open WebUI's own group sync is off", "")
+	}
+	if expect.Watch {
+		s.checkActivity(ctx, &found)
+	}
+	if expect.Sessions {
+		s.checkSessions(ctx, expect.Provider, &found)
+	}
+	for _, h := range expect.Hooks {
+		s.checkHook(ctx, h, &found)
 	}
 	return found
 }

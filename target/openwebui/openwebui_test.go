@@ -422,7 +422,7 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 			if c.set != nil {
 				c.set(w)
 			}
-			found := w.client.Check(t.Context())
+			found := w.client.Check(t.Context(), openwebui.Expect{})
 			i := slices.IndexFunc(found, func(f providers.Finding) bool { return f.Check == c.check && f.Level == c.level })
 			if i < 0 || !strings.Contains(found[i].Message+found[i].Remedy, c.text) {
 				t.Errorf("%+v", found)

@@ -454,7 +454,7 @@ func (w *World) builtIn(t *testing.T) {
 }
 
 func (w *World) doctor(t *testing.T) {
-	for _, f := range w.Client(t, nil).Check(t.Context()) {
+	for _, f := range w.Client(t, nil).Check(t.Context(), openwebui.Expect{Watch: true}) {
 		if f.Level != "ok" {
 			t.Errorf("%s: %s (%s)", f.Check, f.Message, f.Remedy)
 		}
