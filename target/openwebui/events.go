@@ -212,23 +212,23 @@ func (s *Session) eventsThere(ctx context.Context) ([]string, error) {
 	}
 	var w struct {
 		Events []struct {
-			Name string `json:"name"`
+			Event string `json:"event"`
 		} `json:"events"`
 	}
 	if err := s.events(ctx, httpx.Request{Method: http.MethodGet, Path: eventsPath, Op: "read the events", Into: &w, Repeat: true}); err != nil {
 		return nil, err
 	}
-	var there []string
-	for _, name := range wanted() {
-		if slices.ContainsFunc(w.Events, func(e struct {
-			Name string `json:"name"`
-		}) bool {
-			return e.Name == name
-		}) {
-			there = append(there, name)
+	names := map[string]bool{}
+	for _, e := range w.Events {
+		if e.Event != "" {
+			names[e.Event] = true
 		}
 	}
-	if !slices.Contains(there, "auth.login") {
+	if len(names) == 0 && len(w.Events) > 0 {
+		return wanted(), nil // A list of another form; what it does not know the server refuses.
+	}
+	there := slices.DeleteFunc(wanted(), func(name string) bool { return !names[name] })
+	if !names["auth.login"] {
 		return nil, s.noEvents("knows no event for a sign-in")
 	}
 	return there, nil

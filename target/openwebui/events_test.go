@@ -99,7 +99,7 @@ func TestSettingUpEventsFailsInWords(t *testing.T) {
 	}{
 		"too old":        {"0.9.6", nil, nil, fault.Invalid, "is version 0.9.6; event webhooks come with 0.10.0"},
 		"a fork without": {"", nil, func(w *world) { w.Inject(openwebuitest.Fault{Path: "/api/events", HTML: true}) }, fault.Invalid, "has none"},
-		"no such event":  {"", nil, func(w *world) { w.answers("/api/events", `{"events":[{"name":"user.created"}]}`) }, fault.Invalid, "knows no event for a sign-in"},
+		"no such event":  {"", nil, func(w *world) { w.answers("/api/events", `{"events":[{"event":"user.created"}]}`) }, fault.Invalid, "knows no event for a sign-in"},
 		"restricted key": {"", nil, func(w *world) { w.AllowKeys(true, "/api/v1/groups", "/api/v1/users") }, fault.Auth, "API_KEYS_ALLOWED_ENDPOINTS contain /api/v1/groups,/api/v1/users,/api/events"},
 		"private":        {"", func(h *openwebui.EventHook) { h.Address = "http://10.0.0.5:8422/hooks/chat-events" }, nil, fault.Invalid, "ENABLE_RAG_LOCAL_WEB_FETCH=true"},
 		"no secret":      {"", func(h *openwebui.EventHook) { h.Secrets = nil }, nil, fault.Invalid, "has no secret"},

@@ -58,7 +58,7 @@ func (s *Server) handleEvents(c *call) *answer {
 func (s *Server) listEvents(*call) *answer {
 	var items []map[string]string
 	for _, name := range catalog() {
-		items = append(items, map[string]string{"name": name, "description": name + ".", "message": name})
+		items = append(items, map[string]string{"event": name, "description": name + ".", "message": name})
 	}
 	return send(map[string]any{"schema": s.version, "events": items})
 }

@@ -179,7 +179,7 @@ func (s *Server) MergeByEmail(on bool) {
 func (s *Server) publicConfig(*call) *answer {
 	return send(map[string]any{
 		"status": true, "name": "Open WebUI", "version": s.version, "default_locale": "",
-		"oauth": map[string]any{"providers": s.settings.providers}, "features": map[string]any{"auth": true},
+		"oauth": map[string]any{"providers": s.settings.providers},
 	})
 }
 

@@ -134,6 +134,10 @@ func Run(t *testing.T, w *World) {
 	t.Run("a wrong key is refused", w.wrongKey)
 	t.Run("a wrong path is no Open WebUI", w.wrongPath)
 	t.Run("the built-in sync is off", w.builtIn)
+	t.Run("accounts come in the order of their activity", w.ordersByActivity)
+	t.Run("who is new is noticed", w.noticesNewcomers)
+	t.Run("who never signed in through a provider has no sessions", w.readsSessions)
+	t.Run("our event webhook comes, changes and goes", w.setsUpEvents)
 	t.Run("doctor finds nothing wrong", w.doctor)
 }
 

@@ -28,6 +28,7 @@ func TestSimulatorOfEveryVersion(t *testing.T) {
 			t.Parallel()
 			c := newClock()
 			s := openwebuitest.NewTest(t, openwebuitest.Options{Version: version, Now: c.now})
+			s.AllowLocalFetch(true)
 			for range 70 {
 				c.wait(time.Second)
 				s.AddAccount(openwebuitest.Account{Email: string(rune('a'+c.now().Unix()%26)) + c.now().Format("150405") + "@example.test"})
