@@ -76,7 +76,8 @@ type oracle struct {
 	// undoing: the run that goes on undoes another one.
 	undoing  bool
 	handKept map[place]time.Time
-	owners   int  // who owned something before the run
+	owners   int // who owned something before the run
+	sight    sight
 	between  bool // a run of one person went in between of the run that goes on
 }
 
@@ -94,6 +95,10 @@ func (o *oracle) everShown(source, person string) bool {
 
 // look brings the grants up to date with the directories.
 func (o *oracle) look() {
+	if !o.differs() {
+		o.note()
+		return
+	}
 	now := o.w.clock.Now()
 	present := map[key]bool{}
 	for _, source := range allSources {
@@ -131,6 +136,29 @@ func (o *oracle) look() {
 		}
 	}
 	o.note()
+}
+
+// sight is all that what directories grant depends on.
+type sight struct {
+	states  [4]*enginetest.State
+	narrow  [4]bool
+	special int
+}
+
+// differs reports whether anything that grants depend on has changed since the last look.
+func (o *oracle) differs() bool {
+	var is sight
+	for i, source := range allSources {
+		is.states[i], is.narrow[i] = o.w.dirs[source].Now(), o.w.sources[source].Narrow
+	}
+	for _, used := range o.w.set.special {
+		if used {
+			is.special++
+		}
+	}
+	was := o.sight
+	o.sight = is
+	return is != was
 }
 
 // read reports whether a source has been read since a time.

@@ -6,6 +6,7 @@ import (
 
 	"groupsyncd/directory"
 	"groupsyncd/sync/engine/enginetest"
+	"groupsyncd/sync/plan"
 	"groupsyncd/sync/run"
 )
 
@@ -72,7 +73,7 @@ func (o *oracle) judgeToken(p place, k key, e *enginetest.Effect) {
 }
 
 // atOnce asks of the run of somebody who signed in: have they got what their newest token
-// names, where nothing stands in the way of it?
+// names, and lost what only tokens gave and it does not name, where nothing stands in the way?
 func (o *oracle) atOnce(req run.Request, report *run.Report) {
 	smooth := func(t run.TargetReport) bool {
 		return t.Error == "" && !slices.ContainsFunc(t.Changes, func(c run.Change) bool { return c.Outcome != run.Applied && c.Outcome != run.Skipped })
@@ -84,16 +85,41 @@ func (o *oracle) atOnce(req run.Request, report *run.Report) {
 	for _, k := range o.keys(o.w.human[req.Account]) {
 		p := place{o.leads(m, k), req.Account}
 		newest, maybe := o.newestToken(k, now)
-		switch {
-		case !single(k.source) || !o.inForce(k) || newest == nil || len(maybe) > 0 || now.Sub(newest.AsOf) > maxAge-time.Minute || !slices.Contains(newest.Named, k.group):
-		case o.w.web.Name(p.group) == "" || o.contested(p.group) || o.w.isSet(o.w.set.ignore, p.account) || m.People.Link(directory.UserKey{Source: k.source, ID: k.person}).Account != p.account:
-		case slices.ContainsFunc(m.Holds, func(h run.Hold) bool {
-			return slices.ContainsFunc(h.Keys, func(key string) bool { q, _ := memberOf(key); return p == q })
-		}):
-		case !o.w.web.Has(p.group, p.account):
+		if !single(k.source) || !o.inForce(k) || newest == nil || len(maybe) > 0 || now.Sub(newest.AsOf) > maxAge-time.Minute || o.hindered(m, p) ||
+			m.People.Link(directory.UserKey{Source: k.source, ID: k.person}).Account != p.account {
+			continue
+		}
+		switch named, in := slices.Contains(newest.Named, k.group), o.w.web.Has(p.group, p.account); {
+		case named && !in:
 			o.w.fail("L5", "%s signed in with a token that names %s, and is not in %s", p.account, k.group, o.w.web.Name(p.group))
+		case !named && in && o.byTokens(m, p) && !o.amnesia:
+			o.w.fail("L5", "%s signed in with a token that does not name %s, and is in %s", p.account, k.group, o.w.web.Name(p.group))
 		}
 	}
+}
+
+// hindered reports whether a person, or a rule, or the server decides what becomes of a
+// membership, and not the directories.
+func (o *oracle) hindered(m *plan.Memory, p place) bool {
+	held := func(h run.Hold) bool {
+		return slices.ContainsFunc(h.Keys, func(key string) bool { q, _ := memberOf(key); return p == q })
+	}
+	return o.w.web.Name(p.group) == "" || o.contested(p.group) || o.spared(p.account) || o.addOnly(m, p.group) || slices.ContainsFunc(m.Holds, held)
+}
+
+// byTokens reports whether nothing but tokens could have given a membership that is ours, and
+// none that counts names any group that leads to it.
+func (o *oracle) byTokens(m *plan.Memory, p place) bool {
+	n, known := m.Mirror.Number(p.account)
+	if _, hand := o.hand[p]; hand || !known || m.Owned[p.group] == nil || !m.Owned[p.group].Has(n) || !slices.Equal(o.applied, o.now()) {
+		return false
+	}
+	for _, k := range o.keys(o.w.human[p.account]) {
+		if o.leads(m, k) == p.group && (!single(k.source) || len(catalogue[k.rule].from) != 1 || o.named(k)) {
+			return false
+		}
+	}
+	return true
 }
 
 // grounded asks of an addition that only tokens can have asked for: is there a token, is it

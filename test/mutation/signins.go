@@ -26,7 +26,7 @@ func signIns() []mutation {
 	), in("4 one person", "sync/engine",
 		mutation{name: "somebody whom nobody knows is no mistake of a server", file: person, old: "return p.req.Trigger == run.Webhook || p.req.Trigger == run.Watch", new: "return false", run: "TestAnAccountThatNobodyKnowsIsNobody"},
 		mutation{name: "an older plan leaves who signed in alone", file: person, old: "\tw.refresh(only.Account)\n", new: "", run: "TestTraces"},
-		mutation{name: "never two runs of the same person", file: queue, old: "before, taken := q.busy[whom]", new: "before, taken := q.busy[whom+\"?\"]", run: "Test.*AtOnce|Test.*SamePerson.*", beyond: "one thing happens at a time in a history"},
+		mutation{name: "never two runs of the same person", file: queue, old: `whom := "account " + req.Target + " " + req.Account`, new: `whom := string(req.Trigger) + " " + req.Target + " " + req.Account`, run: "TestDifferentPeopleSignInAtOnce", beyond: "one thing happens at a time in a history"},
 		mutation{name: "who waits for an account is found by what the account shows", file: "sync/engine/who.go", old: "\t\tlinked = w.matching(src, a, subjects)\n", new: "", run: "TestTraces"},
 	))
 }
