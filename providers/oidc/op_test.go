@@ -360,3 +360,7 @@ func (s *chat) Of(ctx context.Context, _, account string) ([]providers.SignInSes
 	}
 	return list, err
 }
+
+func optionsFor(target *chat) providers.Options {
+	return providers.Options{Name: "sso", Sessions: target, Timeout: 2 * time.Second}
+}

@@ -186,7 +186,7 @@ func (h Harness) testFault(t *testing.T, f Fault) {
 		t.Error(c)
 	}
 	if l, ok := s.(providers.LookUp); ok && !f.PullOnly {
-		snapshot, err := l.LookUp(t.Context(), directory.Person{Username: "user0001"})
+		snapshot, err := l.LookUp(t.Context(), h.named(w.Users[0]))
 		h.inspectError(t, err)
 		if snapshot == nil || err == nil || snapshot.Coverage() != directory.None {
 			t.Errorf("LookUp in a broken world: snapshot %+v, error %v", snapshot, err)

@@ -181,7 +181,11 @@ func (h Harness) inspect(t testing.TB, s *directory.Snapshot, err error) {
 	for i := range s.Users {
 		full = full && (h.NoDisabled || s.Users[i].StatusKnown)
 	}
-	if full != (err == nil) {
+	switch {
+	case h.Single && (s.UsersListed || s.GroupsListed):
+		t.Error("a source of single people claims a list")
+	case h.Single:
+	case full != (err == nil):
 		t.Errorf("coverage %s with error %v: everything covered and no error belong together", s.Coverage(), err)
 	}
 	h.inspectError(t, err)
@@ -217,6 +221,10 @@ func (h Harness) checkPull(t testing.TB, s providers.Source, w World) *directory
 	snapshot, err := h.pull(t, s)
 	if err != nil {
 		t.Fatalf("Pull: %v", err)
+	}
+	if h.Single {
+		h.checkEverybody(t, snapshot, w)
+		return snapshot
 	}
 	if diff := cmp.Diff(h.text(w), h.shown(snapshot)); diff != "" {
 		t.Errorf("the snapshot differs from the world (-want +got):\n%s", diff)

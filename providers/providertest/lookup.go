@@ -31,7 +31,7 @@ func (h Harness) runLookUps(t *testing.T) {
 		t.Parallel()
 		l := h.lookUp(t, h.Open(t, odd))
 		for _, u := range odd.Users {
-			got, err := l.LookUp(t.Context(), directory.Person{Username: u.Username})
+			got, err := l.LookUp(t.Context(), h.named(u))
 			if err != nil {
 				t.Errorf("%s: %v", u.Name, err)
 				continue
@@ -101,7 +101,7 @@ func (h Harness) testPerson(t *testing.T, w World, u User) {
 		{ID: pulled.Users[i].ID, Email: "somebody.else@example.org"},
 		{Email: u.Email},
 		{Email: strings.ToUpper(u.Email)},
-		{Username: u.Username},
+		h.named(u),
 	} {
 		before := time.Now()
 		got, err := l.LookUp(t.Context(), who)

@@ -60,6 +60,9 @@ type Harness struct {
 	// for it in every text it sees. Empty: the source has none.
 	Secret string
 
+	// Single says that the source knows single people only: it has no lists, a pull covers
+	// whom it saw, and people are found by id and mail address.
+	Single bool
 	// OwnIDs says that the server gives ids of its own, so that users are compared
 	// by Username and groups by Name.
 	OwnIDs bool
