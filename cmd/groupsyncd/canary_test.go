@@ -33,7 +33,8 @@ import (
 // and HTML write in another way.
 func canaries() []string {
 	return []string{ldapPassword, chatKey, "canary-client-secret", "canary-ldap-password",
-		"canary-alice-0123456789", "canary-grafana-0123456789"}
+		"canary-alice-0123456789", "canary-grafana-0123456789",
+		tokenKey, tokenNonce, accessToken, "canary-refresh-token"}
 }
 
 // disguises gives the forms in which a secret may turn up.

@@ -110,7 +110,7 @@ func scripts() testscript.Params {
 			"ldap": ldapCommand, "chat": chatCommand, "configure": configureCommand, "daemon": daemonCommand,
 			"background": backgroundCommand, "systemd": systemdCommand, "exits": exitsCommand, "eventually": eventuallyCommand,
 			"json": jsonCommand, "keys": keysCommand, "hold": holdCommand, "tamper": tamperCommand, "http": httpCommand, "mode": modeCommand, "remember": rememberCommand,
-			"damage": damageCommand, "key": keyCommand,
+			"damage": damageCommand, "key": keyCommand, "idp": idpCommand,
 		},
 	}
 }
@@ -122,6 +122,7 @@ type stage struct {
 	dir  string
 	ldap *ldapStage
 	chat *chatStage
+	idp  *idpStage
 	held *state.DB
 
 	children map[string]*process
@@ -142,6 +143,9 @@ func (s *stage) close() {
 	}
 	if s.chat != nil {
 		s.chat.server.Close()
+	}
+	if s.idp != nil {
+		s.idp.server.Close()
 	}
 	if s.systemd != nil {
 		s.systemd.close()

@@ -21,7 +21,7 @@ import (
 func (s *source) userinfo(ctx context.Context, r reader, living secret.Value, subject string) (map[string]any, string, error) {
 	var kind string
 	var body []byte
-	_, err := r.d.userinfo.Session().Do(ctx, httpx.Request{Method: http.MethodGet, Query: r.d.userinfoPath, Op: "ask userinfo", Bearer: living, Repeat: true,
+	_, err := r.d.userinfo.Session().Do(ctx, httpx.Request{Method: http.MethodGet, Query: r.d.userinfoPath, Op: "ask userinfo", Bearer: living, Repeat: true, Secret: true,
 		Raw: func(contentType string, b []byte) error { kind, body = contentType, b; return nil }})
 	switch {
 	case fault.KindOf(err) == fault.Auth:
