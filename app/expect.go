@@ -15,5 +15,15 @@ func expect(cfg *config.Config, t *config.Target) openwebui.Expect {
 			e.Provider, _ = reader.SignsIn()
 		}
 	}
+	for _, w := range cfg.Webhooks {
+		if w.Type != openwebuiHook || w.Target != t.Name || cfg.Server.Public.URL == "" {
+			continue
+		}
+		h := eventHook(cfg, w)
+		if secrets, err := secretsOf(w); err == nil { // Else it is said where the configuration is checked.
+			h.Secrets = secrets
+		}
+		e.Hooks = append(e.Hooks, h)
+	}
 	return e
 }

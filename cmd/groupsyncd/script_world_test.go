@@ -288,12 +288,19 @@ func chatCommand(ts *testscript.TestScript, neg bool, args []string) {
 				return err == nil && slices.Equal(got, want), nil
 			})
 		}},
-		"group":      {1, "NAME", func(args []string) error { _, err := s.chat.group(args[0]); return err }},
-		"groups":     {1, "NUMBER", func(args []string) error { return demand(len(s.chat.server.Groups()), args[0]) }},
-		"admin":      {1, "ROLE", func(args []string) error { s.chat.server.SetRole(s.chat.server.Admin, args[0]); return nil }},
-		"deployment": {1, "ID", func(args []string) error { s.chat.server.SetDeployment(args[0]); return nil }},
-		"backup":     {0, "", func([]string) error { s.chat.kept = s.chat.server.Backup(); return nil }},
-		"restore":    {0, "", func([]string) error { s.chat.server.Restore(s.chat.kept); return nil }},
+		"group":    {1, "NAME", func(args []string) error { _, err := s.chat.group(args[0]); return err }},
+		"groups":   {1, "NUMBER", func(args []string) error { return demand(len(s.chat.server.Groups()), args[0]) }},
+		"admin":    {1, "ROLE", func(args []string) error { s.chat.server.SetRole(s.chat.server.Admin, args[0]); return nil }},
+		"webhooks": {1, "NUMBER", func(args []string) error { return demand(len(s.chat.server.Webhooks()), args[0]) }},
+		"webhook": {2, "NAME URL", func(args []string) error {
+			s.chat.server.SetWebhook(openwebuitest.Webhook{Name: args[0], URL: args[1], Enabled: true, Events: []string{"*"}})
+			return nil
+		}},
+		"calls-private": {1, "true|false", func(args []string) error { s.chat.server.AllowLocalFetch(args[0] == "true"); return nil }},
+		"restrict":      {1, "PATH…", func(args []string) error { s.chat.server.AllowKeys(true, args...); return nil }},
+		"deployment":    {1, "ID", func(args []string) error { s.chat.server.SetDeployment(args[0]); return nil }},
+		"backup":        {0, "", func([]string) error { s.chat.kept = s.chat.server.Backup(); return nil }},
+		"restore":       {0, "", func([]string) error { s.chat.server.Restore(s.chat.kept); return nil }},
 		"later": {1, "DURATION", func(args []string) error {
 			d, err := time.ParseDuration(args[0])
 			s.chat.ahead.Add(int64(d))

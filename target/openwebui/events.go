@@ -41,10 +41,10 @@ func (h *EventHook) title() string { return "groupsyncd " + h.Name }
 
 func (h *EventHook) url() string { return h.Address + "/" + h.Secrets[0].Reveal() }
 
-// owns reports whether a webhook of the server is ours: it calls our address, or has our
+// owns reports whether a webhook of the server is ours: it calls our address, or it has our
 // name and calls the same webhook at an address that we had before.
 func (h *EventHook) owns(w *hookWire) bool {
-	if w.URL == h.Address || strings.HasPrefix(w.URL, h.Address+"/") {
+	if h.Address != "" && strings.HasPrefix(w.URL, h.Address+"/") {
 		return true
 	}
 	u, err := url.Parse(w.URL)
