@@ -23,6 +23,8 @@ type tokens struct {
 	// issued are the newest tokens, by the id of the person.
 	issued map[string]issued
 	err    error
+	// during is called once in the middle of a sweep, when all was read.
+	during func()
 }
 
 type issued struct {
@@ -83,7 +85,12 @@ func sorted(m map[string]issued) []string {
 }
 
 func (k *tokens) Pull(context.Context, providers.Progress) (*directory.Snapshot, error) {
-	return k.show(func(string, issued) bool { return true })
+	s, err := k.show(func(string, issued) bool { return true })
+	if during := k.during; during != nil {
+		k.during = nil
+		during()
+	}
+	return s, err
 }
 
 func (k *tokens) LookUp(_ context.Context, who directory.Person) (*directory.Snapshot, error) {
@@ -246,5 +253,28 @@ func TestAProviderThatNobodyNamedIsTheOnlyOne(t *testing.T) {
 			l.all(t)
 			l.wants(t, "chat", "eng", c.want...)
 		})
+	}
+}
+
+// TestASweepThatReadOlderTokensUndoesNoSignIn: the sweep began before the sign-in and is taken
+// in after it.
+func TestASweepThatReadOlderTokensUndoesNoSignIn(t *testing.T) {
+	t.Parallel()
+	l, k := newDesk(t)
+	l.webs["chat"].SignUp("a1", "ann@x.org", map[string]string{"oidc": "ann"})
+	k.signs("ann", "a1", "eng")
+	l.all(t)
+	k.during = func() {
+		l.clock.Add(time.Second)
+		k.signs("ann", "a1", "ops")
+		l.signsIn(t, "a1")
+		l.wants(t, "chat", "ops", "a1")
+		l.wants(t, "chat", "eng")
+	}
+	l.all(t)
+	l.wants(t, "chat", "ops", "a1")
+	l.wants(t, "chat", "eng")
+	if k.during != nil {
+		t.Error("nobody signed in")
 	}
 }

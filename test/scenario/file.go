@@ -31,6 +31,8 @@ type story struct {
 type source struct {
 	Lag    string `yaml:"lag"`
 	MaxAge string `yaml:"max_age"`
+	// Single: the source knows single people only, by the tokens of their sign-ins.
+	Single bool `yaml:"single"`
 }
 
 // rule is a rule in the words of the configuration.
@@ -71,6 +73,8 @@ type step struct {
 	// After is how long after the step before.
 	After     string               `yaml:"after"`
 	Directory map[string]directory `yaml:"directory"`
+	// Tokens are what sign-ins left in sources of single people, by the mail of the person.
+	Tokens map[string]map[string]token `yaml:"tokens"`
 	// Reads and LookUps say what goes wrong with the next read or look-up of a source.
 	Reads   map[string]string `yaml:"reads"`
 	LookUps map[string]string `yaml:"look_ups"`
@@ -85,7 +89,8 @@ type step struct {
 	Approve list `yaml:"approve"`
 	// Release are the checks whose holds are released: what they list is kept.
 	Release list `yaml:"release"`
-	// Run is all, the name of a source, or the mail address of a person.
+	// Run is all, the name of a source, the mail address of a person, or sign-in and the
+	// mail address of an account.
 	Run string `yaml:"run"`
 	// Meanwhile happens when the run has read its sources and not planned yet.
 	Meanwhile []step  `yaml:"meanwhile"`

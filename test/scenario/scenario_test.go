@@ -13,7 +13,6 @@ import (
 	"time"
 
 	dir "groupsyncd/directory"
-	"groupsyncd/internal/fault"
 	"groupsyncd/sync/engine"
 	"groupsyncd/sync/engine/enginetest"
 	"groupsyncd/sync/mapping"
@@ -28,6 +27,8 @@ import (
 type variant struct {
 	name                       string
 	reversed, restarts, logins bool
+	// accounts: whoever signs in is known by the account alone.
+	accounts bool
 }
 
 func TestScenarios(t *testing.T) {
@@ -42,7 +43,8 @@ func TestScenarios(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, v := range []variant{{name: "plain"}, {name: "sources reversed", reversed: true}, {name: "restarts", restarts: true},
-			{name: "reversed with restarts", reversed: true, restarts: true}, {name: "everybody signs in", logins: true}} {
+			{name: "reversed with restarts", reversed: true, restarts: true}, {name: "everybody signs in", logins: true},
+			{name: "every account signs in, with restarts", logins: true, accounts: true, restarts: true}} {
 			if v.logins && s.Logins != nil && !*s.Logins {
 				continue
 			}
@@ -63,6 +65,7 @@ type world struct {
 	store   *enginetest.Store
 	web     *enginetest.OpenWebUI
 	sources map[string]*enginetest.Source
+	tokens  map[string]*tokens
 	inForce []string
 	rules   []*mapping.Rule
 	engine  *engine.Engine
@@ -77,9 +80,13 @@ type world struct {
 
 func play(t *testing.T, s *story, v variant) {
 	clock := enginetest.NewClock(time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC))
-	w := &world{t: t, story: s, variant: v, clock: clock, store: enginetest.NewStore(clock.Now), sources: map[string]*enginetest.Source{}, ids: map[string]string{}}
+	w := &world{t: t, story: s, variant: v, clock: clock, store: enginetest.NewStore(clock.Now), sources: map[string]*enginetest.Source{}, tokens: map[string]*tokens{}, ids: map[string]string{}}
 	w.web = enginetest.NewOpenWebUI(clock, w.store.Power)
-	for name := range s.Sources {
+	for name, src := range s.Sources {
+		if src.Single {
+			w.tokens[name] = &tokens{clock: clock, kept: map[string]token{}}
+			continue
+		}
 		w.sources[name] = enginetest.NewSource(enginetest.NewDirectory(clock), clock)
 	}
 	w.inForce = slices.Sorted(maps.Keys(s.Sources))
@@ -123,7 +130,13 @@ func (w *world) setup() engine.Setup {
 		w.must(err, "lag of "+name)
 		age, err := duration(w.story.Sources[name].MaxAge, 48*time.Hour)
 		w.must(err, "max_age of "+name)
-		s.Sources = append(s.Sources, engine.Source{ID: name, Name: name, Provider: w.sources[name], Lag: lag, MaxAge: age, Grace: replica.Grace{Reads: 2, Over: over}})
+		src := engine.Source{ID: name, Name: name, Lag: lag, MaxAge: age, Grace: replica.Grace{Reads: 2, Over: over}}
+		if k := w.tokens[name]; k != nil {
+			src.Provider, src.Single = k, true
+		} else {
+			src.Provider = w.sources[name]
+		}
+		s.Sources = append(s.Sources, src)
 	}
 	s.Targets = []engine.TargetSetup{{Name: "chat", Open: w.web.Open, Match: []string{"sign_in", "email"}}}
 	return s
@@ -143,14 +156,25 @@ func (w *world) step(s *step, name string) {
 	for source, d := range s.Directory {
 		w.change(source, d)
 	}
+	for source, kept := range s.Tokens {
+		w.signIns(source, kept, name)
+	}
 	for _, text := range s.Hand {
 		w.hand(text, name)
 	}
 	w.state(s.State)
 	for source, text := range s.Reads {
+		if k := w.tokens[source]; k != nil {
+			k.fails = text == "fails"
+			continue
+		}
 		w.sources[source].Next = w.faults(text)
 	}
 	for source, text := range s.LookUps {
+		if k := w.tokens[source]; k != nil {
+			k.fails, k.nobody = text == "fails", text == "nobody"
+			continue
+		}
 		w.sources[source].NextLookUp, w.sources[source].Nobody = w.faults(text), text == "nobody"
 	}
 	if s.Configured != nil || s.Rules != nil {
@@ -175,6 +199,16 @@ func (w *world) step(s *step, name string) {
 	}
 	if s.Expect != nil {
 		w.judge(s.Expect, name)
+	}
+}
+
+// signIns keeps what sign-ins left.
+func (w *world) signIns(source string, kept map[string]token, name string) {
+	for mail, k := range kept {
+		ago, err := duration(k.Ago, 0)
+		w.must(err, name)
+		k.issued = w.clock.Now().Add(-ago)
+		w.tokens[source].kept[mail] = k
 	}
 }
 
@@ -327,6 +361,8 @@ func (w *world) held(check run.Check, name string) *run.Hold {
 func (w *world) run(s *step, name string) {
 	req := run.Request{Trigger: run.Manual, Mode: run.Apply}
 	switch {
+	case strings.HasPrefix(s.Run, "sign-in "):
+		req.Target, req.Account = "chat", w.account(strings.TrimPrefix(s.Run, "sign-in "))
 	case strings.Contains(s.Run, "@"):
 		req.User = s.Run
 	case s.Run != "all":
@@ -346,7 +382,7 @@ func (w *world) run(s *step, name string) {
 		w.t.Errorf("%s: a restart would lose %s", name, what)
 	}
 	w.report = report
-	if w.variant.logins && req.User == "" && len(s.Reads) == 0 {
+	if w.variant.logins && !req.Single() && len(s.Reads) == 0 {
 		w.logins(name)
 	}
 }
@@ -358,10 +394,12 @@ func (w *world) logins(name string) {
 		if mail == "" {
 			continue
 		}
-		_, err := w.engine.Run(context.Background(), run.Request{Trigger: run.Webhook, Mode: run.Apply, User: mail})
-		if err != nil && fault.KindOf(err) != fault.NotFound {
-			w.t.Fatalf("%s: login of %s: %v", name, mail, err)
+		req := run.Request{Trigger: run.Webhook, Mode: run.Apply, User: mail}
+		if w.variant.accounts {
+			req = run.Request{Trigger: run.Watch, Mode: run.Apply, Target: "chat", Account: fmt.Sprintf("account-%d", n)}
 		}
+		_, err := w.engine.Run(context.Background(), req)
+		w.must(err, name+": login of "+mail)
 	}
 }
 
