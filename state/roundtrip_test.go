@@ -288,12 +288,53 @@ func TestHistoryKeepsTheNewest(t *testing.T) {
 		t.Fatalf("%d reports are kept", len(list))
 	}
 	ok(t, db.update("test", func(tx *bbolt.Tx) error {
-		return dropOldest(find(tx, bucketRuns), find(tx, bucketChanges), maxRuns, 1)
+		return db.dropOldest(find(tx, bucketRuns), find(tx, bucketChanges), maxRuns, 1)
 	}))
 	list, err = db.Runs(0)
 	ok(t, err)
 	if len(list) != 1 || list[0].Run != "01004" {
 		t.Fatalf("%d reports are kept, want the newest although it is too large", len(list))
+	}
+	ok(t, db.Check(t.Context()))
+}
+
+// TestRunsOfOnePersonPushNoOtherRunOut: however many there are, and also when the process
+// that knew which they are has ended.
+func TestRunsOfOnePersonPushNoOtherRunOut(t *testing.T) {
+	t.Parallel()
+	db := newDB(t)
+	n := 0
+	save := func(runs int, user string) {
+		for range runs {
+			n++
+			ok(t, db.SaveRun(&run.Report{Run: fmt.Sprintf("%05d", n), User: user}))
+		}
+	}
+	count := func() (people, others int) {
+		list, err := db.Runs(0)
+		ok(t, err)
+		for i := range list {
+			if list[i].User != "" {
+				people++
+			} else {
+				others++
+			}
+		}
+		return people, others
+	}
+	save(10, "")
+	save(maxRuns+20, "ann@example.org")
+	if people, others := count(); people != maxRuns || others != 10 {
+		t.Fatalf("%d runs of a person and %d others are kept", people, others)
+	}
+	db = again(t, db)
+	save(5, "bob@example.org")
+	save(maxRuns, "")
+	if people, others := count(); people != maxRuns || others != maxRuns {
+		t.Fatalf("%d runs of a person and %d others are kept", people, others)
+	}
+	if _, err := db.Run("00001"); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("the oldest: %v", err)
 	}
 	ok(t, db.Check(t.Context()))
 }

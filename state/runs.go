@@ -14,7 +14,8 @@ import (
 )
 
 // The history keeps this many reports, and fewer when their changes would take more
-// than that many bytes; the newest always stays.
+// than that many bytes; the newest always stays. Runs of one person, of which there may be
+// many in a minute, are kept beside the others and not in their place.
 const (
 	maxRuns      = 1000
 	maxRunsBytes = 256 << 20
@@ -67,7 +68,7 @@ func (db *DB) SaveRun(r *run.Report) error {
 		if err := details.put(key, packed); err != nil {
 			return err
 		}
-		return dropOldest(reports, details, maxRuns, maxRunsBytes)
+		return db.dropOldest(reports, details, maxRuns, maxRunsBytes)
 	})
 }
 
@@ -130,18 +131,77 @@ func unpack(payload []byte) ([]byte, error) {
 	return nil, fmt.Errorf("the form %d is unknown", payload[0])
 }
 
-// dropOldest keeps the newest runs that fit into both limits.
-func dropOldest(reports, details *box, most, mostBytes int) error {
+// dropOldest keeps the newest runs that fit into both limits: of runs of one person, and of
+// all others.
+func (db *DB) dropOldest(reports, details *box, most, mostBytes int) error {
+	var all, singles, others tally
+	sizes(reports, details, func(_ []byte, size int) { all.add(size) })
+	if !all.over(most, mostBytes) {
+		return nil // Then neither kind alone is too much.
+	}
 	var gone []change
-	kept, size := 0, 0
-	c := reports.b.Cursor()
-	for key, value := c.Last(); key != nil; key, value = c.Prev() {
-		size += len(value) + len(details.b.Get(key))
-		if kept++; kept > 1 && (kept > most || size > mostBytes) {
+	sizes(reports, details, func(key []byte, size int) {
+		of := &others
+		if db.single(reports, key) {
+			of = &singles
+		}
+		if of.add(size); of.over(most, mostBytes) {
 			gone = append(gone, change{key: bytes.Clone(key)})
 		}
+	})
+	for _, g := range gone {
+		delete(db.singles, string(g.key))
 	}
 	return errors.Join(reports.change(gone), details.change(gone))
+}
+
+// sizes calls each with every run and the bytes that it takes, the newest first.
+func sizes(reports, details *box, each func(key []byte, size int)) {
+	c, d := reports.b.Cursor(), details.b.Cursor()
+	beside, value := d.Last()
+	for key, report := c.Last(); key != nil; key, report = c.Prev() {
+		for beside != nil && bytes.Compare(beside, key) > 0 {
+			beside, value = d.Prev()
+		}
+		size := len(report)
+		if bytes.Equal(beside, key) {
+			size += len(value)
+		}
+		each(key, size)
+	}
+}
+
+// tally counts runs and their bytes, the newest first.
+type tally struct{ kept, size int }
+
+func (t *tally) add(size int) {
+	t.kept++
+	t.size += size
+}
+
+// over reports whether the run that was added last is one too many.
+func (t *tally) over(most, mostBytes int) bool {
+	return t.kept > 1 && (t.kept > most || t.size > mostBytes)
+}
+
+// single reports whether a run was one of a single person. One that cannot be read counts
+// as any other. Called by one writer at a time, which is the one who knows.
+func (db *DB) single(reports *box, key []byte) bool {
+	is, known := db.singles[string(key)]
+	if known {
+		return is
+	}
+	var r struct {
+		User string `json:"user"`
+	}
+	if _, err := reports.getJSON(key, &r); err != nil {
+		return false
+	}
+	if db.singles == nil {
+		db.singles = map[string]bool{}
+	}
+	db.singles[string(key)] = r.User != ""
+	return r.User != ""
 }
 
 // Run loads a report by its id or a unique beginning of it; fault.NotFound when there

@@ -133,6 +133,9 @@ type DB struct {
 	// pruneAt is how many deliveries there are when old ones are looked for; it changes
 	// under writes.
 	pruneAt int
+	// singles says of runs in the history whether they were of one person, as far as that
+	// was asked; it changes under writes.
+	singles map[string]bool
 
 	// news has a word for whoever waits for new audit records.
 	news chan struct{}

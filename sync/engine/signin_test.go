@@ -232,6 +232,57 @@ func TestASignInIsTheFirstThatAServerIsSeenBy(t *testing.T) {
 	}
 }
 
+// TestASignInAtAServerThatWasNeverSeenLooksAtAllOfIt: what is there decides whether anything
+// may be done at all.
+func TestASignInAtAServerThatWasNeverSeenLooksAtAllOfIt(t *testing.T) {
+	t.Parallel()
+	l := newLobby(t)
+	l.employ("corp", "ann")
+	l.webs["chat"].SignUp("a1", "ann@x.org", nil)
+	l.webs["chat"].Make("theirs")
+	l.signsIn(t, "a1")
+	if m := l.store.Kept("chat").Mirror; m.At.IsZero() || len(m.Groups()) != 1 {
+		t.Errorf("seen at %v, %d groups", m.At, len(m.Groups()))
+	}
+}
+
+func TestQuietWaitsForTheLastOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLobby(t)
+		l.employ("corp", "ann", "eng")
+		l.webs["chat"].SignUp("a1", "ann@x.org", nil)
+		free := make(chan struct{})
+		l.asked["corp"].gate = func(directory.Person) { <-free }
+		go func() {
+			if _, err := l.Run(t.Context(), run.Request{Trigger: run.Watch, Mode: run.Apply, Target: "chat", Account: "a1"}); err != nil {
+				t.Error(err)
+			}
+		}()
+		synctest.Wait()
+		impatient, giveUp := context.WithCancel(t.Context())
+		giveUp()
+		if err := l.Quiet(impatient, func() error { return nil }); err == nil {
+			t.Error("it is quiet while somebody is served")
+		}
+		quiet := false
+		go func() {
+			if err := l.Quiet(t.Context(), func() error { quiet = true; return nil }); err != nil {
+				t.Error(err)
+			}
+		}()
+		synctest.Wait()
+		if quiet {
+			t.Error("it is quiet while somebody is served")
+		}
+		close(free)
+		synctest.Wait()
+		if !quiet {
+			t.Error("it is never quiet again")
+		}
+	})
+}
+
 func TestWhoSignsInIsLookedUpInEverySourceByTheSurestName(t *testing.T) {
 	t.Parallel()
 	l := newLobby(t)

@@ -186,6 +186,10 @@ func TestAChangedPersonOfASourceOfSinglePeopleHasAGrace(t *testing.T) {
 	w.token("sso", 0, 0, "ann/good", "sales").run()
 	expect(t, w.token("sso", 10, 10, "ann/bad", "sales").run())
 	expect(t, w.token("sso", 12, 12, "ann/bad", "sales").run())
+	for minute := 20; minute < 40; minute += 5 {
+		w.now = at(minute) // runs alone say nothing new about her
+		expect(t, w.run())
+	}
 	expect(t, w.token("sso", 40, 40, "ann/bad", "sales").run(), "remove_member sales ann unselected")
 }
 

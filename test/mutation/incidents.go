@@ -37,7 +37,7 @@ func incidents() []mutation {
 	off(20, "an empty id is none", "providers/ldap/ids.go", "if len(bytes.TrimSpace(to[from:])) == 0 {", "if len(bytes.TrimSpace(to[from:])) < 0 {")
 	off(21, "each entry stands alone", "providers/ldap/read.go", "bad.see(e, each(e))\n", "if err := each(e); err != nil {\n\t\t\t\treturn err\n\t\t\t}\n")
 	off(21, "an entry that cannot be used leaves the list uncovered", "providers/ldap/read.go", "if bad.count > 0 {\n\t\tcomplete = false", "if bad.count > 0 {")
-	off(22, "an account has one person of a source", "sync/plan/people.go", "case taken[account] || len(claims[account]) > 1:", "case len(claims[account]) > 1:")
+	off(22, "an account has one person of a source", "sync/plan/people.go", "case taken[account] || len(claims[account]) > 1:", "case taken == nil || len(claims[account]) > 1:")
 	off(22, "a mail of somebody else of 90 days matches nobody", "sync/plan/people.go", `case by == "email" && mails[directory.FoldEmail(u.Email)] > 1:`, "case false:")
 	off(23, "the whole address counts", "directory/directory.go", "return strings.ToLower(s)", "s, _, _ = strings.Cut(strings.ToLower(s), \"@\")\n\treturn s")
 	off(23, "an address of two accounts matches neither", "sync/plan/people.go", "case len(found) == 1:", "case len(found) > 0:")
