@@ -5,24 +5,17 @@ import "slices"
 // singles gives the guards of sources that know single people only (design 1.2), and of runs
 // of one person (design 4).
 func singles() []mutation {
-	single, compute, verdict := "sync/plan/single.go", "sync/plan/compute.go", "sync/plan/verdict.go"
+	single, compute := "sync/plan/single.go", "sync/plan/compute.go"
 	person, account, who, lookUps := "sync/engine/person.go", "sync/engine/account.go", "sync/engine/who.go", "sync/replica/lookup.go"
 	queue := "sync/engine/queue.go"
 	return slices.Concat(in("1.2 single people", "sync/plan",
-		mutation{name: "nothing is taken away on what is too old", file: verdict, old: "src.Single && !src.current(u, everyone, j.c.in.Now)", new: "src.Single && u == nil", run: "TestASourceOfSinglePeople"},
 		mutation{name: "everybody in it is whom it showed lately", file: compute, old: "fresh || src.Single && src.current(&rows[n], true, c.in.Now)", new: "fresh || src.Single", run: "TestEveryoneAtASourceOfSinglePeople.*"},
-		mutation{name: "it holds nobody else up", file: verdict, old: "continue // It could where it has shown this very membership, and that was judged.", new: "", run: "TestASourceOfSinglePeople.*|TestGoneWaitsForListsOnly"},
 		mutation{name: "exact takes nobody out", file: "sync/plan/members.go", old: "!fresh || c.in.Sources[s].Single {", new: "!fresh && !c.in.Sources[s].Single {", run: "TestAnExactGroupTakesNobodyOut.*"},
-		mutation{name: "it never shrinks", file: "sync/plan/guard.go", old: `why != "" && !src.Single {`, new: `why != "" {`, run: "TestASourceOfSinglePeopleNeverShrinks"},
-		mutation{name: "a changed attribute has a grace", file: verdict, old: "d.read, d.seen = r.Users()[user].SeenAt, r.Users()[user].SeenAt", new: "d.read, d.seen = j.c.in.Now, j.c.in.Now", run: "TestAChangedPersonOfASourceOfSinglePeople.*"},
-		mutation{name: "who may still sign in is in no doubt yet", file: single, old: `return src.Provider == "" || account.Subjects == nil || account.Subjects[src.Provider] != ""`, new: "return account == nil", run: "TestMembersInDoubt.*"},
 		mutation{name: "an object id of two accounts leads to none", file: single, old: "!subject && !doubt[key]", new: "!subject", run: "TestPeopleAreFoundByTheirObjectID"},
 		mutation{name: "a subject means its account alone", file: single, old: "!subject && !doubt[key]", new: "!doubt[key] && (subject || !subject)", run: "TestPeopleAreFoundByTheirObjectID"},
 		mutation{name: "only such a source vouches for an object id", file: single, old: `if !src.Single || src.Provider == "" {`, new: `if src.Provider == "" {`, run: "TestPeopleAreFoundByTheirObjectID"},
 		mutation{name: "one of several providers is no only one", file: "sync/plan/mirror.go", old: "case only != \"\":\n\t\t\t\treturn \"\"", new: "case only == provider+\"!\":\n\t\t\t\treturn \"\"", run: "TestTheOnlyProviderOfATarget"},
 	), in("1.2 single people", "sync/replica",
-		mutation{name: "somebody is as of their own token", file: "sync/replica/merge.go", old: "!at.IsZero() && at.Before(m.asOf)", new: "!at.IsZero() && false", run: "TestTheNewestToken.*|TestATokenIsOlder.*"},
-		mutation{name: "a token is not newer than its read", file: "sync/replica/merge.go", old: "!at.IsZero() && at.Before(m.asOf)", new: "!at.IsZero()", run: "TestATokenNeverCountsAsNewerThanItsRead"},
 		mutation{name: "a group is as of who shows it", file: lookUps, old: "if newest.IsZero() {\n\t\treturn m.asOf\n\t}\n\treturn newest", new: "return m.asOf", run: "TestAGroupThatOnlyTokensShowIsUnread"},
 		mutation{name: "many are judged as each is", file: lookUps, old: "if i < len(people) && people[i].user == n {", new: "if i < len(people) {", run: "TestManyPeopleLookedUpAtOnceAreAsOneByOne"},
 	), in("1.2 single people", "sync/engine",
