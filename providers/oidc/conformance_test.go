@@ -57,7 +57,7 @@ func TestConformance(t *testing.T) {
 			o := newOP(t)
 			target := signIn(o, providertest.World{Users: w.Users[:3], Groups: w.Groups})
 			f.breaks(o)
-			return openWith(t, o.config(attributes), providers.Options{Sessions: target, Timeout: 100 * time.Millisecond})
+			return openWith(t, o.config(attributes), providers.Options{Sessions: target, Timeout: f.within()})
 		}})
 	}
 	for name, breaks := range map[string]func(*chat){

@@ -17,6 +17,7 @@ import (
 
 	"groupsyncd/internal/fault"
 	"groupsyncd/internal/httpx"
+	"groupsyncd/internal/logging"
 )
 
 // The rhythm of discovery: how long a description is used, how soon a failure is tried
@@ -104,7 +105,7 @@ func (p *provider) describe(ctx context.Context) (*description, error) {
 		p.last = d
 	case p.last != nil:
 		// What it said half a day ago is better than nothing while it cannot be asked.
-		p.logger.Warn("the provider cannot be asked, what it said before is used", slog.String("err", err.Error()))
+		p.logger.Warn("the provider cannot be asked, what it said before is used", slog.String(logging.KeyErr, err.Error()))
 		p.last.at, err = began.Add(-describedFor+time.Minute), nil
 		d = p.last
 	}

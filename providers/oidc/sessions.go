@@ -110,7 +110,7 @@ func (s *source) account(ctx context.Context, r reader, account, subject string,
 		}
 	}
 	if len(tokens) == 0 {
-		return nil, "no stored sign-in session has an ID token", nil
+		return nil, "no stored sign-in session has a signed ID token", nil
 	}
 	slices.SortStableFunc(tokens, func(a, b stored) int { return b.issued.Compare(a.issued) })
 	reason := ""

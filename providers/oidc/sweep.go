@@ -17,6 +17,9 @@ import (
 // rest is left alone: the server fails then, and not the account.
 const maxInARow = 10
 
+// reportEvery is how many accounts lie between two words of progress.
+const reportEvery = 20
+
 // Pull looks at everybody who signs in through the provider, slowly enough that the target
 // hardly notices. It covers single people only, never a list: who has no token is not
 // gone. With a nil error everything was read that there is to read; what that proves may
@@ -66,7 +69,9 @@ func (s *source) sweep(ctx context.Context, c *crowd, asOf time.Time, progress p
 	inARow := 0
 	reasons := map[string]int{}
 	for i, account := range accounts {
-		progress.Report("accounts", i)
+		if i%reportEvery == 0 {
+			progress.Report("accounts", i)
+		}
 		if err := p.wait(ctx); err != nil {
 			return "", stopped(ctx, s.name, err)
 		}

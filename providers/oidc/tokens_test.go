@@ -95,7 +95,7 @@ func TestAPostedTokenThatProvesNothingSaysWhy(t *testing.T) {
 func TestPostedTokensAreForgottenAfterMinutes(t *testing.T) {
 	t.Parallel()
 	o := newOP(t)
-	at := &clock{}
+	at := newClock()
 	s := openWith(t, o.config(webhook), providers.Options{Now: at.now})
 	if _, err := s.TakeToken(t.Context(), o.sign(o.claims().with(c{"exp": time.Now().Add(time.Hour).Unix()}))); err != nil {
 		t.Fatal(err)
@@ -109,7 +109,7 @@ func TestPostedTokensAreForgottenAfterMinutes(t *testing.T) {
 
 func TestWhatIsKeptIsBounded(t *testing.T) {
 	t.Parallel()
-	at := &clock{}
+	at := newClock()
 	k := newKept(at.now)
 	put := func(id string, bytes int) bool {
 		return k.put(&person{user: directory.User{ID: id, AsOf: at.now()}}, reading{state: explicit}, bytes)
@@ -200,7 +200,7 @@ func TestGarbageAsksNobody(t *testing.T) {
 	t.Parallel()
 	o := newOP(t)
 	o.answer(wellKnown, status(503, "text/plain", "down"))
-	s := o.open(t, nil, webhook)
+	s := openWith(t, o.config(webhook), providers.Options{Now: newClock().now})
 	for range 100 {
 		if _, err := s.TakeToken(t.Context(), strings.Repeat("x", 100)); fault.KindOf(err) != fault.Auth {
 			t.Fatal(err)
