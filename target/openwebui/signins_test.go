@@ -308,6 +308,9 @@ func TestSessionsAreReadInTurnWithinABudget(t *testing.T) {
 		return n
 	}
 	watch := w.watch(t, openwebui.SignInOptions{Known: w.known(), Sessions: true})
+	if n := asked(); len(n) != 5 {
+		t.Errorf("a look every five seconds reads the sessions of %d people", len(n))
+	}
 	for range 3 {
 		w.pass(5)
 		w.notices(t, watch)
