@@ -26,6 +26,9 @@ var historySeed = flag.Uint64("history.seed", 0, "run one history and print its 
 // historyFirst is for who wants to know only whether any history fails, and which.
 var historyFirst = flag.Bool("history.first", false, "stop at the first history that fails, and do not make it short")
 
+// historyAfter lets a long run be cut into pieces.
+var historyAfter = flag.Uint64("history.after", 0, "leave out the histories up to this one")
+
 // TestHistories lets the engine live through many short histories of directories that
 // change, fail and lag, administrators who do things by hand, changed rules, crashes and
 // logins, and has every step judged by an oracle that knows the truth.
@@ -51,7 +54,7 @@ func TestHistories(t *testing.T) {
 	for shard := range shards {
 		t.Run(fmt.Sprintf("shard %d", shard), func(t *testing.T) {
 			t.Parallel()
-			for seed := uint64(shard) + 1; seed <= uint64(count) && failures.Load() < most; seed += uint64(shards) {
+			for seed := *historyAfter + uint64(shard) + 1; seed <= uint64(count) && failures.Load() < most; seed += uint64(shards) {
 				failed := play(draw(seed))
 				if failed == "" {
 					continue
