@@ -25,8 +25,9 @@ func (o *oracle) judgeAdd(e *enginetest.Effect) {
 	}
 	m := o.w.store.Peek(target)
 	if o.undoing {
-		// It was there before, and whoever was not ours then is not ours now.
-		if n, known := m.Mirror.Number(e.Account); known && (m.Owned[e.Group] == nil || !m.Owned[e.Group].Has(n)) {
+		// It was there before, and whoever was not ours then is not ours now; what a process left
+		// open when it died is settled by the next one.
+		if n, known := m.Mirror.Number(e.Account); known && (m.Owned[e.Group] == nil || !m.Owned[e.Group].Has(n)) && !o.w.store.Power.Off() {
 			o.hand[p] = e.At
 		}
 		return

@@ -146,6 +146,14 @@ func (o *oracle) neverAgain(k key) bool {
 	return single(k.source) && (!known || o.w.recycled[humanOf(k.person)])
 }
 
+// wordless reports whether somebody has a membership of whom nobody will ever say more: they
+// signed in through a provider that knows them no longer.
+func (o *oracle) wordless(p place) bool {
+	k := key{source: sso, person: personID(sso, o.w.human[p.account])}
+	met := o.w.signIns.Knows(p.account) || slices.ContainsFunc(o.w.sources[sso].Reads, func(r enginetest.Read) bool { return slices.Contains(r.Shown, k.person) })
+	return o.w.signsIn() && met && o.neverAgain(k)
+}
+
 // named reports whether the newest token of somebody names a group, as far as anybody can tell.
 func (o *oracle) named(k key) bool {
 	named, doubted := o.claimed(k, o.w.clock.Now())

@@ -187,10 +187,12 @@ func (w *world) calm() {
 	clear(w.armed)
 	clear(w.amid)
 	clear(w.writes)
-	w.signsInAgain()
 	reverts := map[string]bool{}
 	for round := 0; round < 10 && w.failed == ""; round++ {
 		done := w.oracle.seen
+		if round < 4 {
+			w.signsInAgain()
+		}
 		w.do(step{"sync", nil})
 		held := 0
 		for _, h := range w.engine.Holds() {
@@ -272,7 +274,7 @@ func (o *oracle) judgeRest(reverts map[string]bool) {
 	for _, id := range w.web.Groups() {
 		for _, account := range w.web.Members(id) {
 			p := place{id, account}
-			if _, hand := o.hand[p]; hand || o.amnesia || o.unseen || o.blind || wanted[p] || claimed[p] || w.unverified || o.addOnly(m, id) || o.blocked() || !o.linked(m, account) || o.spared(account) || o.contested(id) || o.waitsForName(m, p) || w.recycled[w.human[account]] {
+			if _, hand := o.hand[p]; hand || o.amnesia || o.unseen || o.blind || wanted[p] || claimed[p] || w.unverified || o.addOnly(m, id) || o.blocked() || !o.linked(m, account) || o.spared(account) || o.contested(id) || o.waitsForName(m, p) || o.wordless(p) || w.recycled[w.human[account]] {
 				continue
 			}
 			w.fail("L1", "%s is left at the end, and nobody grants it", o.name(p))
@@ -303,7 +305,7 @@ func (o *oracle) judgeHeld(m *plan.Memory, claimed map[place]bool, reverts map[s
 	for _, h := range m.Holds {
 		waits := func(k string) bool {
 			p, member := memberOf(k)
-			return member && (claimed[p] || o.w.recycled[o.w.human[p.account]])
+			return member && (claimed[p] || o.w.recycled[o.w.human[p.account]] || o.wordless(p))
 		}
 		if !reverts[h.Hash] && !slices.ContainsFunc(h.Keys, waits) {
 			o.w.fail("L1", "%s of %q is still held although it was approved: %v", h.Check, h.Scope, h.Keys)

@@ -197,11 +197,11 @@ func (g *group) unwanted(a uint32, observed bool) {
 	}
 }
 
-// addOnly reports whether the rules that fill the group, or where none does those that
-// gave the membership, never take one away.
+// addOnly reports whether the rules that fill the group, or those that gave the membership
+// and may select nothing for the group any more, never take one away.
 func (g *group) addOnly(a uint32) bool {
-	if g.want != nil {
-		return g.want.Members == AddOnly
+	if g.want != nil && g.want.Members == AddOnly {
+		return true
 	}
 	rules := g.c.in.Desired.AddOnly
 	return len(rules) > 0 && slices.ContainsFunc(g.owned.Grants(a), func(k FeedKey) bool { return rules[k.Rule] })

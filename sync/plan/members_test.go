@@ -73,6 +73,29 @@ func TestOwnership(t *testing.T) {
 	}
 }
 
+// TestWhoCameInByARuleThatOnlyAddsStays: also when that rule selects nothing for the group any
+// more and another one goes on to fill it.
+func TestWhoCameInByARuleThatOnlyAddsStays(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "corp", "hr").rule("gentle", "sales", to("All"), members("add-only")).rule("hard", "sales", to("All")).rule("other", "ops", to("All")).accounts("ann", "bob", "cid")
+	w.read("hr", 0, "users: bob cid", "ops: bob cid").read("corp", 0, "users: ann", "sales: ann").run()
+	if w.in("All") != "ann bob cid" {
+		t.Fatalf("in All %q", w.in("All"))
+	}
+	w.read("hr", 10, "users: bob cid", "ops: bob")
+	expect(t, w.run())
+	for _, minute := range []int{20, 40, 60} {
+		renamed := snapshot(minute, "users: ann", "sales: ann")
+		renamed.Groups[0].Name = "sold"
+		w.source("corp").Replica, _ = w.source("corp").Replica.Merge(renamed, 0)
+		w.read("hr", minute, "users: bob cid", "ops: bob").run()
+	}
+	// Cid came in by a rule that takes people out again.
+	if w.in("All") != "ann bob" {
+		t.Errorf("in All %q", w.in("All"))
+	}
+}
+
 func TestUnknownIsNeitherAddedNorAdopted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "corp").rule("r", "sales").accounts("ann", "bob")

@@ -63,6 +63,7 @@ func plans() []mutation {
 		mutation{name: "who is not ours stays", file: members, old: "if g.want == nil || g.want.Members != ExactMembers {", new: "if g.want == nil {", run: "TestOwnership"},
 		mutation{name: "adopt: never adopts nobody", file: members, old: "if g.want.Adopt == (Adopt{}) && !lost {", new: "if false {", run: "TestOwnership"},
 		mutation{name: "add-only takes nobody away", file: members, old: "if observed && g.addOnly(a) {", new: "if false {", run: "TestOwnership"},
+		mutation{name: "nor whom a rule gave that only adds, when others go on", file: members, old: "if g.want != nil && g.want.Members == AddOnly {\n\t\treturn true", new: "if g.want != nil {\n\t\treturn g.want.Members == AddOnly", run: "TestWhoCameInByARuleThatOnlyAddsStays"},
 		mutation{name: "forgotten on a verified reading only", file: members, old: "if !g.MembersRead {", new: "if false {", run: "TestMembersAreForgottenOnlyOnAVerifiedReading"},
 		mutation{name: "exact waits while somebody cannot be matched", file: members, old: "if c.unsettled || ", new: "if ", run: "TestExactGroup"},
 		mutation{name: "exact waits for fresh sources", file: members, old: "!fresh || c.in.Sources[s].Single {", new: "!fresh && c.in.Sources[s].Single {", run: "TestExact.*"},

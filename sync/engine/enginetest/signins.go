@@ -63,6 +63,12 @@ func (s *SignIns) SignIn(account string, t Token) {
 	s.sessions[account] = append(s.sessions[account], t)
 }
 
+// Knows reports whether somebody has signed in with an account.
+func (s *SignIns) Knows(account string) bool {
+	a := s.web.accounts[account]
+	return a != nil && a.Subjects[s.Provider] != ""
+}
+
 // SignOut ends the sessions of an account.
 func (s *SignIns) SignOut(account string) { delete(s.sessions, account) }
 
