@@ -161,7 +161,7 @@ func (w *world) signUp(human string) {
 	w.incarnat[human]++
 	id := fmt.Sprintf("a%d.%s", w.incarnat[human], human)
 	w.account[human], w.human[id] = id, human
-	w.web.SignUp(id, human+"@x.org", nil)
+	w.web.SignUp(id, human+"@x.org", map[string]string{}) // As the server tells it of whoever has no sign-in of a provider.
 }
 
 var _ providers.LookUp = (*enginetest.Source)(nil)
