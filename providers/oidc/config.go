@@ -46,7 +46,7 @@ type Config struct {
 	Discovery string `yaml:"discovery,omitempty" doc:"Where the provider describes itself, where that is not at issuer: an address inside the network. What it says must name the same issuer."`
 	Audience  string `yaml:"audience" doc:"Client id that the tokens are for: the one under which Open WebUI signs people in."`
 	Tokens    string `yaml:"tokens" words:"openwebui webhook" doc:"Where tokens come from: openwebui reads the sign-in sessions that the target stores; webhook takes ID tokens posted to us."`
-	Target    string `yaml:"target,omitempty" doc:"The target whose sign-in sessions are read, with tokens: openwebui."`
+	Target    string `yaml:"target,omitempty" doc:"The target whose sign-in sessions are read, with tokens: openwebui. Default: the first one."`
 	Provider  string `yaml:"provider,omitempty" doc:"Name of the OAuth provider inside Open WebUI. Default: the only one it shows."`
 	Claims    Claims `yaml:"claims,omitempty" doc:"Which claims hold what: a name, a.b for nesting, or a JSON pointer such as /realm_access/roles."`
 	// AbsentClaim is AbsentUnknown or AbsentEmpty.
@@ -91,6 +91,13 @@ func (c *Config) ReadsTarget() string {
 		return ""
 	}
 	return c.Target
+}
+
+// DefaultTarget is the target whose sessions are read where the file names none.
+func (c *Config) DefaultTarget(name string) {
+	if c.Target == "" && c.Tokens == FromOpenWebUI {
+		c.Target = name
+	}
 }
 
 // SignsIn says that the id of a person is the subject at the provider.

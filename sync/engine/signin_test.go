@@ -488,3 +488,55 @@ func TestDifferentPeopleSignInAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestWhomARequestNamesIsAskedForByWhatTheSourceKnows: by the id where that is known, also
+// through an account that somebody of the name has.
+func TestWhomARequestNamesIsAskedForByWhatTheSourceKnows(t *testing.T) {
+	t.Parallel()
+	directoryOf, reads, posted := engine.Source{}, engine.Source{Single: true, Reads: "chat"}, engine.Source{Single: true}
+	for _, c := range []struct {
+		name   string
+		kind   engine.Source
+		linked bool
+		req    run.Request
+		want   []directory.Person
+	}{
+		{"a mail address", directoryOf, false, run.Request{User: "bob@x.org"}, []directory.Person{{Email: "bob@x.org"}}},
+		{"a user name", directoryOf, false, run.Request{User: "bob"}, []directory.Person{{Username: "bob"}}},
+		{"a sender of its own may mean an id", directoryOf, false, run.Request{User: "bob", Source: "hr", Trigger: run.Webhook}, []directory.Person{{Username: "bob"}, {ID: "bob"}}},
+		{"the other source knows the name", directoryOf, true, run.Request{User: "ann"}, []directory.Person{{ID: "hr-zoe"}}},
+		{"an account of that mail", reads, false, run.Request{User: "ANN@x.org"}, []directory.Person{{Account: "a1"}}},
+		{"an account of that subject", reads, false, run.Request{User: "s-bob"}, []directory.Person{{Account: "a2"}}},
+		{"a mail that no account has", reads, false, run.Request{User: "eve@x.org"}, []directory.Person{{Email: "eve@x.org"}}},
+		{"a name that no account has", reads, false, run.Request{User: "eve"}, nil},
+		{"its sender may mean a subject", reads, false, run.Request{User: "eve", Source: "hr", Trigger: run.Webhook}, []directory.Person{{ID: "eve"}}},
+		{"who is linked", reads, true, run.Request{User: "ann"}, []directory.Person{{ID: "hr-zoe", Account: "a1"}}},
+		{"the subject of a posted token", posted, false, run.Request{User: "eve@x.org"}, []directory.Person{{ID: "eve@x.org"}, {Email: "eve@x.org"}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLobby(t)
+			hr := &l.setup.Sources[1]
+			hr.Single, hr.Reads = c.kind.Single, c.kind.Reads
+			l.boot(t)
+			l.employ("corp", "ann", "eng")
+			l.webs["chat"].SignUp("a1", "ann@x.org", nil)
+			l.webs["chat"].SignUp("a2", "second@x.org", map[string]string{"oidc": "s-bob"})
+			if c.linked {
+				l.dirs["hr"].SetUser(directory.User{ID: "hr-zoe", Username: "zoe", Email: "ann@x.org"})
+			}
+			l.all(t)
+			if c.linked {
+				l.dirs["hr"].SetUser(directory.User{ID: "hr-zoe", Username: "zoe", Email: "zoe@x.org"})
+				l.all(t)
+			}
+			c.req.Mode = run.Apply
+			if _, err := l.Run(t.Context(), c.req); err != nil && fault.KindOf(err) != fault.NotFound {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, l.asked["hr"].names); diff != "" {
+				t.Errorf("asked for (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -240,6 +240,7 @@ func TestAProviderThatNobodyNamedIsTheOnlyOne(t *testing.T) {
 		{"one provider", nil, "chat", []string{"a1"}},
 		{"two", map[string]string{"google": "ann"}, "chat", nil},
 		{"it reads another target", nil, "lab", nil},
+		{"posted tokens, and one target", nil, "", []string{"a1"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -33,31 +33,44 @@ func theOne(r *replica.Replica, fits func(*replica.User) bool) (uint32, bool) {
 	return found, count == 1
 }
 
-// elsewhere gives, by source, the ids of the people who have an account that somebody of
-// the name in the request has too: they are the same person, under whatever name.
-func (p *personRun) elsewhere() map[string]string {
-	known := map[string]string{}
+// namesake is what is known of whom a request names, before anybody is asked.
+type namesake struct {
+	// ids are by source, accounts by target. Whoever has an account that somebody of the
+	// name has is the same person, under whatever name.
+	ids, accounts map[string]string
+}
+
+func (p *personRun) namesake() namesake {
+	known := namesake{map[string]string{}, map[string]string{}}
 	var keys []directory.UserKey
 	for i := range p.setup.Sources {
 		src := &p.setup.Sources[i]
 		r := p.e.replica(src.ID)
 		if n, found := findPerson(r, p.req.User); found {
-			known[src.ID] = r.Users()[n].ID
+			known.ids[src.ID] = r.Users()[n].ID
 			keys = append(keys, directory.UserKey{Source: src.ID, ID: r.Users()[n].ID})
 		}
 	}
-	if len(keys) == 0 || len(keys) == len(p.setup.Sources) {
+	if len(keys) == len(p.setup.Sources) {
 		return known
 	}
 	for i := range p.setup.Targets {
 		w := p.work(&p.setup.Targets[i])
 		w.state.mu.Lock()
+		account := ""
 		for _, key := range keys {
 			if link, linked := w.state.mem.People.Get(key); linked {
-				for source, id := range w.linkedTo(link.Account) {
-					if known[source] == "" {
-						known[source] = id
-					}
+				account = link.Account
+			}
+		}
+		if account == "" {
+			account = w.accountShown(p.req.User)
+		}
+		if account != "" {
+			known.accounts[w.t.Name] = account
+			for source, id := range w.linkedTo(account) {
+				if known.ids[source] == "" {
+					known.ids[source] = id
 				}
 			}
 		}
@@ -66,19 +79,49 @@ func (p *personRun) elsewhere() map[string]string {
 	return known
 }
 
-// asked says how to ask a source for whom the request names, the surest name first.
-func (p *personRun) asked(src *Source, known map[string]string) []directory.Person {
-	who := p.req.User
-	if id := known[src.ID]; id != "" {
-		return []directory.Person{{ID: id}}
+// accountShown gives the id of the only living account that shows a name as its id, its mail
+// address or a subject; empty: there is none. The lock of the target is held.
+func (w *work) accountShown(who string) string {
+	found, mail := "", directory.FoldEmail(who)
+	accounts := w.state.mem.Mirror.Accounts()
+	for n := range accounts {
+		a := &accounts[n]
+		shows := a.ID == who || a.Email != "" && directory.FoldEmail(a.Email) == mail
+		for _, subject := range a.Subjects {
+			shows = shows || subject == who
+		}
+		switch {
+		case a.Deleted || !shows:
+		case found != "":
+			return ""
+		default:
+			found = a.ID
+		}
 	}
+	return found
+}
+
+// asked says how to ask a source for whom the request names, the surest name first.
+func (p *personRun) asked(src *Source, known namesake) []directory.Person {
+	who := p.req.User
+	if id := known.ids[src.ID]; id != "" {
+		return []directory.Person{{ID: id, Account: known.accounts[src.Reads]}}
+	}
+	if account := known.accounts[src.Reads]; account != "" {
+		return []directory.Person{{Account: account}}
+	}
+	mail := strings.Contains(who, "@")
 	name := directory.Person{Username: who}
-	if strings.Contains(who, "@") {
+	if mail {
 		name = directory.Person{Email: who}
 	}
 	switch {
-	case src.Single:
-		return []directory.Person{{ID: who}, name}
+	case src.Reads != "" && !mail && p.req.Source != src.Name:
+		return nil // Accounts have no user names; only a sender of its own knows people by their subjects.
+	case src.Reads != "" && !mail:
+		return []directory.Person{{ID: who}}
+	case src.Single && src.Reads == "":
+		return []directory.Person{{ID: who}, name} // It may be the subject of a token that was posted.
 	case p.req.Trigger == run.Webhook && p.req.Source == src.Name:
 		return []directory.Person{name, {ID: who}} // It may speak of people by their ids.
 	}
@@ -98,10 +141,11 @@ func (w *work) linkedTo(account string) map[string]string {
 }
 
 // provider gives the OAuth provider inside the target that the people of a source use. One
-// that reads the sign-ins of this target, and does not say through which provider, means
-// the only one that its accounts have.
+// that knows the sign-ins of this target, and does not say through which provider, means
+// the only one that its accounts have. With posted tokens that is clear of one target alone.
 func (w *work) provider(src *Source) string {
-	if src.SignIn != "" || src.Subject == "" || src.Reads != w.t.Name {
+	here := src.Reads == w.t.Name || src.Single && src.Reads == "" && len(w.setup.Targets) == 1
+	if src.SignIn != "" || src.Subject == "" || !here {
 		return src.SignIn
 	}
 	return w.state.mem.Mirror.OnlyProvider()
