@@ -20,7 +20,7 @@ home="$cache/keycloak-$version"
 plugin=org.apache.maven.plugins:maven-dependency-plugin:3.8.1
 
 # built is what an installation was made with: another Java or other options, another one.
-built() { printf '%s %s dev-file local\n' "$sum" "$(java -version 2>&1 | head -n 1)"; }
+built() { printf '%s %s dev-file\n' "$sum" "$(java -version 2>&1 | head -n 1)"; }
 
 installed() {
 	command -v java >/dev/null && [ -f "$home/stamp" ] && [ "$(cat "$home/stamp")" = "$(built)" ]
@@ -45,14 +45,14 @@ install_now() {
 	rm -rf "$work" "$home"
 	mkdir -p "$work"
 	(cd "$work" && mvn -q -B -C "$plugin:copy" -Dartifact="org.keycloak:keycloak-quarkus-dist:$version:tar.gz" \
-		-DoutputDirectory="$work") >&2 || die "Maven cannot fetch Keycloak $version"
+		-DoutputDirectory="$work") >"$work/log" 2>&1 || die "Maven cannot fetch Keycloak $version: $(tail -n 5 "$work/log")"
 	archive="$work/keycloak-quarkus-dist-$version.tar.gz"
 	printf '%s  %s\n' "$sum" "$archive" | sha256sum --check --quiet >&2 || die "$archive is not the one we know"
 	tar -xzf "$archive" -C "$work" || die "cannot unpack $archive"
 	mv "$work/keycloak-$version" "$home"
 	rm -rf "$work"
 	env -i PATH="$PATH" HOME="$home" JAVA_OPTS_APPEND=-XX:TieredStopAtLevel=1 \
-		"$home/bin/kc.sh" build --db=dev-file --cache=local >"$home/build.log" 2>&1 ||
+		"$home/bin/kc.sh" build --db=dev-file >"$home/build.log" 2>&1 ||
 		die "kc.sh build failed: $(tail -n 5 "$home/build.log")"
 	built >"$home/stamp"
 	say "installed in $((SECONDS - started)) s"
@@ -99,7 +99,7 @@ launch() {
 			-Dkc.home.dir="$home" -Djboss.server.config.dir="$home/conf" \
 			-Djava.util.logging.manager=org.jboss.logmanager.LogManager -Dpicocli.disable.closures=true \
 			-cp "$home/lib/quarkus-run.jar" io.quarkus.bootstrap.runner.QuarkusEntryPoint \
-			start --optimized --http-enabled=true --http-host=127.0.0.1 --http-port="$port" \
+			start --optimized --cache=local --http-enabled=true --http-host=127.0.0.1 --http-port="$port" \
 			--hostname="http://127.0.0.1:$port" --db-url="jdbc:h2:file:$dir/h2/keycloak;NON_KEYWORDS=VALUE"
 	) >"$dir/log" 2>&1 </dev/null &
 	printf '%s\n' $! >"$dir/pid"

@@ -66,27 +66,33 @@ const Password = "password-of-everybody"
 type Realm struct {
 	k *Keycloak
 	// Name is the realm's, Issuer what its tokens name.
-	Name, Issuer string
-	// ClientID and ClientSecret are those of Open WebUI.
-	ClientID, ClientSecret string
-	client                 string
-	users, groups          map[string]string
+	Name, Issuer  string
+	client        string
+	users, groups map[string]string
 }
+
+// The client that an Open WebUI is at every identity provider of ours.
+const (
+	ClientID     = "open-webui"
+	ClientSecret = "secret-of-open-webui"
+)
+
+// Issuer gives what the tokens of a realm name, before there is one.
+func (k *Keycloak) Issuer(realm string) string { return k.URL + "/realms/" + realm }
 
 // NewRealm makes a realm with these groups and people, where an Open WebUI at that address
 // is a client whose tokens have the claim groups.
 func (k *Keycloak) NewRealm(tb testing.TB, name, chat string, groups []string, people []Login) *Realm {
 	tb.Helper()
 	r := &Realm{
-		k: k, Name: name, Issuer: k.URL + "/realms/" + name, ClientID: "open-webui", ClientSecret: "secret-of-open-webui",
-		users: map[string]string{}, groups: map[string]string{},
+		k: k, Name: name, Issuer: k.Issuer(name), users: map[string]string{}, groups: map[string]string{},
 	}
 	realm := map[string]any{
 		"realm": name, "enabled": true, "sslRequired": "none",
 		// Passwords are cheap to check, so that a sign-in shows our time and not this one.
 		"passwordPolicy": "hashAlgorithm(pbkdf2-sha256) and hashIterations(1)",
 		"clients": []any{map[string]any{
-			"clientId": r.ClientID, "secret": r.ClientSecret, "redirectUris": []string{chat + "/*"},
+			"clientId": ClientID, "secret": ClientSecret, "redirectUris": []string{chat + "/*"},
 			"standardFlowEnabled": true, "protocolMappers": []any{groupsMapper()},
 		}},
 	}
@@ -133,13 +139,13 @@ func keycloakUsers(people []Login) []any {
 func (r *Realm) learn(tb testing.TB) {
 	tb.Helper()
 	var clients []struct{ ID string }
-	r.call(tb, http.MethodGet, "clients?clientId="+r.ClientID, nil, &clients)
+	r.call(tb, http.MethodGet, "clients?clientId="+ClientID, nil, &clients)
 	var users []struct{ ID, Username string }
 	r.call(tb, http.MethodGet, "users?max=10000&briefRepresentation=true", nil, &users)
 	var groups []struct{ ID, Name string }
 	r.call(tb, http.MethodGet, "groups?max=10000", nil, &groups)
 	if len(clients) != 1 {
-		tb.Fatalf("the realm %s has %d clients of the name %s", r.Name, len(clients), r.ClientID)
+		tb.Fatalf("the realm %s has %d clients of the name %s", r.Name, len(clients), ClientID)
 	}
 	r.client = clients[0].ID
 	for _, u := range users {
@@ -202,4 +208,10 @@ func known(tb testing.TB, ids map[string]string, name string) string {
 		tb.Fatalf("Keycloak has no %q", name)
 	}
 	return id
+}
+
+// Lifespan says for how long the tokens are good that Keycloak makes from now on.
+func (r *Realm) Lifespan(tb testing.TB, life time.Duration) {
+	tb.Helper()
+	call(tb, http.MethodPut, r.k.URL+"/admin/realms/"+r.Name, r.k.token(tb), map[string]any{"accessTokenLifespan": int(life.Seconds())}, nil)
 }

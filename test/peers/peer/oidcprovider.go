@@ -14,16 +14,14 @@ type OIDCProvider struct {
 	process
 	// Issuer is its address and what its tokens name.
 	Issuer string
-	// ClientID and ClientSecret are those of Open WebUI.
-	ClientID, ClientSecret string
-	people                 map[string]Login
+	people map[string]Login
 }
 
 // NewOIDCProvider gives a provider that has an address already and is not started, because
 // it has to know Open WebUI, and Open WebUI it.
 func NewOIDCProvider(tb testing.TB) *OIDCProvider {
 	tb.Helper()
-	p := &OIDCProvider{process: newProcess(tb, "oidcprovider.sh"), ClientID: "open-webui", ClientSecret: "secret-of-open-webui", people: map[string]Login{}}
+	p := &OIDCProvider{process: newProcess(tb, "oidcprovider.sh"), people: map[string]Login{}}
 	p.Issuer = "http://" + p.addr
 	return p
 }
@@ -69,7 +67,7 @@ func (p *OIDCProvider) Set(tb testing.TB, who Login) {
 func (p *OIDCProvider) Refresh(tb testing.TB, refreshToken string) (Tokens, bool) {
 	tb.Helper()
 	return tokens(tb, p.Issuer+"/token", url.Values{
-		"grant_type": {"refresh_token"}, "client_id": {p.ClientID}, "client_secret": {p.ClientSecret}, "refresh_token": {refreshToken},
+		"grant_type": {"refresh_token"}, "client_id": {ClientID}, "client_secret": {ClientSecret}, "refresh_token": {refreshToken},
 	})
 }
 
