@@ -267,6 +267,7 @@ func (s *Session) sessions(ctx context.Context, provider, account string) ([]ses
 		return nil, err
 	}
 	sessions := slices.DeleteFunc(all, func(w sessionWire) bool { return !ofProvider(&w, provider) })
+	slices.Reverse(sessions) // The server adds at the end, and its times are whole seconds.
 	slices.SortStableFunc(sessions, func(a, b sessionWire) int {
 		return cmp.Or(cmp.Compare(b.Updated, a.Updated), cmp.Compare(b.Created, a.Created))
 	})

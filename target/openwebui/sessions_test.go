@@ -63,6 +63,10 @@ func TestSessionsShowWhatSignInsLeftBehind(t *testing.T) {
 	if got, err = r.Of(t.Context(), "oidc", ada); err != nil || got[0].IDToken.Reveal() != "id-three" {
 		t.Errorf("after a refresh: %v", err)
 	}
+	w.signIn(t, "", "sub-ada", "four") // in the same second
+	if got, err = r.Of(t.Context(), "oidc", ada); err != nil || got[0].IDToken.Reveal() != "id-four" {
+		t.Errorf("two of one second: %v", err)
+	}
 	if strings.Contains(w.logs.String(), "id-") || strings.Contains(fmt.Sprintf("%+v %#v", got, got), "id-") {
 		t.Error("a token was printed")
 	}

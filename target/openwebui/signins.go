@@ -320,14 +320,25 @@ func (w *SignIns) Check(ctx context.Context) ([]Noticed, error) {
 		if p.moved = len(sessions) == 0 && p.session == "" && w.newest < p.heeded+60; len(sessions) == 0 {
 			continue
 		}
-		newest := &sessions[0]
-		stamp, written := newest.ID+" "+strconv.FormatInt(newest.Updated, 10), max(newest.Updated, newest.Created)
+		stamp, written := newest(sessions)
 		if stamp != p.session && written >= p.heeded {
 			found = append(found, Noticed{id, Again})
 		}
 		p.session, p.heeded = stamp, max(p.heeded, written)
 	}
 	return found, nil
+}
+
+// newest gives when the newest of some sessions was written, the one written last being
+// first, and a text that is another when another was: several may be in one second.
+func newest(sessions []sessionWire) (stamp string, written int64) {
+	written = sessions[0].Updated
+	for i := range sessions {
+		if sessions[i].Updated == written {
+			stamp += sessions[i].ID + " "
+		}
+	}
+	return stamp + strconv.FormatInt(written, 10), written
 }
 
 // budget is how many accounts' sessions one look may read.

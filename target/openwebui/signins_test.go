@@ -257,6 +257,13 @@ func TestSomebodyActiveWhoSignsInAnewIsNoticedByTheirSession(t *testing.T) {
 	w.RefreshSession(ada, "oidc", openwebuitest.Tokens{ID: "three"})
 	w.Visit(ada)
 	w.notices(t, watch, ada+" again")
+	w.pass(60) // Two devices in one second, of which one is looked at.
+	w.signIn(t, "", "sub-ada", "four")
+	w.notices(t, watch, ada+" again")
+	w.signIn(t, "", "sub-ada", "five")
+	w.pass(60)
+	w.Visit(ada)
+	w.notices(t, watch, ada+" again")
 	w.pass(60)
 	w.DropSessions(ada)
 	w.Visit(ada)
