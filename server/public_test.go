@@ -84,13 +84,17 @@ type porch struct {
 	// busy is what asking ends with, ends how the runs end.
 	busy error
 	ends func(ctx context.Context, id string) (*run.Report, error)
-	// offset moves the clock.
+	// offset moves the clock, still stops it.
 	offset time.Duration
+	still  time.Time
 }
 
 func (p *porch) now() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if !p.still.IsZero() {
+		return p.still
+	}
 	return time.Now().Add(p.offset)
 }
 
@@ -140,8 +144,8 @@ func (p *porch) keep(name, text string) secret.Ref {
 }
 
 // newPorch opens a listener with a signed webhook, login, and one with a secret in its
-// address, chat.
-func newPorch(t *testing.T, memory *notebook) *porch {
+// address, chat. tune changes the server before it begins.
+func newPorch(t *testing.T, memory *notebook, tune ...func(*http.Server)) *porch {
 	t.Helper()
 	p := &porch{T: t, dir: t.TempDir(), memory: memory, out: &safeBuffer{}, counts: map[string]int{}}
 	p.ends = func(_ context.Context, id string) (*run.Report, error) {
@@ -167,6 +171,9 @@ func newPorch(t *testing.T, memory *notebook) *porch {
 	}
 	p.at = l.Addr().String()
 	p.server = p.Server()
+	for _, f := range tune {
+		f(p.server)
+	}
 	served := make(chan error, 1)
 	go func() { served <- p.server.Serve(p.Encrypt(l)) }()
 	t.Cleanup(func() {
@@ -182,6 +189,22 @@ func newPorch(t *testing.T, memory *notebook) *porch {
 		}
 	})
 	return p
+}
+
+// held gives how much room bodies take.
+func (p *porch) held() int64 {
+	p.limits.mu.Lock()
+	defer p.limits.mu.Unlock()
+	return p.limits.held
+}
+
+// become changes how what is asked for ends.
+func (p *porch) become(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.memory.mu.Lock()
+	defer p.memory.mu.Unlock()
+	f()
 }
 
 func (p *porch) use(list ...*config.Webhook) {
@@ -418,7 +441,7 @@ func TestWhatCannotBeTakenNowMayComeAgain(t *testing.T) {
 		"a daemon that stops":   {fault.Errorf(fault.Canceled, "", "", "the daemon stops"), nil, Failed},
 		"a state without space": {nil, fault.Errorf(fault.Unavailable, "save", "", "the disk is full"), Failed},
 	} {
-		p.busy, p.memory.fails = c.busy, c.fails
+		p.become(func() { p.busy, p.memory.fails = c.busy, c.fails })
 		r := p.post(l)
 		if r.status != 503 || r.head.Get("Retry-After") != "5" || p.counted("login", c.result) == 0 || strings.Contains(r.body, "disk") {
 			t.Errorf("%s: %d %s, Retry-After %s", name, r.status, r.body, r.head.Get("Retry-After"))
@@ -427,7 +450,7 @@ func TestWhatCannotBeTakenNowMayComeAgain(t *testing.T) {
 			t.Errorf("%s: it was kept", name)
 		}
 	}
-	p.busy, p.memory.fails = nil, nil
+	p.become(func() { p.busy, p.memory.fails = nil, nil })
 	if r := p.post(l); r.status != 202 {
 		t.Errorf("afterwards: %d %s", r.status, r.body)
 	}
@@ -447,7 +470,8 @@ func TestASenderMayWaitForItsRun(t *testing.T) {
 	if r := send("?wait=30s"); r.status != 200 || json.Unmarshal([]byte(r.body), &report) != nil || report.Run != "run-1" || report.Exit != run.ExitHeld {
 		t.Errorf("%d %s", r.status, r.body)
 	}
-	p.ends = func(ctx context.Context, _ string) (*run.Report, error) { <-ctx.Done(); return nil, ctx.Err() }
+	ends := func(f func(context.Context, string) (*run.Report, error)) { p.become(func() { p.ends = f }) }
+	ends(func(ctx context.Context, _ string) (*run.Report, error) { <-ctx.Done(); return nil, ctx.Err() })
 	if r := send("?wait=10ms"); r.status != 202 || r.run(t) != "run-2" {
 		t.Errorf("one that takes longer: %d %s", r.status, r.body)
 	}
@@ -455,16 +479,16 @@ func TestASenderMayWaitForItsRun(t *testing.T) {
 		t.Errorf("no time to wait: %d %s", r.status, r.body)
 	}
 	// Somebody who is not known looks like somebody for whom nothing changed.
-	p.ends = func(context.Context, string) (*run.Report, error) {
+	ends(func(context.Context, string) (*run.Report, error) {
 		return nil, fault.Errorf(fault.NotFound, "", "", "no source knows canary")
-	}
+	})
 	report = run.Report{}
 	if r := send("?wait=1s"); r.status != 200 || json.Unmarshal([]byte(r.body), &report) != nil || report.Run != "run-4" || report.Exit != 0 || strings.Contains(r.body, "canary") {
 		t.Errorf("nobody: %d %s", r.status, r.body)
 	}
-	p.ends = func(context.Context, string) (*run.Report, error) {
+	ends(func(context.Context, string) (*run.Report, error) {
 		return nil, fault.Errorf(fault.Damaged, "", "", "canary state")
-	}
+	})
 	if r := send("?wait=1s"); r.status != 500 || r.run(t) != "run-5" || strings.Contains(r.body, "canary") {
 		t.Errorf("a failure: %d %s", r.status, r.body)
 	}
@@ -584,8 +608,8 @@ func TestABugInADialectEndsItsRequestAlone(t *testing.T) {
 	if !strings.Contains(p.out.String(), "panic in a webhook") {
 		t.Errorf("log:\n%s", p.out.String())
 	}
-	if p.limits.held != 0 {
-		t.Errorf("%d bytes are still held", p.limits.held)
+	if held := p.held(); held != 0 {
+		t.Errorf("%d bytes are still held", held)
 	}
 }
 

@@ -127,10 +127,9 @@ func TestTheListenerSpeaksTLSAndTakesItsNewCertificate(t *testing.T) {
 
 func TestWhoeverNeverEndsTheHandshakeIsCutOff(t *testing.T) {
 	t.Parallel()
-	p := newPorch(t, &notebook{})
+	p := newPorch(t, &notebook{}, hurry(50*time.Millisecond))
 	p.certify(1)
 	p.encrypt()
-	p.server.ReadHeaderTimeout, p.server.ReadTimeout, p.server.WriteTimeout = 50*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond
 	c := p.dial("")
 	if err := c.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)

@@ -29,12 +29,14 @@ import (
 )
 
 // canaries are secrets that no program may show: the credentials of every script, those
-// that the simulator has among its settings, and the tokens of the admin listener. Ours hold characters that JSON, URLs
+// that the simulator has among its settings, the tokens of the admin listener, and the
+// secrets of webhooks with what is posted to them. Ours hold characters that JSON, URLs
 // and HTML write in another way.
 func canaries() []string {
 	return []string{ldapPassword, chatKey, "canary-client-secret", "canary-ldap-password",
 		"canary-alice-0123456789", "canary-grafana-0123456789",
-		tokenKey, tokenNonce, accessToken, "canary-refresh-token"}
+		tokenKey, tokenNonce, accessToken, "canary-refresh-token",
+		"canary-hook-0123456789", "canary-path-0123456789", "canary-posted-0123456789"}
 }
 
 // disguises gives the forms in which a secret may turn up.

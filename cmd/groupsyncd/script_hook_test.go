@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"groupsyncd/target/openwebui/openwebuitest"
+)
+
+// publicAddress finds where the log of the script's daemon says that webhooks are taken.
+func publicAddress(ts *testscript.TestScript) string {
+	log, err := os.ReadFile(filepath.Join(stageOf(ts).dir, "daemon.log"))
+	ts.Check(err)
+	open := regexp.MustCompile(`"msg":"public listener open","address":"([^"]+)"`).FindAllSubmatch(log, -1)
+	if len(open) == 0 {
+		ts.Fatalf("the daemon has no public listener")
+	}
+	return string(open[len(open)-1][1])
+}
+
+// hookCommand sends a webhook to the script's daemon: hook CODE PATH BODY [SECRET [ID]].
+// A @ in the path stands for the secret, which is a file; else the request is signed with
+// it as Standard Webhooks are. Or somebody signs in at Open WebUI, which tells of it:
+// hook sign-in NAME MAIL SECRET.
+func hookCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 || len(args) > 5 {
+		ts.Fatalf("usage: hook CODE PATH BODY [SECRET [ID]]; hook sign-in NAME MAIL SECRET")
+	}
+	key, id := "", rand.Text()
+	if len(args) > 3 {
+		key = strings.TrimSpace(ts.ReadFile(args[3]))
+	}
+	if args[0] == "sign-in" {
+		signInAndTell(ts, args[1], args[2], key)
+		return
+	}
+	if len(args) > 4 {
+		id = args[4]
+	}
+	path, body := strings.ReplaceAll(args[1], "@", key), args[2]
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+publicAddress(ts)+path, strings.NewReader(body))
+	ts.Check(err)
+	if key != "" && path == args[1] {
+		stamp := strconv.FormatInt(time.Now().Unix(), 10)
+		mac := hmac.New(sha256.New, []byte(key))
+		fmt.Fprintf(mac, "%s.%s.%s", id, stamp, body)
+		req.Header.Set("Webhook-Id", id)
+		req.Header.Set("Webhook-Timestamp", stamp)
+		req.Header.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	resp, err := client.Do(req)
+	ts.Check(err)
+	text, err := io.ReadAll(resp.Body)
+	ts.Check(errors.Join(err, resp.Body.Close()))
+	_, err = ts.Stdout().Write(text)
+	ts.Check(err)
+	if what := betrayed(fmt.Appendf(text, "\n%v", resp.Header)); what != "" {
+		ts.Fatalf("the answer holds %s", what)
+	}
+	if strconv.Itoa(resp.StatusCode) != args[0] {
+		ts.Fatalf("status %d, want %s: %s", resp.StatusCode, args[0], text)
+	}
+}
+
+func signInAndTell(ts *testscript.TestScript, name, mail, key string) {
+	chat := stageOf(ts).chat.server
+	chat.AllowLocalFetch(true)
+	if len(chat.Webhooks()) == 0 {
+		chat.SetWebhook(openwebuitest.Webhook{URL: "http://" + publicAddress(ts) + "/hooks/" + name + "/" + key, Enabled: true, Events: []string{"auth.login", "auth.signup", "user.created"}})
+	}
+	_, err := chat.SignIn(openwebuitest.SignIn{Email: mail + "@example.org", Name: mail, Provider: "oidc", Subject: "sub-" + mail})
+	ts.Check(err)
+}
