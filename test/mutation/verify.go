@@ -26,7 +26,7 @@ func verifications() []mutation {
 	list = append(list, in("6.4 keys", pkg,
 		mutation{name: "a flood of tokens asks rarely", file: keys, old: "case asked.IsZero() || wait <= 0 || wait > keysEvery:", new: "case true:", run: "TestAFloodOfUnknownKeysFetchesRarely"},
 		mutation{name: "a key that is not there is not asked for again", file: keys, old: "if k.gone(kid) {", new: "if false {", run: "TestTheSameUnknownKeyIsLookedForOnce"},
-		mutation{name: "a younger token is put off and not refused", file: keys, old: "case issued.After(fetched):", new: "case false:", run: "TestARotatedKeyIsFoundAtOnce"},
+		mutation{name: "a younger token is put off and not refused", file: keys, old: "case issued.After(fetched):", new: "case fetched.IsZero():", run: "TestARotatedKeyIsFoundAtOnce"},
 		mutation{name: "a key that was taken back is forgotten", file: keys, old: "if age < keysFresh {\n\t\tif payload", new: "if age < keysLast {\n\t\tif payload", run: "TestAKeyThatWasTakenBackIsForgotten"},
 		mutation{name: "keys serve for a day without their provider", file: keys, old: "if age >= keysLast {", new: "if age < 0 {", run: "TestKnownKeysServeWhileTheProviderIsAway"},
 		mutation{name: "a shared secret verifies nothing", file: keys, old: "!key.IsPublic() || ", new: "", run: "TestKeySetsHoldOnlyWhatVerifies"},
@@ -37,7 +37,7 @@ func verifications() []mutation {
 	)...)
 	return append(list, in("6.4 claims", pkg,
 		mutation{name: "an empty object is no empty list", file: claims, old: `return nil, errors.New("is an empty object")`, new: "return []directory.Group{}, nil", run: "TestEveryShapeOfAClaimHasAMeaning|TestOnlyAnExplicitClaimTakesAway"},
-		mutation{name: "an object of another form names no groups", file: claims, old: "if !ok || len(by) == 0 {", new: "if false {", run: "TestEveryShapeOfAClaimHasAMeaning"},
+		mutation{name: "an object of another form names no groups", file: claims, old: "if !ok || len(by) == 0 {", new: "if !ok && by != nil && len(by) < 0 {", run: "TestEveryShapeOfAClaimHasAMeaning"},
 		mutation{name: "too many groups are not cut", file: claims, old: "if len(out.groups) > maxGroups {", new: "if false {", run: "TestMoreGroupsThanAnybodyHasCoverNothing"},
 		mutation{name: "a thin token and no userinfo is not empty", file: sessions, old: "s.config.AbsentClaim == AbsentEmpty && !asks)", new: "s.config.AbsentClaim == AbsentEmpty)", run: "TestWhatProvesNothingCoversNothing"},
 		mutation{name: "a signed answer is for us", file: dir + "userinfo.go", old: `text(claims, "iss") != s.config.Issuer || !slices`, new: `text(claims, "iss") == "" || false && !slices`, run: "TestUserinfoMayBeSigned"},
@@ -45,7 +45,7 @@ func verifications() []mutation {
 		mutation{name: "evidence is as of iat", file: sessions, old: "asOf := t.issued\n", new: "asOf := arrived\n", run: "TestAnOlderTokenNeverWins|TestOnlyAnExplicitClaimTakesAway"},
 		mutation{name: "what is kept has an end", file: dir + "tokens.go", old: "return len(k.people) < maxKept && k.bytes+bytes <= maxMemory", new: "return true", run: "TestWhatIsKeptIsBounded"},
 		mutation{name: "posted tokens are forgotten", file: dir + "tokens.go", old: "case w == nil || k.now().Sub(w.since) >= keptFor:", new: "case w == nil:", run: "TestPostedTokensAreForgottenAfterMinutes"},
-		mutation{name: "a server that fails is left alone", file: dir + "sweep.go", old: "if inARow++; inARow >= maxInARow {", new: "if false {", run: "TestATargetThatFailsIsLeftAlone"},
+		mutation{name: "a server that fails is left alone", file: dir + "sweep.go", old: "if inARow++; inARow >= maxInARow {", new: "if inARow++; inARow < 0 {", run: "TestATargetThatFailsIsLeftAlone"},
 		mutation{name: "a sweep is slow", file: dir + "sweep.go", old: "p.next = now.Add(p.every)", new: "p.next = now", run: "TestASweepIsSlow"},
 	)...)
 }
