@@ -12,12 +12,14 @@ import (
 
 // Compute works out what has to change. It decides nothing about whether a change may
 // happen: that is Guard's.
-func Compute(in *Input) *Plan {
+func Compute(in *Input) *Plan { return compute(in, false) }
+
+func compute(in *Input, closely bool) *Plan {
 	// Wants may be joined, so they are our own.
 	own, desired := *in, *in.Desired
 	own.Desired, desired.Wants = &desired, slices.Clone(in.Desired.Wants)
 	in = &own
-	c := &computer{in: in, people: matchPeople(in), approved: in.Memory.approved(in.Now), homeless: map[FeedKey]bool{}, claimed: map[string][]int{}, plan: &Plan{
+	c := &computer{in: in, closely: closely, people: matchPeople(in), approved: in.Memory.approved(in.Now), homeless: map[FeedKey]bool{}, claimed: map[string][]int{}, plan: &Plan{
 		Target: in.Memory.Target, Clocks: map[string][]Clock{}, Lost: map[string][]uint32{}, Unknown: map[string]bool{},
 		Waiting: map[string]int{}, SourceLosses: map[string]bool{}, Accepts: true,
 	}}
@@ -33,9 +35,11 @@ func Compute(in *Input) *Plan {
 
 // computer carries one computation.
 type computer struct {
-	in     *Input
-	plan   *Plan
-	people *people
+	in *Input
+	// closely leaves out the short way for groups that one person has nothing to do with.
+	closely bool
+	plan    *Plan
+	people  *people
 	// group is, per want, the Open WebUI group it resolved to, or what is to be done.
 	group []resolved
 	// taken says which want an Open WebUI group belongs to.
@@ -242,6 +246,9 @@ func (c *computer) hidden(account uint32) bool {
 // want compares one wanted group with what Open WebUI holds.
 func (c *computer) want(at int) {
 	w, r := &c.in.Desired.Wants[at], &c.group[at]
+	if c.bystands(at) {
+		return
+	}
 	if !r.blocked && r.id != "" && c.settled(w, r.id) {
 		c.values(at)
 		return

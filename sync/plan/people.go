@@ -293,6 +293,9 @@ func compareUsers(a, b directory.UserKey) int {
 
 // of gives the people behind an account.
 func (p *people) of(account uint32) []person {
+	if p.in.Only != nil {
+		return p.behind(account)
+	}
 	if p.users == nil {
 		p.users = map[uint32][]person{}
 		for s := range p.account {
@@ -304,6 +307,26 @@ func (p *people) of(account uint32) []person {
 		}
 	}
 	return p.users[account]
+}
+
+// behind finds the people behind one of the few accounts that a plan for one person asks for.
+func (p *people) behind(account uint32) []person {
+	found, asked := p.users[account]
+	if asked {
+		return found
+	}
+	for s := range p.account {
+		for n, a := range p.account[s] {
+			if a == int32(account) {
+				found = append(found, person{s, uint32(n)})
+			}
+		}
+	}
+	if p.users == nil {
+		p.users = map[uint32][]person{}
+	}
+	p.users[account] = found
+	return found
 }
 
 func mailCounts(users []replica.User, now time.Time) map[string]int {

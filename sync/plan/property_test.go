@@ -354,7 +354,11 @@ func again(t *rapid.T, w *world, in *plan.Input, p *plan.Plan, g *plan.Guarded) 
 	if in.Only == nil {
 		other.Desired = closely(in.Desired)
 	}
-	p2 := plan.Compute(&other)
+	compute := plan.Compute
+	if in.Only != nil {
+		compute = plan.ComputeClosely
+	}
+	p2 := compute(&other)
 	g2 := plan.Guard(p2, &other, w.limits)
 	a, b := written(t, p, g), written(t, p2, g2)
 	if a != b || p.Hash != p2.Hash {

@@ -46,8 +46,12 @@ func hashOf(p *Plan) string {
 	return "sha256:" + hex.EncodeToString(h.Sum(nil))
 }
 
-// reportPeople counts people without an account, and names a few who can never get one.
+// reportPeople counts people without an account, and names a few who can never get one. A
+// plan for somebody with an account is about nobody without.
 func (c *computer) reportPeople() {
+	if c.in.Only != nil && !c.in.Only.None {
+		return
+	}
 	const shown = 5
 	for s := range c.without {
 		src := &c.in.Sources[s]
