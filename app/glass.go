@@ -33,7 +33,7 @@ func (g glass) SaveReplica(*replica.Replica) error { return nil }
 func (g glass) SaveMemory(*plan.Memory, plan.Dirty) error { return nil }
 
 // SaveRun keeps nothing.
-func (g glass) SaveRun(*run.Report) error { return nil }
+func (g glass) SaveRun(*run.Report, ...run.Event) error { return nil }
 
 // Note keeps nothing.
 func (g glass) Note(...run.Event) error { return nil }

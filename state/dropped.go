@@ -34,6 +34,7 @@ func (db *DB) DropReplica(source string) error {
 	}
 	db.saves.Lock()
 	defer db.saves.Unlock()
+	delete(db.saved, source)
 	return db.update("drop replica", func(tx *bbolt.Tx) error {
 		x := find(tx, bucketReplica)
 		if x == nil || x.b.Bucket([]byte(source)) == nil {

@@ -33,7 +33,7 @@ type (
 		Open(target string) ([]plan.Intent, error)
 	}
 	history interface {
-		SaveRun(*run.Report) error
+		SaveRun(*run.Report, ...run.Event) error
 		Run(id string) (*run.Report, error)
 		Runs(limit int) ([]run.Report, error)
 	}

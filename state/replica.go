@@ -125,23 +125,28 @@ func (db *DB) SaveReplica(r *replica.Replica) error {
 	}
 	db.saves.Lock()
 	defer db.saves.Unlock()
-	changes, err := db.replicaChanges(r)
+	changes, err := db.replicaChanges(r, db.lastSaved(r))
 	if err != nil {
 		return err
 	}
-	return db.update("save replica", func(tx *bbolt.Tx) error {
+	delete(db.saved, r.Source) // After a failure nobody knows what is stored.
+	err = db.update("save replica", func(tx *bbolt.Tx) error {
 		x, err := makeBox(tx, bucketReplica, r.Source)
 		if err != nil {
 			return err
 		}
 		return x.change(changes)
 	})
+	if err == nil {
+		db.saved[r.Source] = r
+	}
+	return err
 }
 
 // replicaChanges encodes a replica against what is stored, in a read transaction, so
 // that the work does not hold up the writes of others. No other replica is saved
 // meanwhile.
-func (db *DB) replicaChanges(r *replica.Replica) ([]change, error) {
+func (db *DB) replicaChanges(r *replica.Replica, before *kept) ([]change, error) {
 	users, groups := r.Users(), r.Groups()
 	head := replicaHead{Head: r.Head, Users: len(users), Groups: len(groups)}
 	head.UsersAt, head.GroupsAt, head.CompleteAt = head.UsersAt.UTC(), head.GroupsAt.UTC(), head.CompleteAt.UTC()
@@ -159,11 +164,18 @@ func (db *DB) replicaChanges(r *replica.Replica) ([]change, error) {
 		}
 		clock := head.userClock()
 		for n := range chunks(len(users)) {
-			encodeUsers(w, users[n*chunkRows:min((n+1)*chunkRows, len(users))], clock)
+			from, to := n*chunkRows, min((n+1)*chunkRows, len(users))
+			if before.users(from, to) {
+				continue
+			}
+			encodeUsers(w, users[from:to], clock)
 			add(prefixed(prefixUsers, n))
 		}
 		clock = head.groupClock()
 		for n := range groups {
+			if before.group(n) {
+				continue
+			}
 			if err := encodeGroup(w, &groups[n], clock); err != nil {
 				return fault.New(fault.Invalid, "save replica", r.Source, err, "")
 			}

@@ -46,7 +46,7 @@ func TestReadThatChangedNothingWritesTheHeadOnly(t *testing.T) {
 	first := bigReplica(3*chunkRows, 20, 50, noon())
 	ok(t, db.SaveReplica(first))
 	next := later(first, noon().Add(time.Hour))
-	changes, err := db.replicaChanges(next)
+	changes, err := db.replicaChanges(next, nil)
 	ok(t, err)
 	if len(changes) != 1 || string(changes[0].key) != keyHead {
 		t.Fatalf("%d records are written again, want the head only", len(changes))
@@ -66,7 +66,7 @@ func TestOneChangeWritesItsRecordsOnly(t *testing.T) {
 	next.Users()[chunkRows].Name = "New Name"
 	evidence(&next.Users()[7]).Missing = replica.Missing{First: noon(), Last: noon(), Reads: 1}
 	next.Groups()[5].Members = next.Groups()[5].Members[1:]
-	changes, err := db.replicaChanges(next)
+	changes, err := db.replicaChanges(next, nil)
 	ok(t, err)
 	var keys []string
 	for _, c := range changes {

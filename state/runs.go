@@ -30,9 +30,10 @@ const (
 	packedGzip
 )
 
-// SaveRun stores a report, or stores it again, and drops the oldest beyond what the
-// history keeps. The order of runs is that of their ids, which begin with the time.
-func (db *DB) SaveRun(r *run.Report) error {
+// SaveRun stores a report, or stores it again, with what the audit says of it, and drops the
+// oldest beyond what the history keeps. The order of runs is that of their ids, which begin
+// with the time.
+func (db *DB) SaveRun(r *run.Report, events ...run.Event) error {
 	head := *r
 	head.Targets = nil
 	changes := make([][]run.Change, len(r.Targets))
@@ -52,7 +53,7 @@ func (db *DB) SaveRun(r *run.Report) error {
 	if err != nil {
 		return err
 	}
-	return db.update("save run", func(tx *bbolt.Tx) error {
+	err = db.update("save run", func(tx *bbolt.Tx) error {
 		reports, err := makeBox(tx, bucketRuns)
 		if err != nil {
 			return err
@@ -68,8 +69,13 @@ func (db *DB) SaveRun(r *run.Report) error {
 		if err := details.put(key, packed); err != nil {
 			return err
 		}
+		if err := db.appendEvents(tx, events); err != nil {
+			return err
+		}
 		return db.dropOldest(reports, details, maxRuns, maxRunsBytes)
 	})
+	db.audited(err, events)
+	return err
 }
 
 func packChanges(changes [][]run.Change) ([]byte, error) {

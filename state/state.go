@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"groupsyncd/internal/fault"
+	"groupsyncd/sync/replica"
 
 	"go.etcd.io/bbolt"
 )
@@ -136,6 +137,8 @@ type DB struct {
 	// singles says of runs in the history whether they were of one person, as far as that
 	// was asked; it changes under writes.
 	singles map[string]bool
+	// saved are the replicas that were stored last through this handle; saves guards it.
+	saved map[string]*replica.Replica
 
 	// news has a word for whoever waits for new audit records.
 	news chan struct{}
@@ -207,7 +210,7 @@ func openLocked(ctx context.Context, f *os.File, path string, opts Options) (*DB
 		}
 		return giveUp(damaged("open state", path, err))
 	}
-	db := &DB{opts: opts, path: path, file: f, version: version, readers: map[uint64]time.Time{}, begun: map[string]bool{}, news: make(chan struct{}, 1)}
+	db := &DB{opts: opts, path: path, file: f, version: version, readers: map[uint64]time.Time{}, begun: map[string]bool{}, saved: map[string]*replica.Replica{}, news: make(chan struct{}, 1)}
 	if err := db.checkVersion(); err != nil {
 		return giveUp(err)
 	}

@@ -22,13 +22,9 @@ const callTimeout = time.Minute
 // maxFailures is how many calls in a row may fail before a run gives up on a target.
 const maxFailures = 5
 
-// apply makes the calls of a plan, one batch at a time, each under the target's lock and
+// calls makes the calls of a plan, one batch at a time, each under the target's lock and
 // judged once more before it is made. The error is about our own state.
-func (w *work) apply(ctx context.Context, p *plan.Plan) error {
-	if len(w.batches) == 0 {
-		return nil
-	}
-	defer w.e.live(w.report.Run, false)
+func (w *work) calls(ctx context.Context, p *plan.Plan) error {
 	failures := 0
 	var order []string
 	done := make([]int, 0, len(w.batches))
@@ -69,7 +65,7 @@ func (w *work) apply(ctx context.Context, p *plan.Plan) error {
 			left = append(left, b.seq)
 		}
 	}
-	return w.e.journal.Done(w.state.mem, w.report.Run, left, plan.Dirty{})
+	return w.done(left, plan.Dirty{})
 }
 
 // skip marks the changes of a call that is not made.
@@ -100,8 +96,7 @@ func (w *work) gaveUp(err error) {
 
 // batch makes one call and records what became of it. It gives the id of the group.
 func (w *work) batch(ctx context.Context, p *plan.Plan, b batch) (string, error) {
-	w.state.mu.Lock()
-	defer w.state.mu.Unlock()
+	defer w.hold()()
 	mem := w.state.mem
 	id := p.Changes[b.changes[0]].Group.ID
 	if id == "" {
@@ -111,7 +106,7 @@ func (w *work) batch(ctx context.Context, p *plan.Plan, b batch) (string, error)
 	}
 	changes := w.still(p, b, id)
 	if len(changes) == 0 {
-		return "", ours(w.e.journal.Done(mem, w.report.Run, []int{b.seq}, plan.Dirty{Events: w.changeEvents(id, pick(p, b))}))
+		return "", ours(w.done([]int{b.seq}, plan.Dirty{Events: w.changeEvents(id, pick(p, b))}))
 	}
 	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
@@ -137,9 +132,9 @@ func (w *work) batch(ctx context.Context, p *plan.Plan, b batch) (string, error)
 	dirty.Events = append(dirty.Events, w.changeEvents(id, pick(p, b))...)
 	if unsure(b.op, err) {
 		// The intent stays open: the next run looks at what became of the call.
-		return id, cmp.Or(ours(w.e.audit.Note(dirty.Events...)), err)
+		return id, cmp.Or(ours(w.tell(dirty.Events...)), err)
 	}
-	if stored := ours(w.e.journal.Done(mem, w.report.Run, []int{b.seq}, dirty)); stored != nil {
+	if stored := ours(w.done([]int{b.seq}, dirty)); stored != nil {
 		return id, stored
 	}
 	return id, err

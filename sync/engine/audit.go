@@ -185,8 +185,8 @@ func decided(a *run.Approval) run.Event {
 	return e
 }
 
-// closeAudit writes the record of a whole run.
-func (e *Engine) closeAudit(r *run.Report, req *run.Request) error {
+// closing is the record of a whole run.
+func (e *Engine) closing(r *run.Report, req *run.Request) run.Event {
 	end := run.Event{At: e.now(), Kind: run.EventRun, Run: r.Run, By: asker(req), Reason: req.Reason}
 	var s run.Summary
 	for i := range r.Targets {
@@ -207,7 +207,7 @@ func (e *Engine) closeAudit(r *run.Report, req *run.Request) error {
 		end.Detail += fmt.Sprintf(" groups_created=%d groups_updated=%d groups_deleted=%d added=%d removed=%d adopted=%d released=%d",
 			s.GroupsCreated, s.GroupsUpdated, s.GroupsDeleted, s.MembersAdded, s.MembersRemoved, s.MembersAdopted, s.MembersReleased)
 	}
-	return e.audit.Note(end)
+	return end
 }
 
 // tellHead logs the end of the audit: a log that is kept elsewhere shows later that

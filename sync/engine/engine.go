@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -120,7 +119,11 @@ type Engine struct {
 
 	queue queue
 
-	// mu guards setup and replicas; never held during a call to a source or target.
+	// merging lets one replica at a time be exchanged for a newer one, which waits for the
+	// disk. It is taken before mu.
+	merging sync.Mutex
+	// mu guards setup and replicas; never held while a source, a target or the disk is waited
+	// for.
 	mu       sync.Mutex
 	setup    Setup
 	replicas map[string]*replica.Replica
@@ -208,8 +211,17 @@ func (e *Engine) Replace(s Setup) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.setup = s
-	maps.Copy(e.replicas, replicas)
-	maps.Copy(e.targets, targets)
+	// What was there may have become newer since.
+	for id, r := range replicas {
+		if e.replicas[id] == nil {
+			e.replicas[id] = r
+		}
+	}
+	for name, t := range targets {
+		if e.targets[name] == nil {
+			e.targets[name] = t
+		}
+	}
 	return nil
 }
 

@@ -92,10 +92,7 @@ func (e *Engine) end(ctx context.Context, r *run.Report, req *run.Request, log *
 		return nil, err
 	}
 	r.Notices = e.news()
-	if err := e.closeAudit(r, req); err != nil {
-		return nil, err
-	}
-	if err := e.runs.SaveRun(r); err != nil {
+	if err := e.runs.SaveRun(r, e.closing(r, req)); err != nil {
 		return nil, err
 	}
 	var s run.Summary
@@ -143,6 +140,9 @@ type work struct {
 	// failure is what makes the target as a whole fail; rested says that it was left alone.
 	failure error
 	rested  bool
+	// together gathers the outcomes of calls that are recorded in one transaction, while the
+	// lock of the target is held for all of them; nil: each is recorded by itself.
+	together *together
 	// undo is the run whose changes this work undoes; nil for every other.
 	undo *run.Report
 }

@@ -18,8 +18,7 @@ func (w *work) sign(ctx context.Context, p *plan.Plan, groups []string) error {
 	if slices.ContainsFunc(p.Changes, func(c plan.Change) bool { return c.Op == run.CreateGroup && c.Outcome == run.Applied }) {
 		return nil
 	}
-	w.state.mu.Lock()
-	defer w.state.mu.Unlock()
+	defer w.hold()()
 	mem := w.state.mem
 	for _, id := range groups {
 		g := mem.Mirror.Group(id)
@@ -36,10 +35,10 @@ func (w *work) mark(ctx context.Context, g plan.Group, mark *plan.Mark) error {
 	after, err := w.api.UpdateGroup(call, g, plan.GroupSpec{Mark: mark})
 	if err != nil {
 		w.log.LogAttrs(ctx, slog.LevelWarn, "mark not written", slog.String(logging.KeyGroup, g.Name), slog.String(logging.KeyErr, err.Error()))
-		return w.e.audit.Note(w.markEvent(g.ID, err))
+		return w.tell(w.markEvent(g.ID, err))
 	}
 	after.MembersRead = false
 	dirty := w.state.mem.ObserveGroup(&after)
 	dirty.Events = append(dirty.Events, w.markEvent(g.ID, nil))
-	return w.e.ledger.SaveMemory(w.state.mem, dirty)
+	return w.save(dirty)
 }

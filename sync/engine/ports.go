@@ -43,7 +43,8 @@ type Journal interface {
 
 // Runs keeps the history.
 type Runs interface {
-	SaveRun(*run.Report) error
+	// SaveRun stores a report, and in the same transaction what the audit says of it.
+	SaveRun(*run.Report, ...run.Event) error
 	// Run loads a report by its id or a unique beginning of it; fault.NotFound when
 	// there is none.
 	Run(id string) (*run.Report, error)

@@ -117,17 +117,22 @@ func (e *Engine) merge(src *Source, s *directory.Snapshot) (replica.Learned, err
 		return replica.Learned{}, nil
 	}
 	s.Cursor = src.sealed(s.Cursor)
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.merging.Lock()
+	defer e.merging.Unlock()
 	lag := src.Lag
 	if s.Replicated {
 		lag = max(lag, src.LagReplicated)
 	}
-	next, learned := e.replicas[src.ID].Merge(s, lag)
+	from := e.replica(src.ID)
+	next, learned := from.Merge(s, lag)
 	if err := e.ledger.SaveReplica(next); err != nil {
 		return learned, fmt.Errorf("keep what source %s showed: %w", src.Name, err)
 	}
-	e.replicas[src.ID] = next
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.replicas[src.ID] == from { // Else nobody has this source any more.
+		e.replicas[src.ID] = next
+	}
 	return learned, nil
 }
 

@@ -76,14 +76,16 @@ func (e *Engine) lookAtAll(s *Setup) (works []*work, unlock func()) {
 // exchange puts a replica in the place of the one that it was made from, durably; false: a
 // read was taken in meanwhile.
 func (e *Engine) exchange(from, to *replica.Replica) (bool, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.replicas[to.Source] != from {
+	e.merging.Lock()
+	defer e.merging.Unlock()
+	if e.replica(to.Source) != from {
 		return false, nil
 	}
 	if err := e.ledger.SaveReplica(to); err != nil {
 		return false, fmt.Errorf("keep that the reference is released: %w", err)
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.replicas[to.Source] = to
 	return true, nil
 }

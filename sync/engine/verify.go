@@ -31,8 +31,7 @@ func (w *work) verify(ctx context.Context, p *plan.Plan, groups []string) error 
 }
 
 func (w *work) verifyGroup(ctx context.Context, id string, changes []*plan.Change) error {
-	w.state.mu.Lock()
-	defer w.state.mu.Unlock()
+	defer w.hold()()
 	mem := w.state.mem
 	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
@@ -45,9 +44,9 @@ func (w *work) verifyGroup(ctx context.Context, id string, changes []*plan.Chang
 		if fault.KindOf(err) == fault.NotFound {
 			dirty := mem.ForgetGroup(id)
 			dirty.Events = append(dirty.Events, w.changeEvents(id, changes)...)
-			return w.e.ledger.SaveMemory(mem, dirty)
+			return w.save(dirty)
 		}
-		return w.e.audit.Note(w.changeEvents(id, changes)...)
+		return w.tell(w.changeEvents(id, changes)...)
 	}
 	dirty := mem.ObserveGroup(&g)
 	var wrong []*plan.Change
@@ -71,5 +70,5 @@ func (w *work) verifyGroup(ctx context.Context, id string, changes []*plan.Chang
 			slog.String(logging.KeyGroup, g.Name), slog.String(logging.KeyUser, c.User.ID))
 	}
 	dirty.Events = append(dirty.Events, w.changeEvents(id, wrong)...)
-	return w.e.ledger.SaveMemory(mem, dirty)
+	return w.save(dirty)
 }

@@ -401,13 +401,14 @@ func (s *Store) Events() []run.Event {
 	return slices.Clone(s.events)
 }
 
-// SaveRun keeps a report.
-func (s *Store) SaveRun(r *run.Report) error {
-	if err := s.Power.step(); err != nil {
+// SaveRun keeps a report, with what the audit says of it.
+func (s *Store) SaveRun(r *run.Report, events ...run.Event) error {
+	if err := s.step(events); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.events = append(s.events, events...)
 	s.reports = append(s.reports, *r)
 	if s.Keep > 0 && len(s.reports) > s.Keep {
 		s.reports = slices.Delete(s.reports, 0, len(s.reports)-s.Keep)
