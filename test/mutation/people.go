@@ -17,7 +17,7 @@ func singles() []mutation {
 		mutation{name: "one of several providers is no only one", file: "sync/plan/mirror.go", old: "case only != \"\":\n\t\t\t\treturn \"\"", new: "case only == provider+\"!\":\n\t\t\t\treturn \"\"", run: "TestTheOnlyProviderOfATarget"},
 	), in("1.2 single people", "sync/replica",
 		mutation{name: "a group is as of who shows it", file: lookUps, old: "if newest.IsZero() {\n\t\treturn m.asOf\n\t}\n\treturn newest", new: "return m.asOf", run: "TestAGroupThatOnlyTokensShowIsUnread"},
-		mutation{name: "many are judged as each is", file: lookUps, old: "if i < len(people) && people[i].user == n {", new: "if i < len(people) {", run: "TestManyPeopleLookedUpAtOnceAreAsOneByOne"},
+		mutation{name: "many are judged as each is", file: lookUps, old: "if i < len(people) && people[i].user == n {", new: "if i < len(people) && people[i].user == n && i == 0 {", run: "TestManyPeopleLookedUpAtOnceAreAsOneByOne"},
 	), in("1.2 single people", "sync/engine",
 		mutation{name: "a sweep that broke is a failure", file: "sync/run/run.go", old: `s.Single && s.Hint == ""`, new: "s.Single", run: "TestASweepThatProvedWhatItCouldIsNoFailure"},
 		mutation{name: "the only provider is that of the target that is read", file: who, old: `src.Subject == "" || !here {`, new: `src.Subject == "" {`, run: "TestAProviderThatNobodyNamedIsTheOnlyOne"},
