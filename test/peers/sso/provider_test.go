@@ -12,12 +12,14 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"groupsyncd/sync/run"
+	"groupsyncd/test/peers/ldif"
 	"groupsyncd/test/peers/peer"
 )
 
@@ -25,7 +27,9 @@ import (
 // of Open WebUI, tokens that are posted to us, and what it tells when somebody signs out.
 func TestASecondProvider(t *testing.T) {
 	provider := peer.NewOIDCProvider(t)
-	chat := peer.StartOpenWebUI(t, 0, peer.SSO(provider.Issuer, peer.ClientID, peer.ClientSecret, "groups", "offline_access")...)
+	settings := peer.SSO(provider.Issuer, peer.ClientID, peer.ClientSecret, "groups", "offline_access")
+	// It notes who is active once in two seconds, not once a minute: see watched.
+	chat := peer.StartOpenWebUI(t, 0, append(settings, "DATABASE_USER_ACTIVE_STATUS_UPDATE_INTERVAL=2")...)
 	p := &second{world: newWorld(t, chat), provider: provider, browser: peer.NewBrowser(t)}
 	provider.Start(t, chat.URL, p.hooks.url+"/hooks/logouts")
 	for _, who := range []peer.Login{
@@ -42,6 +46,8 @@ func TestASecondProvider(t *testing.T) {
 		{"a refresh token is still good", p.refreshed},
 		{"a logout is accepted and takes nothing away", p.signedOut},
 		{"a posted token", p.posted},
+		{"watch alone notices whose token there is", p.watched},
+		{"somebody is known by what they sign in with", p.subjects},
 	} {
 		if !t.Run(step.name, func(t *testing.T) { p.t = t; step.do() }) {
 			break
@@ -134,6 +140,53 @@ func (p *second) posted() {
 		p.t.Error(problems)
 	}
 	p.t.Logf("a posted token was in force after %s at most", time.Since(began).Round(time.Millisecond))
+}
+
+// watched is a first sign-in that no event tells of: the account can be seen a moment before
+// Open WebUI keeps its token.
+func (p *second) watched() {
+	w := newWorld(p.t, p.chat)
+	w.configure(tokens(p.provider.Issuer, "tokens: openwebui, target: chat"), ofTokens, "1s")
+	w.daemon()
+	for _, name := range []string{"cid", "dan", "eve"} {
+		p.provider.Set(p.t, peer.Login{Username: name, Mail: name + "@example.test", First: name, Last: "Watched", Groups: []string{"blue"}})
+		w.sees(name, peer.NewBrowser(p.t).SignIn(p.t, p.chat.URL, name), "sso blue")
+	}
+	// Somebody who was active all along is noticed by their new token, once Open WebUI has
+	// noted that they are still active.
+	p.provider.Set(p.t, peer.Login{Username: "cid", Mail: "cid@example.test", First: "cid", Last: "Watched", Groups: []string{"green"}})
+	w.sees("cid", p.in("cid"), "sso green")
+	w.end()
+}
+
+// subjects are people of a directory whose mail address is another one at the provider: the
+// subject of their tokens says who they are.
+func (p *second) subjects() {
+	company, err := ldif.New(ldif.Options{Users: 3, Groups: 1, Memberships: 2, Seed: 2})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	w := newWorld(p.t, p.chat)
+	source := strings.Replace(directory(peer.StartSlapd(p.t, company, peer.SlapdOptions{})), "changes: off", "changes: off, sign_in: {provider: oidc, subject: username}", 1)
+	w.configure(source, `  - {name: staff, match: "*", to: "staff {{ .Name }}"}`, "off", events)
+	w.register()
+	w.daemon()
+	in, out := company.Groups[0].Members, []string{"staff " + company.Groups[0].Name}
+	for i := range company.Users {
+		u := &company.Users[i]
+		p.provider.Set(p.t, peer.Login{Username: u.UID, Mail: fmt.Sprintf("alias%d@example.test", i), First: u.Given, Last: u.Family})
+		w.quiet()
+		began := time.Now()
+		session := peer.NewBrowser(p.t).SignIn(p.t, p.chat.URL, u.UID)
+		if slices.Contains(in, i) {
+			w.sees(u.UID, session, out...)
+			continue
+		}
+		w.until("the event of the sign-in", func() bool { return len(w.hooks.about(began, fmt.Sprintf("alias%d@", i))) > 0 })
+		w.still(u.UID, session, began)
+	}
+	w.unregister()
+	w.end()
 }
 
 // post sends a webhook as the specification of Standard Webhooks says.
