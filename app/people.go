@@ -197,8 +197,8 @@ func (p *people) ripen(v *visit) {
 
 // dispatch begins what may begin. The caller holds mu.
 func (p *people) dispatch() {
-	if p.closed {
-		return
+	if p.closed || p.ctx.Err() != nil {
+		return // Whoever waits is let go by stop.
 	}
 	p.waiting = slices.DeleteFunc(p.waiting, func(v *visit) bool {
 		if !v.ripe || p.busy[v.who] || !v.wide && p.atWork >= maxVisits {
