@@ -6,13 +6,12 @@ import "slices"
 // 1.2 and 4).
 func signIns() []mutation {
 	merge, lookup, single, verdict, compute := "sync/replica/merge.go", "sync/replica/lookup.go", "sync/plan/single.go", "sync/plan/verdict.go", "sync/plan/compute.go"
-	person, queue := "sync/engine/person.go", "sync/engine/queue.go"
+	person := "sync/engine/person.go"
 	return slices.Concat(in("1.1 tokens", "sync/replica",
 		mutation{name: "somebody is known as of their own time", file: merge, old: "if at := m.s.Users[i].AsOf; !at.IsZero() && at.Before(m.asOf) {", new: "if at := m.s.Users[i].AsOf; !at.IsZero() && at.After(m.asOf) {", run: "TestTokensAreKnownAsOfTheirOwnTime|TestAnOlderTokenChangesNothing"},
 		mutation{name: "a token is never newer than its read", file: merge, old: "!at.IsZero() && at.Before(m.asOf) {", new: "!at.IsZero() {", run: "TestATokenIsNeverNewerThanItsRead|TestATokenNeverCountsAsNewerThanItsRead", beyond: "the clocks of a history are right"},
 		mutation{name: "an older token says nothing of groups", file: lookup, old: "m.s.Users[i].GroupsKnown && !at.Before(m.new.users[n].GroupsAt) {", new: "m.s.Users[i].GroupsKnown {", run: "TestTokensAreKnownAsOfTheirOwnTime|TestAnOlderTokenChangesNothing"},
 		mutation{name: "a token without a claim says nothing of groups", file: lookup, old: "if m.s.Users[i].GroupsKnown && !at", new: "if !at", run: "TestTokensAreKnownAsOfTheirOwnTime"},
-		mutation{name: "a token against a newer read of a group", file: lookup, old: "return !people[i].at.Before(g.MembersAt)", new: "return true", run: "TestATokenAgainstReadsOfGroups|TestATokenIsOlderThanAListReadAfterIt", beyond: "a source of sign-ins has no lists; of a look-up: older-look-up-than-the-read-of-a-group"},
 		mutation{name: "a token says nothing of others", file: lookup, old: "if at, found := find(people, m.userAt[u]); found {", new: "if at, found := find(people, m.userAt[u]); found || len(people) == 1 {", run: "TestATokenTouchesNobodyElse|TestTokensAreKnownAsOfTheirOwnTime", beyond: "nobody else is shown in the groups of who is looked up"},
 	), in("1.2 single people", "sync/plan",
 		mutation{name: "what is too old takes nothing away", file: verdict, old: "src.Single && !src.current(u, everyone, j.c.in.Now) {", new: "src.Single && u == nil {", run: "TestASourceOfSinglePeople.*"},
@@ -26,7 +25,6 @@ func signIns() []mutation {
 	), in("4 one person", "sync/engine",
 		mutation{name: "somebody whom nobody knows is no mistake of a server", file: person, old: "return p.req.Trigger == run.Webhook || p.req.Trigger == run.Watch", new: "return false", run: "TestAnAccountThatNobodyKnowsIsNobody"},
 		mutation{name: "an older plan leaves who signed in alone", file: person, old: "\tw.refresh(only.Account)\n", new: "", run: "TestTraces"},
-		mutation{name: "never two runs of the same person", file: queue, old: `whom := "account " + req.Target + " " + req.Account`, new: `whom := string(req.Trigger) + " " + req.Target + " " + req.Account`, run: "TestDifferentPeopleSignInAtOnce", beyond: "one thing happens at a time in a history"},
 		mutation{name: "who waits for an account is found by what the account shows", file: "sync/engine/who.go", old: "\t\tlinked = w.matching(src, a, subjects)\n", new: "", run: "TestTraces"},
 	))
 }
