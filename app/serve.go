@@ -264,12 +264,13 @@ func (a *App) confirm(at time.Time) {
 		at = soonest
 	}
 	d.schedule.At(confirmName, at, func(ctx context.Context, _ time.Time) {
-		a.quiet(ctx, run.Request{Trigger: run.Confirm, Mode: run.Apply})
+		a.quiet(ctx, run.Request{Trigger: run.Confirm, Mode: run.Apply, Quick: true})
 	})
 }
 
-// soon starts a run in a daemon; a one-shot command has its own.
+// soon starts a quick run in a daemon; a one-shot command has its own.
 func (a *App) soon(req run.Request) {
+	req.Quick = true
 	a.mu.Lock()
 	d := a.daemon
 	a.mu.Unlock()

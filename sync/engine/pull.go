@@ -41,7 +41,7 @@ func (e *Engine) pull(ctx context.Context, s *Setup, req run.Request) (*pulled, 
 	)
 	var sources []*Source
 	for i := range s.Sources {
-		if req.Source == "" || s.Sources[i].Name == req.Source {
+		if req.Source == "" && !(req.Quick && s.Sources[i].Single) || s.Sources[i].Name == req.Source {
 			sources = append(sources, &s.Sources[i])
 		}
 	}

@@ -169,6 +169,32 @@ func TestASweepThatProvedWhatItCouldIsNoFailure(t *testing.T) {
 	}
 }
 
+// TestAQuickRunSweepsNobody: what follows a decision or a reload must not wait until
+// everybody's tokens were looked at, unless just that is asked for.
+func TestAQuickRunSweepsNobody(t *testing.T) {
+	t.Parallel()
+	l, k := newDesk(t)
+	sweeps := 0
+	sources := func(req run.Request) []string {
+		k.during = func() { sweeps++ }
+		var names []string
+		for _, s := range l.carry(t, req).Sources {
+			names = append(names, s.Name)
+		}
+		k.during = nil
+		return names
+	}
+	if got := sources(run.Request{Trigger: run.Reload, Quick: true}); slices.Contains(got, "sso") || len(got) == 0 || sweeps != 0 {
+		t.Errorf("a quick run read %q, with %d sweeps", got, sweeps)
+	}
+	if got := sources(run.Request{Trigger: run.Manual, Quick: true, Source: "sso"}); !slices.Equal(got, []string{"sso"}) || sweeps != 1 {
+		t.Errorf("a quick run of that source read %q, with %d sweeps", got, sweeps)
+	}
+	if got := sources(run.Request{Trigger: run.Manual}); !slices.Contains(got, "sso") || sweeps != 2 {
+		t.Errorf("another run read %q, with %d sweeps", got, sweeps)
+	}
+}
+
 func TestASourceOfSinglePeopleIsStaleWhenNoSweepWorks(t *testing.T) {
 	t.Parallel()
 	l, k := newDesk(t)

@@ -270,6 +270,9 @@ type Request struct {
 	Target string `json:"target,omitempty"`
 	// Full reads everything, also where changes alone would do.
 	Full bool `json:"full,omitempty"`
+	// Quick leaves sources of single people as they are unless Source names one: to look at
+	// everybody takes them minutes, and somebody waits for something else.
+	Quick bool `json:"quick,omitempty"`
 	// User makes it a run of one person, by mail, user name or id in a source.
 	User string `json:"user,omitempty"`
 	// Account makes it a run of one person too: of who has that account in Target.
