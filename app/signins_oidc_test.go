@@ -57,12 +57,18 @@ func newIssuer(t *testing.T) *issuer {
 func (i *issuer) token(subject string, ago time.Duration, groups ...string) openwebuitest.Tokens {
 	i.t.Helper()
 	at := time.Now().Add(-ago)
-	claims, err := json.Marshal(map[string]any{"iss": i.URL, "aud": "open-webui", "sub": subject, "email": subject + "@example.org", "groups": groups,
-		"iat": at.Unix(), "exp": at.Add(time.Hour).Unix()})
+	return openwebuitest.Tokens{ID: i.signed(map[string]any{"iss": i.URL, "aud": "open-webui", "sub": subject, "email": subject + "@example.org", "groups": groups,
+		"iat": at.Unix(), "exp": at.Add(time.Hour).Unix()})}
+}
+
+// signed signs claims.
+func (i *issuer) signed(claims map[string]any) string {
+	i.t.Helper()
+	body, err := json.Marshal(claims)
 	if err != nil {
 		i.t.Fatal(err)
 	}
-	jws, err := i.sign.Sign(claims)
+	jws, err := i.sign.Sign(body)
 	if err != nil {
 		i.t.Fatal(err)
 	}
@@ -70,7 +76,7 @@ func (i *issuer) token(subject string, ago time.Duration, groups ...string) open
 	if err != nil {
 		i.t.Fatal(err)
 	}
-	return openwebuitest.Tokens{ID: raw}
+	return raw
 }
 
 func TestSomebodyActiveWhoSignsInAnewHasTheGroupsOfTheNewToken(t *testing.T) {
