@@ -332,6 +332,9 @@ func TestAFloodOfGarbageChangesNothing(t *testing.T) {
 		t.Errorf("%d lines of log", n)
 	}
 	t.Logf("heap %d kB before, at most %d kB, %d kB after", before.HeapInuse>>10, most.Load()>>10, after.HeapInuse>>10)
+	if open := p.open(); open > maxOpen/2 {
+		t.Errorf("%d connections are open", open)
+	}
 	if r := p.post(passedOn(p.login("msg-1"), "198.51.100.1")); r.status != 202 {
 		t.Errorf("afterwards somebody else gets %d %s", r.status, r.body)
 	}

@@ -202,9 +202,9 @@ func (p *Public) deny(w http.ResponseWriter, r *http.Request, h *hook, from send
 		h.seen.refused(p.Now(), d.why)
 		p.told.say(r.Context(), h, d.result, d.why, from)
 	}
-	// A connection of which something is left unread stays a while behind its answer, so
-	// that the answer arrives. Only so many may.
-	if d.hang && (r.ContentLength < 0 || r.ContentLength > hooks.MaxBody) && !p.limits.linger() {
+	// A connection of which much is left unread stays a while behind its answer, so that the
+	// answer arrives: net/http sees to that from 256 KiB up. Only so many may.
+	if r.Body != http.NoBody && (r.ContentLength < 0 || r.ContentLength >= hooks.MaxBody) && !p.limits.linger() {
 		panic(http.ErrAbortHandler)
 	}
 	if d.after > 0 {

@@ -198,6 +198,13 @@ func (p *porch) held() int64 {
 	return p.limits.held
 }
 
+// open gives how many connections there are.
+func (p *porch) open() int {
+	p.limits.mu.Lock()
+	defer p.limits.mu.Unlock()
+	return p.limits.open
+}
+
 // become changes how what is asked for ends.
 func (p *porch) become(f func()) {
 	p.mu.Lock()
