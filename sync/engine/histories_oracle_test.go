@@ -214,7 +214,7 @@ func (o *oracle) note() {
 		o.lastGranted[p] = now
 	}
 	for p, k := range o.unruled {
-		if g := o.grants[k]; !g.now && !g.byFilter || single(k.source) && !o.named(k) {
+		if g := o.grants[k]; !g.now && !g.byFilter || single(k.source) && !o.known(k, g, now) {
 			delete(o.unruled, p)
 		}
 	}
