@@ -58,6 +58,9 @@ type computer struct {
 	// seats give, per source and user, the account that is wanted wherever a group shows the
 	// user, so that the common case needs no look at rows; or one of the words below.
 	seats [][]int32
+	// gentle are the groups that a rule which only adds calls by their name, whether it
+	// selects anything for them now or not.
+	gentle map[string]bool
 	// kept are, by group, the accounts that somebody decided to leave in an exact group.
 	kept     map[string]map[string]bool
 	accepted map[string][]*Want
@@ -120,6 +123,12 @@ func (c *computer) prepare() {
 		}
 	}
 	c.kept = in.Memory.kept()
+	c.gentle = map[string]bool{}
+	for key, link := range in.Memory.Links {
+		if key.To != "" && in.Desired.AddOnly[key.Rule] {
+			c.gentle[link.GroupID] = true
+		}
+	}
 	if in.Accepted != nil {
 		c.accepted = map[string][]*Want{}
 		for i := range in.Accepted.Wants {

@@ -192,19 +192,21 @@ func (g *group) unwanted(a uint32, observed bool) {
 		}
 		g.change(run.RemoveMember, a, v.proof, v.proof.Reason)
 	}
-	if v.unknown && v.unruled {
+	// What is unselected may be selected again by an old form of its rule, whose name for it
+	// a lagging server has just shown otherwise.
+	if v.unknown && (v.unruled || v.clock != nil) {
 		c.plan.Accepts = false
 	}
 }
 
-// addOnly reports whether the rules that fill the group, or those that gave the membership
-// and may select nothing for the group any more, never take one away.
+// addOnly reports whether the rules that fill the group, those that gave the membership, or
+// those that name the group and select nothing for it now, never take one away.
 func (g *group) addOnly(a uint32) bool {
 	if g.want != nil && g.want.Members == AddOnly {
 		return true
 	}
 	rules := g.c.in.Desired.AddOnly
-	return len(rules) > 0 && slices.ContainsFunc(g.owned.Grants(a), func(k FeedKey) bool { return rules[k.Rule] })
+	return len(rules) > 0 && (g.c.gentle[g.id] || slices.ContainsFunc(g.owned.Grants(a), func(k FeedKey) bool { return rules[k.Rule] }))
 }
 
 // foreign deals with a member who is not ours and whom nobody names: left alone, unless
