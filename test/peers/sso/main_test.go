@@ -47,11 +47,27 @@ type world struct {
 	stop          func()
 }
 
+// shortDir gives a folder that ends with the test. That of the test has its name, which may
+// leave too little for the path of the control socket: it has 107 bytes at most.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "sso") //nolint:usetesting // for the length of its path, see above
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
 func newWorld(t *testing.T, chat *peer.OpenWebUI) *world {
 	t.Helper()
 	public := freeAddr(t)
 	w := &world{
-		t: t, root: t, dir: t.TempDir(), binary: peer.Binary(t), chat: chat, public: public, admin: freeAddr(t), stop: func() {},
+		t: t, root: t, dir: shortDir(t), binary: peer.Binary(t), chat: chat, public: public, admin: freeAddr(t), stop: func() {},
 		api: newGate(t, chat.URL), hooks: newGate(t, "http://"+public),
 	}
 	w.write("hook", eventSecret)
