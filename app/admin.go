@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -46,6 +45,16 @@ func openDoor(addr string, web *http.Server, l net.Listener) *door {
 	return d
 }
 
+// bindTo binds an address. The error leaves out the address, which its reader says.
+func bindTo(ctx context.Context, addr string) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if e, ok := errors.AsType[*net.OpError](err); ok {
+		err = e.Err
+	}
+	return l, err
+}
+
 // openFront checks the tokens and opens the admin listener that the configuration names.
 func (a *App) openFront(ctx context.Context, d *daemon) error {
 	cfg := a.parts.cfg
@@ -71,13 +80,9 @@ func (a *App) listen(ctx context.Context, cfg *config.Config) (net.Listener, err
 		return nil, problems
 	}
 	const hint = `name another address with server.admin.listen, or "" for none`
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", addr)
+	l, err := bindTo(ctx, addr)
 	if err == nil {
 		return l, nil
-	}
-	if e, ok := errors.AsType[*net.OpError](err); ok {
-		err = e.Err // The rest is said by what follows.
 	}
 	if cfg.AdminChosen() {
 		return nil, fault.New(fault.Invalid, "open the admin listener", addr, err, hint)
@@ -109,21 +114,32 @@ func (d *door) close(ctx context.Context) error {
 	return err
 }
 
-// stop closes the door and waits for what was begun behind it.
-func (f *front) stop(ctx context.Context) error {
+// leave closes the door, where there is one, and waits for what was begun behind it.
+func (d *door) leave(ctx context.Context, wait func()) error {
 	var err error
-	if f.door != nil {
-		err = f.door.close(ctx)
+	if d != nil {
+		err = d.close(ctx)
 	}
-	done := make(chan struct{})
-	go func() { defer close(done); f.admin.Wait() }()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		err = errors.Join(err, fmt.Errorf("requests are still going on: %w", ctx.Err()))
-	}
-	return err
+	return errors.Join(err, within(ctx, "requests are still going on", wait))
 }
+
+// retire closes a door, where there is one, behind those who are inside. what names its
+// listener.
+func (a *App) retire(ctx context.Context, d *daemon, old *door, what string) {
+	if old == nil {
+		return
+	}
+	d.closing.Go(func() {
+		bounded, stop := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer stop()
+		if err := old.close(bounded); err != nil {
+			a.log.LogAttrs(ctx, slog.LevelWarn, "old listener not closed", slog.String(logging.KeyName, what), slog.String(logging.KeyErr, err.Error()))
+		}
+	})
+}
+
+// stop closes the door and waits for what was begun behind it.
+func (f *front) stop(ctx context.Context) error { return f.door.leave(ctx, f.admin.Wait) }
 
 // move is a change of the admin listener that has not happened yet.
 type move struct {
@@ -165,16 +181,7 @@ func (a *App) carryOut(ctx context.Context, d *daemon, m *move) {
 	}
 	old := d.front.door
 	a.open(ctx, d.front, m.cfg, m.listener)
-	if old == nil {
-		return
-	}
-	d.closing.Go(func() {
-		bounded, stop := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-		defer stop()
-		if err := old.close(bounded); err != nil {
-			a.log.LogAttrs(ctx, slog.LevelWarn, "old admin listener not closed", slog.String(logging.KeyErr, err.Error()))
-		}
-	})
+	a.retire(ctx, d, old, "admin listener")
 }
 
 // ended counts a run of a daemon.

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -267,15 +266,5 @@ func (a *App) stopFollowing(d *daemon) {
 // endFollowing ends the watches when the daemon stops.
 func (a *App) endFollowing(ctx context.Context, d *daemon) error {
 	a.stopFollowing(d)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		d.closing.Wait()
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("a watch has not ended: %w", ctx.Err())
-	}
+	return within(ctx, "a watch has not ended", d.closing.Wait)
 }

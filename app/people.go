@@ -349,15 +349,5 @@ func (p *people) stop(ctx context.Context) error {
 		p.end(v, nil, stopping())
 	}
 	p.mu.Unlock()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		p.ends.Wait()
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return errors.Join(errors.New("runs of single people are still going on"), ctx.Err())
-	}
+	return within(ctx, "runs of single people are still going on", p.ends.Wait)
 }

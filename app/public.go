@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"slices"
@@ -11,7 +10,6 @@ import (
 	"groupsyncd/config"
 	"groupsyncd/directory"
 	"groupsyncd/internal/fault"
-	"groupsyncd/internal/logging"
 	"groupsyncd/providers"
 	"groupsyncd/server"
 	"groupsyncd/server/hooks"
@@ -83,11 +81,7 @@ func (a *App) preparePublic(ctx context.Context, d *daemon, p *parts) (*publicMo
 		m.stay = m.addr != ""
 		return m, nil
 	}
-	var lc net.ListenConfig
-	if m.listener, err = lc.Listen(ctx, "tcp", m.addr); err != nil {
-		if e, ok := errors.AsType[*net.OpError](err); ok {
-			err = e.Err // The rest is said by what follows.
-		}
+	if m.listener, err = bindTo(ctx, m.addr); err != nil {
 		return nil, fault.New(fault.Invalid, "open the public listener", m.addr, err, "name another address with server.public.listen")
 	}
 	return m, nil
@@ -148,33 +142,11 @@ func (a *App) carryOutPublic(ctx context.Context, d *daemon, m *publicMove) {
 		a.log.LogAttrs(ctx, slog.LevelInfo, "public listener open", slog.String("address", m.listener.Addr().String()),
 			slog.Int("webhooks", len(m.hooks)), slog.Bool("tls", m.cert != nil))
 	}
-	if old == nil {
-		return
-	}
-	d.closing.Go(func() {
-		bounded, stop := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-		defer stop()
-		if err := old.close(bounded); err != nil {
-			a.log.LogAttrs(ctx, slog.LevelWarn, "old public listener not closed", slog.String(logging.KeyErr, err.Error()))
-		}
-	})
+	a.retire(ctx, d, old, "public listener")
 }
 
 // stop closes the door and waits for what was begun behind it.
-func (f *publicFront) stop(ctx context.Context) error {
-	var err error
-	if f.door != nil {
-		err = f.door.close(ctx)
-	}
-	done := make(chan struct{})
-	go func() { defer close(done); f.public.Wait() }()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		err = errors.Join(err, fmt.Errorf("requests are still going on: %w", ctx.Err()))
-	}
-	return err
-}
+func (f *publicFront) stop(ctx context.Context) error { return f.door.leave(ctx, f.public.Wait) }
 
 // checkPublic says whether webhooks can be reached; false where there is no listener.
 func (a *App) checkPublic(d *daemon) (server.Check, bool) {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"slices"
@@ -247,15 +246,5 @@ func (a *App) closeDoors(d *daemon) map[string]*doorman {
 
 // lockDoors ends the watches when the daemon stops.
 func (a *App) lockDoors(ctx context.Context, d *daemon) error {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		a.closeDoors(d)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("a look for sign-ins has not ended: %w", ctx.Err())
-	}
+	return within(ctx, "a look for sign-ins has not ended", func() { a.closeDoors(d) })
 }
