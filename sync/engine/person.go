@@ -76,9 +76,7 @@ func (p *personRun) named(ctx context.Context) error {
 			p.report.Targets = append(p.report.Targets, *p.work(t).nothing())
 			continue
 		}
-		if err := p.at(ctx, t, func(w *work) part {
-			return func(ctx context.Context) (*run.TargetReport, error) { return w.person(ctx, p) }
-		}); err != nil {
+		if err := p.at(ctx, t, (*work).person); err != nil {
 			return err
 		}
 	}
@@ -90,9 +88,7 @@ func (p *personRun) named(ctx context.Context) error {
 // wherever else that person has an account.
 func (p *personRun) signedIn(ctx context.Context) error {
 	at := slices.IndexFunc(p.setup.Targets, func(t TargetSetup) bool { return t.Name == p.req.Target })
-	err := p.at(ctx, &p.setup.Targets[at], func(w *work) part {
-		return func(ctx context.Context) (*run.TargetReport, error) { return w.signIn(ctx, p) }
-	})
+	err := p.at(ctx, &p.setup.Targets[at], (*work).signIn)
 	if err != nil || len(p.behind) == 0 {
 		return err
 	}
@@ -101,24 +97,19 @@ func (p *personRun) signedIn(ctx context.Context) error {
 		if i == at || !p.work(t).has(p.behind) {
 			continue
 		}
-		if err := p.at(ctx, t, func(w *work) part {
-			return func(ctx context.Context) (*run.TargetReport, error) { return w.person(ctx, p) }
-		}); err != nil {
+		if err := p.at(ctx, t, (*work).person); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// part is what a run does to one target.
-type part = func(context.Context) (*run.TargetReport, error)
-
 func (p *personRun) work(t *TargetSetup) *work {
 	return p.e.work(p.setup, t, p.req, p.report, p.log, map[string]bool{})
 }
 
 // at does a part of the run, unless no time is left for it.
-func (p *personRun) at(ctx context.Context, t *TargetSetup, do func(*work) part) error {
+func (p *personRun) at(ctx context.Context, t *TargetSetup, part func(*work, context.Context, *personRun) (*run.TargetReport, error)) error {
 	if ctx.Err() != nil {
 		if late := overdue(ctx); late != "" {
 			p.report.Targets = append(p.report.Targets, unreached(t.Name, late))
@@ -127,7 +118,7 @@ func (p *personRun) at(ctx context.Context, t *TargetSetup, do func(*work) part)
 		return nil
 	}
 	w := p.work(t)
-	tr, err := w.try(ctx, do(w))
+	tr, err := w.try(ctx, func(ctx context.Context) (*run.TargetReport, error) { return part(w, ctx, p) })
 	if err != nil {
 		return err
 	}
