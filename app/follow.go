@@ -40,21 +40,17 @@ type follower struct {
 	// read reads the source; it reports whether that led to anything.
 	read func() bool
 	log  *slog.Logger
-	now  func() time.Time
 
-	mu    sync.Mutex
-	state engine.WatchStatus
+	standing *standing
 }
 
 func newFollower(w providers.Watcher, log *slog.Logger, now func() time.Time, read func() bool) *follower {
-	return &follower{watcher: w, read: read, log: log, now: now, state: engine.WatchStatus{State: engine.WatchBegins, Since: now().UTC()}}
+	return &follower{watcher: w, read: read, log: log, standing: newStanding(now)}
 }
 
 // status gives how the watch stands.
 func (f *follower) status() *engine.WatchStatus {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	s := f.state
+	s := f.standing.get()
 	return &s
 }
 
@@ -165,16 +161,7 @@ func (f *follower) hold(ctx context.Context, changed func()) (lasted bool, err e
 // became notes how the watch stands and says so when that is new. It reports whether a watch
 // works again that did not.
 func (f *follower) became(ctx context.Context, state engine.WatchState, err error) bool {
-	f.mu.Lock()
-	before := f.state.State
-	if before != state {
-		f.state.Since = f.now().UTC()
-	}
-	f.state.State, f.state.Reason, f.state.Hint = state, "", ""
-	if err != nil {
-		f.state.Reason, f.state.Hint = err.Error(), fault.HintOf(err)
-	}
-	f.mu.Unlock()
+	before := f.standing.turn(state, err).State
 	if before == state {
 		return false
 	}

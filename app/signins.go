@@ -32,13 +32,11 @@ type doorman struct {
 	// alone gives why the target is not to be asked at present, or nothing.
 	alone func() error
 	log   *slog.Logger
-	now   func() time.Time
 
 	// waiting are accounts for which there was no place in the queue; only run uses it.
 	waiting []string
 
-	mu    sync.Mutex
-	state engine.WatchStatus
+	standing *standing
 }
 
 // run looks until ctx ends. A target that fails is asked less and less often.
@@ -104,9 +102,7 @@ func (w *doorman) pass() {
 
 // status gives how the watch stands.
 func (w *doorman) status() *engine.WatchStatus {
-	w.mu.Lock()
-	s := w.state
-	w.mu.Unlock()
+	s := w.standing.get()
 	if err := w.alone(); err != nil {
 		s.State, s.Reason, s.Hint = engine.WatchLost, err.Error(), fault.HintOf(err)
 	}
@@ -115,16 +111,7 @@ func (w *doorman) status() *engine.WatchStatus {
 
 // became notes how the watch stands and says so when that is new.
 func (w *doorman) became(ctx context.Context, state engine.WatchState, err error) {
-	w.mu.Lock()
-	before := w.state
-	if before.State != state {
-		w.state.Since = w.now().UTC()
-	}
-	w.state.State, w.state.Reason, w.state.Hint = state, "", ""
-	if err != nil {
-		w.state.Reason, w.state.Hint = err.Error(), fault.HintOf(err)
-	}
-	w.mu.Unlock()
+	before := w.standing.turn(state, err)
 	if before.State == state && (before.Reason == "") == (err == nil) {
 		return
 	}
@@ -185,8 +172,7 @@ func (a *App) openDoors(d *daemon, known map[string]acquainted) {
 		if !watchesDoor(p.cfg, t) {
 			continue
 		}
-		w := &doorman{target: t.Name, url: t.URL, every: t.Watch.Std(), log: a.log.With(slog.String(logging.KeyTarget, t.Name)), now: a.now}
-		w.state = engine.WatchStatus{State: engine.WatchBegins, Since: a.now().UTC()}
+		w := &doorman{target: t.Name, url: t.URL, every: t.Watch.Std(), log: a.log.With(slog.String(logging.KeyTarget, t.Name)), standing: newStanding(a.now)}
 		w.alone = func() error { return a.engine.LeftAlone(t.Name) }
 		w.ask = func(req run.Request) error {
 			_, err := d.people.ask(req)

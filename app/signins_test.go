@@ -58,7 +58,7 @@ func before(ctx context.Context, t *testing.T) (*porch, func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.doorman = &doorman{target: "chat", every: 5 * time.Second, log: log, now: time.Now, watch: client.SignIns(openwebui.SignInOptions{
+	p.doorman = &doorman{target: "chat", every: 5 * time.Second, log: log, standing: newStanding(time.Now), watch: client.SignIns(openwebui.SignInOptions{
 		Every: 5 * time.Second, Self: p.server.Admin, Known: map[string]bool{p.server.Admin: true}, Sessions: true})}
 	p.alone = func() error {
 		p.mu.Lock()
