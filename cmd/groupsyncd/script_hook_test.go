@@ -6,9 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -63,19 +61,7 @@ func hookCommand(ts *testscript.TestScript, neg bool, args []string) {
 		req.Header.Set("Webhook-Timestamp", stamp)
 		req.Header.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
-	resp, err := client.Do(req)
-	ts.Check(err)
-	text, err := io.ReadAll(resp.Body)
-	ts.Check(errors.Join(err, resp.Body.Close()))
-	_, err = ts.Stdout().Write(text)
-	ts.Check(err)
-	if what := betrayed(fmt.Appendf(text, "\n%v", resp.Header)); what != "" {
-		ts.Fatalf("the answer holds %s", what)
-	}
-	if strconv.Itoa(resp.StatusCode) != args[0] {
-		ts.Fatalf("status %d, want %s: %s", resp.StatusCode, args[0], text)
-	}
+	exchange(ts, req, args[0])
 }
 
 func signInAndTell(ts *testscript.TestScript, name, mail, key string) {

@@ -37,6 +37,11 @@ func httpCommand(ts *testscript.TestScript, neg bool, args []string) {
 		req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(ts.ReadFile(args[3])))
 	}
 	req.Header.Set("Content-Type", "application/json")
+	exchange(ts, req, args[0])
+}
+
+// exchange sends a request, shows the answer, and wants its status and no secret in it.
+func exchange(ts *testscript.TestScript, req *http.Request, status string) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 	resp, err := client.Do(req)
 	ts.Check(err)
@@ -47,7 +52,7 @@ func httpCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if what := betrayed(fmt.Appendf(text, "\n%v", resp.Header)); what != "" {
 		ts.Fatalf("the answer holds %s", what)
 	}
-	if strconv.Itoa(resp.StatusCode) != args[0] {
-		ts.Fatalf("status %d, want %s: %s", resp.StatusCode, args[0], text)
+	if strconv.Itoa(resp.StatusCode) != status {
+		ts.Fatalf("status %d, want %s: %s", resp.StatusCode, status, text)
 	}
 }
