@@ -111,7 +111,7 @@ func changeRow(ch *run.Change) []string {
 	if ch.Error != "" {
 		why = ch.Error
 	}
-	return []string{"  " + strings.ReplaceAll(string(ch.Op), "_", " "), ch.Group.Name, what, string(ch.Outcome), why}
+	return []string{"  " + strings.ReplaceAll(string(ch.Op), "_", " "), ch.About(), what, string(ch.Outcome), why}
 }
 
 func (c *command) problems(problems []run.Problem, full bool) {

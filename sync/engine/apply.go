@@ -98,7 +98,7 @@ func (w *work) gaveUp(err error) {
 func (w *work) batch(ctx context.Context, p *plan.Plan, b batch) (string, error) {
 	defer w.hold()()
 	mem := w.state.mem
-	id := p.Changes[b.changes[0]].Group.ID
+	id := p.Changes[b.changes[0]].GroupID()
 	if id == "" {
 		if g := mem.Mirror.Group(mem.Links[b.link].GroupID); g != nil && g.ID != p.Changes[b.changes[0]].Leaves {
 			id = g.ID
@@ -370,7 +370,7 @@ func (w *work) useApproval(key string, dirty *plan.Dirty) {
 // outcome marks changes and writes one line of log for each.
 func (w *work) outcome(ctx context.Context, changes []*plan.Change, id string, err error) {
 	for _, c := range changes {
-		attrs := []slog.Attr{slog.String(logging.KeyOp, string(c.Op)), slog.String(logging.KeyGroup, c.Group.Name)}
+		attrs := []slog.Attr{slog.String(logging.KeyOp, string(c.Op)), slog.String(logging.KeyGroup, c.GroupName())}
 		if c.User != nil {
 			attrs = append(attrs, slog.String(logging.KeyUser, c.User.ID))
 		}
@@ -386,7 +386,7 @@ func (w *work) outcome(ctx context.Context, changes []*plan.Change, id string, e
 			continue
 		}
 		c.Outcome = run.Applied
-		if id != "" && c.Group.ID == "" {
+		if id != "" && c.Group != nil && c.Group.ID == "" {
 			c.Group.ID = id
 		}
 		logging.Changed(ctx, w.log, "change", attrs...)

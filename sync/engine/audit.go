@@ -44,14 +44,14 @@ func (w *work) changeEvent(c *plan.Change) run.Event {
 	e := w.event(run.EventChange)
 	e.Op, e.Rule, e.Absence, e.Fields, e.Outcome, e.Error = c.Op, c.Rule, c.Absence, c.Fields, c.Outcome, c.Error
 	if c.Group != nil {
-		e.Group = c.Group.ID
+		e.Group = c.GroupID()
 	}
 	if c.User != nil {
 		e.User = c.User.ID
 	}
 	if w.setup.AuditNames {
 		if c.Group != nil {
-			e.GroupName = c.Group.Name
+			e.GroupName = c.GroupName()
 		}
 		if c.User != nil {
 			e.UserName = c.User.Email

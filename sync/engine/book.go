@@ -34,13 +34,13 @@ func (w *work) book(p *plan.Plan, g *plan.Guarded, only *plan.Only) error {
 		switch {
 		case c.Outcome != run.Planned:
 		case c.Op == run.AdoptMember:
-			own(mem, c.Group.ID, c.Account, c.Feeds, &dirty)
+			own(mem, c.GroupID(), c.Account, c.Feeds, &dirty)
 			w.useApproval(c.Key, &dirty)
 			c.Outcome = run.Applied
 			dirty.Events = append(dirty.Events, w.changeEvent(c))
 		case c.Op == run.ReleaseMember:
 			w.bury(c, &dirty)
-			own(mem, c.Group.ID, c.Account, nil, &dirty)
+			own(mem, c.GroupID(), c.Account, nil, &dirty)
 			w.useApproval(c.Key, &dirty)
 			c.Outcome = run.Applied
 			dirty.Events = append(dirty.Events, w.changeEvent(c))
@@ -155,9 +155,9 @@ func own(mem *plan.Memory, group string, account uint32, feeds []plan.FeedKey, d
 // bury leaves tombstones for a membership of ours that ends.
 func (w *work) bury(c *plan.Change, dirty *plan.Dirty) {
 	mem := w.state.mem
-	if o := mem.Owned[c.Group.ID]; o != nil {
+	if o := mem.Owned[c.GroupID()]; o != nil {
 		for _, key := range o.Grants(c.Account) {
-			mem.Tombstones = append(mem.Tombstones, plan.Tombstone{At: w.e.now(), Group: c.Group.ID, Account: c.User.ID, Feed: key})
+			mem.Tombstones = append(mem.Tombstones, plan.Tombstone{At: w.e.now(), Group: c.GroupID(), Account: c.User.ID, Feed: key})
 			dirty.Tombstones = true
 		}
 	}
@@ -196,7 +196,7 @@ func batches(p *plan.Plan) []batch {
 		member := c.Op == run.AddMember || c.Op == run.RemoveMember
 		if n := len(out); member && n > 0 && out[n-1].op == c.Op && len(out[n-1].changes) < plan.MaxBatch {
 			first := &p.Changes[out[n-1].changes[0]]
-			if first.Group.ID == c.Group.ID && first.Link == c.Link {
+			if first.GroupID() == c.GroupID() && first.Link == c.Link {
 				out[n-1].changes = append(out[n-1].changes, i)
 				continue
 			}
@@ -211,7 +211,7 @@ func intents(runID string, p *plan.Plan, batches []batch, now time.Time) []plan.
 	out := make([]plan.Intent, 0, len(batches))
 	for _, b := range batches {
 		first := &p.Changes[b.changes[0]]
-		in := plan.Intent{Run: runID, Seq: b.seq, At: now, Op: string(b.op), Link: b.link, GroupID: first.Group.ID, Name: first.Group.Name}
+		in := plan.Intent{Run: runID, Seq: b.seq, At: now, Op: string(b.op), Link: b.link, GroupID: first.GroupID(), Name: first.GroupName()}
 		for _, i := range b.changes {
 			c := &p.Changes[i]
 			if c.User == nil {

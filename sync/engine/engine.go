@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"groupsyncd/internal/fault"
+	"groupsyncd/permission"
 	"groupsyncd/providers"
 	"groupsyncd/sync/mapping"
 	"groupsyncd/sync/plan"
@@ -54,6 +55,11 @@ type TargetSetup struct {
 	Open            func() Target
 	Match           []string
 	Ignore, Protect []string
+	// Accounts, Defaults and Resources say what beside groups is managed: accounts and roles,
+	// the default permissions, and the grants of these types of resource. Empty: untouched.
+	Accounts  *plan.AccountRules
+	Defaults  permission.Set
+	Resources []string
 	// PlanOnly keeps every run from writing to this target.
 	PlanOnly bool
 }

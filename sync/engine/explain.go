@@ -273,7 +273,7 @@ func (x *explainer) state(g *GroupWhy, id string, link plan.LinkKey) {
 	}
 	for i := range x.p.Changes {
 		c := &x.p.Changes[i]
-		if c.User == nil || c.User.ID != a.ID || c.Group.ID != id || id == "" && c.Link != link {
+		if c.User == nil || c.User.ID != a.ID || c.GroupID() != id || id == "" && c.Link != link {
 			continue
 		}
 		switch {
@@ -338,8 +338,8 @@ func (e *Engine) given(account string) map[string]string {
 		for i := range r.Targets {
 			for _, c := range r.Targets[i].Changes {
 				given := (c.Op == run.AddMember || c.Op == run.AdoptMember) && c.Outcome == run.Applied
-				if given && c.User.ID == account && found[c.Group.ID] == "" {
-					found[c.Group.ID] = r.Run
+				if given && c.User.ID == account && found[c.GroupID()] == "" {
+					found[c.GroupID()] = r.Run
 				}
 			}
 		}

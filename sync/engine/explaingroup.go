@@ -97,7 +97,7 @@ func (w *work) groupInWhole(p *plan.Plan, id, name string) GroupInWhole {
 	}
 	for i := range p.Changes {
 		c := p.Changes[i].Change
-		if id != "" && c.Group.ID == id || id == "" && c.Group.Name == name {
+		if id != "" && c.GroupID() == id || id == "" && c.GroupName() == name {
 			g.Changes = append(g.Changes, c)
 		}
 	}

@@ -323,7 +323,7 @@ func (w *work) observe(ctx context.Context, tr *run.TargetReport) (stop bool, er
 	pending := slices.ContainsFunc(mem.Approvals, accepts)
 	began := w.e.now()
 	all := pending || began.Sub(mem.Mirror.ReadAllAt) > w.e.reread
-	o, err := w.api.Observe(ctx, mem.Mirror, all)
+	o, err := w.api.Observe(ctx, mem.Mirror, w.wanted(all))
 	if err != nil {
 		return true, w.targetError(tr, err)
 	}
@@ -367,6 +367,17 @@ func (w *work) observe(ctx context.Context, tr *run.TargetReport) (stop bool, er
 	w.dropLost(&dirty)
 	w.state.seen = began
 	return false, w.e.ledger.SaveMemory(mem, dirty)
+}
+
+// wanted says what has to be looked at for what the configuration manages. Once a day all
+// that can be shared is read as well, so that what a group had can be told when somebody
+// deletes it.
+func (w *work) wanted(all bool) plan.Look {
+	look := plan.Look{All: all, Roles: w.t.Accounts != nil, Defaults: all || w.t.Defaults != nil, Resources: w.t.Resources}
+	if all {
+		look.Resources = plan.ResourceTypes()
+	}
+	return look
 }
 
 // accepts reports whether an approval is one of a changed target.
@@ -441,7 +452,8 @@ func (w *work) input(only *plan.Only) *plan.Input {
 // people gathers the part of the input that says who is which account; it needs no rules.
 func (w *work) people() *plan.Input {
 	e, s := w.e, w.setup
-	in := &plan.Input{Now: e.now(), Memory: w.state.mem, Match: w.t.Match, Ignore: w.t.Ignore, Protect: w.t.Protect}
+	in := &plan.Input{Now: e.now(), Memory: w.state.mem, Match: w.t.Match, Ignore: w.t.Ignore, Protect: w.t.Protect,
+		Accounts: w.t.Accounts, Defaults: w.t.Defaults}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for i := range s.Sources {

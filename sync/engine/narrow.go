@@ -100,8 +100,8 @@ func (w *work) touches(p *plan.Plan, g *plan.Guarded) (*touched, bool) {
 		c := &p.Changes[i]
 		switch {
 		case c.Outcome != run.Planned:
-		case (c.Op == run.AddMember || c.Op == run.RemoveMember) && c.Group.ID != "":
-			t.groups[c.Group.ID], t.accounts[c.User.ID] = true, true
+		case (c.Op == run.AddMember || c.Op == run.RemoveMember) && c.GroupID() != "":
+			t.groups[c.GroupID()], t.accounts[c.User.ID] = true, true
 		default:
 			return nil, false
 		}

@@ -71,9 +71,9 @@ type Health interface {
 // Target is one look at and one series of writes to an Open WebUI. It counts its
 // requests. Errors carry a fault.Kind.
 type Target interface {
-	// Observe looks at everything, reading members only where the mirror cannot
-	// vouch for them, or everywhere when all is set.
-	Observe(ctx context.Context, m *plan.Mirror, all bool) (*plan.Observation, error)
+	// Observe looks at all groups and new accounts, and at what look asks for beside them,
+	// reading members only where the mirror cannot vouch for them.
+	Observe(ctx context.Context, m *plan.Mirror, look plan.Look) (*plan.Observation, error)
 	// Account reads one account with the ids of its groups; fault.NotFound when there is
 	// none. known says that it was there before: then a refusal, which may be any failure
 	// inside the server, counts only with proof.
@@ -90,6 +90,24 @@ type Target interface {
 	// ReadGroup reads a group with its members; fault.NotFound when it is proved to
 	// be gone.
 	ReadGroup(ctx context.Context, id string) (plan.Group, error)
+	// SetRole gives an account a role, and reads back what it has then.
+	SetRole(ctx context.Context, a plan.Account, role string) (plan.Account, error)
+	// CreateAccount makes an account that nobody can sign in to by password; fault.Conflict
+	// when its mail address is taken.
+	CreateAccount(ctx context.Context, spec plan.AccountSpec) (plan.Account, error)
+	// RevokeSessions ends the sign-in sessions of an account; false where this version of
+	// the server cannot.
+	RevokeSessions(ctx context.Context, account string) (bool, error)
+	// Resource reads one resource with its grants; fault.NotFound when it is proved to be
+	// gone.
+	Resource(ctx context.Context, key plan.ResourceKey) (plan.Resource, error)
+	// SetGrants replaces all grants of a resource, and gives it as it is then.
+	SetGrants(ctx context.Context, r plan.Resource, grants []plan.Grant) (plan.Resource, error)
+	// SetDefaults replaces the default permissions of the instance by a whole tree, and gives
+	// them as they are then: a server drops keys that it does not know.
+	SetDefaults(ctx context.Context, tree plan.Defaults) (plan.Defaults, error)
+	// Settings reads the settings that change what groups, roles and grants do.
+	Settings(ctx context.Context) (plan.Settings, error)
 	// BuiltInSync reports what in the server's own settings would fight us.
 	BuiltInSync(ctx context.Context) ([]run.Problem, error)
 	// Spent gives the number of requests so far, and how many of them were writes.

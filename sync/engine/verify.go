@@ -18,7 +18,7 @@ func (w *work) verify(ctx context.Context, p *plan.Plan, groups []string) error 
 	byGroup := map[string][]*plan.Change{}
 	for i := range p.Changes {
 		if c := &p.Changes[i]; c.Outcome == run.Applied && (c.Op == run.AddMember || c.Op == run.RemoveMember) {
-			byGroup[c.Group.ID] = append(byGroup[c.Group.ID], c)
+			byGroup[c.GroupID()] = append(byGroup[c.GroupID()], c)
 		}
 	}
 	for n, id := range groups {

@@ -9,6 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"groupsyncd/internal/glob"
 	"groupsyncd/sync/plan"
 	"groupsyncd/sync/replica"
 )
@@ -59,7 +60,7 @@ func Compile(s Spec) (*Rule, error) {
 func globs(patterns []string) []*regexp.Regexp {
 	var out []*regexp.Regexp
 	for _, p := range patterns {
-		out = append(out, Glob(p))
+		out = append(out, glob.Compile(p))
 	}
 	return out
 }

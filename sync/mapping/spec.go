@@ -42,6 +42,31 @@ type Spec struct {
 	Share       string         `json:"share,omitempty"` // anyone, members, nobody
 	Merge       bool           `json:"merge,omitempty"`
 	Description *string        `json:"description,omitempty"`
+	// Parent is the name of a group, as a template; DefaultModels are ids of models.
+	Parent        string   `json:"parent,omitempty"`
+	DefaultModels []string `json:"default_models,omitempty"`
+	// Resources are what the group may use, by the type of resource.
+	Resources map[string]plan.Access `json:"resources,omitempty"`
+	// Role makes the rule one about accounts that get this role; it has no group.
+	Role string `json:"role,omitempty"`
+	// Direct leaves out members of nested groups.
+	Direct bool `json:"direct,omitempty"`
+	// Owners takes the owners of the matched groups in place of their members.
+	Owners bool `json:"owners,omitempty"`
+	// Only limits the matched groups to those in which named parts of the expression have
+	// these values.
+	Only map[string]string `json:"only,omitempty"`
+	// Team says which part of a team the rule fills.
+	Team *Team `json:"team,omitempty"`
+}
+
+// Team is the part of a team that a rule fills.
+type Team struct {
+	// Name is the name of the team, as a template.
+	Name            string `json:"name"`
+	Managers        bool   `json:"managers,omitempty"`
+	OwnedByManagers bool   `json:"owned_by_managers,omitempty"`
+	Isolation       string `json:"isolation,omitempty"` // report, enforce
 }
 
 // DefaultTo is the template of a rule without `to`.
@@ -124,25 +149,6 @@ func regexpError(err error) string {
 		return "is not a regular expression: " + e.Code.String() + ": " + e.Expr
 	}
 	return "is not a regular expression: " + err.Error()
-}
-
-// Glob compiles a pattern of * and ? that must match the whole of a string; letters
-// match in their own case only.
-func Glob(pattern string) *regexp.Regexp {
-	var b strings.Builder
-	b.WriteString(`\A(?s:`)
-	for _, r := range pattern {
-		switch r {
-		case '*':
-			b.WriteString(".*")
-		case '?':
-			b.WriteString(".")
-		default:
-			b.WriteString(regexp.QuoteMeta(string(r)))
-		}
-	}
-	b.WriteString(`)\z`)
-	return regexp.MustCompile(b.String())
 }
 
 // view is what templates see.

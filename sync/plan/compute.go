@@ -347,8 +347,8 @@ func (c *computer) finish() {
 // sort puts the changes into the order in which they are carried out.
 func (p *Plan) sort() {
 	slices.SortFunc(p.Changes, func(a, b Change) int {
-		return cmp.Or(cmp.Compare(opOrder[a.Op], opOrder[b.Op]), cmp.Compare(a.Group.Name, b.Group.Name),
-			cmp.Compare(a.Group.ID, b.Group.ID), cmp.Compare(a.email(), b.email()), cmp.Compare(a.Key, b.Key))
+		return cmp.Or(cmp.Compare(opOrder[a.Op], opOrder[b.Op]), cmp.Compare(a.GroupName(), b.GroupName()),
+			cmp.Compare(a.GroupID(), b.GroupID()), cmp.Compare(a.email(), b.email()), cmp.Compare(a.Key, b.Key))
 	})
 }
 

@@ -55,9 +55,9 @@ func decide(in *Input, change func(*Decided), spare func(*Change) bool) *Decided
 				continue
 			}
 			if c.Proof.Exact {
-				kept = d.stay(c.Group.ID, c.Account) || kept
+				kept = d.stay(c.GroupID(), c.Account) || kept
 			} else {
-				kept = d.letGo(c.Group.ID, c.Account, nil) || kept
+				kept = d.letGo(c.GroupID(), c.Account, nil) || kept
 			}
 		}
 		if !kept {
@@ -77,7 +77,7 @@ func (d *Decided) count(p *Plan) {
 	d.Groups = len(groups)
 	for i := range p.Changes {
 		if c := &p.Changes[i]; c.Op == run.AdoptMember {
-			if _, touched := d.touched[changeKey(run.RemoveMember, c.Group.ID, c.User.ID)]; touched {
+			if _, touched := d.touched[changeKey(run.RemoveMember, c.GroupID(), c.User.ID)]; touched {
 				d.Again++
 			}
 		}

@@ -36,6 +36,33 @@ type Want struct {
 	Description *string
 	Share       string
 	Permissions permission.Set
+	// Parent is the name of the wanted parent group, for servers that have them; DefaultModels
+	// are ids of models. Empty: not touched.
+	Parent        string
+	DefaultModels []string
+	// Resources are what the group may use, as globs on ids and names, by the type.
+	Resources map[string]Access
+	// Role makes it no group but the accounts that have this role; Name is then empty.
+	Role string
+	// Team says which part of a team the group is; nil: it belongs to none.
+	Team *TeamPart
+}
+
+// Access are globs on the id or name of resources that may be read, and be written.
+type Access struct {
+	Read  []string `json:"read,omitempty"`
+	Write []string `json:"write,omitempty"`
+}
+
+// TeamPart is what a wanted group is for a team: everybody in it, or those who run it.
+type TeamPart struct {
+	// Team is the name of the team, the same for both parts.
+	Team     string
+	Managers bool
+	// OwnedByManagers makes what a manager owns a resource of the team.
+	OwnedByManagers bool
+	// Isolation is report or enforce; empty: neither.
+	Isolation string
 }
 
 // Feed is one directory group, or everybody in a source, that fills a wanted group.
@@ -45,6 +72,8 @@ type Feed struct {
 	Source   int
 	Group    uint32
 	Everyone bool
+	// Direct leaves out those who come in through nested groups only.
+	Direct bool
 	// Where limits the people; nil: everybody.
 	Where func(*replica.User) bool
 }

@@ -10,7 +10,7 @@ import (
 // Dirty names the parts of a Memory that changed, so that only those are written.
 // A named part that is no longer in the Memory is deleted from the store.
 type Dirty struct {
-	// Head is instance, serial, peers, and the mirror's own fields.
+	// Head is instance, serial, peers, default permissions, and the mirror's own fields.
 	Head bool
 	// Accounts are numbers of the mirror's accounts; MirrorGroups ids of its groups.
 	Accounts     []uint32
@@ -19,6 +19,10 @@ type Dirty struct {
 	Links        []LinkKey
 	// Owned and Lost are ids of Open WebUI groups.
 	Owned, Lost []string
+	// Roles are ids of accounts, Grants resources of which we gave something, Resources those
+	// of the mirror.
+	Roles             []string
+	Grants, Resources []ResourceKey
 
 	Losses, Holds, Approvals, Accepted, Scopes, Tombstones bool
 
@@ -28,7 +32,7 @@ type Dirty struct {
 
 // Empty reports whether nothing changed.
 func (d *Dirty) Empty() bool {
-	return !d.Head && len(d.Accounts)+len(d.MirrorGroups)+len(d.People)+len(d.Links)+len(d.Owned)+len(d.Lost)+len(d.Events) == 0 &&
+	return !d.Head && len(d.Accounts)+len(d.MirrorGroups)+len(d.People)+len(d.Links)+len(d.Owned)+len(d.Lost)+len(d.Events)+len(d.Roles)+len(d.Grants)+len(d.Resources) == 0 &&
 		!d.Losses && !d.Holds && !d.Approvals && !d.Accepted && !d.Scopes && !d.Tombstones
 }
 
@@ -49,4 +53,12 @@ type Intent struct {
 	// Keys.
 	Feeds [][]int   `json:"feeds,omitempty"`
 	Keys  []FeedKey `json:"keys,omitempty"`
+	// Role is the role that an account gets, as it is recorded once the account has it.
+	Role *OwnedRole `json:"role,omitempty"`
+	// Email is that of an account to be made.
+	Email string `json:"email,omitempty"`
+	// Resource is whose grants change; Add and Remove are those.
+	Resource ResourceKey  `json:"resource,omitzero"`
+	Add      []OwnedGrant `json:"add,omitempty"`
+	Remove   []Grant      `json:"remove,omitempty"`
 }

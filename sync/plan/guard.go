@@ -14,6 +14,9 @@ type Limits struct {
 	MaxPeople       Limit
 	MaxPeople24h    Limit
 	MaxGroupLoss    Limit
+	MaxDemotions    Limit
+	MaxNewAdmins    Limit
+	MaxCuts         Limit
 	MaxNewGroups    Limit
 	MaxSourceShrink Limit
 	// ApprovalTTL is how long an approval, and the list behind a hash, stays good.
@@ -100,14 +103,14 @@ func (g *guard) mark() {
 		}
 		c.Outcome = run.Planned
 		if c.Op == run.ReleaseMember { // somebody else took them out; they are not left to be lost
-			g.approved[c.Group.ID]++
+			g.approved[c.GroupID()]++
 		}
 		switch {
 		case approved[c.Key]:
 			c.Approved = true
 			c.Hold = nil
 			if c.Loss() && c.Proof.ours() {
-				g.approved[c.Group.ID]++
+				g.approved[c.GroupID()]++
 			}
 		case g.stays(i, held[c.Key], details):
 		case c.Loss():
@@ -265,7 +268,7 @@ func (g *guard) holdFrom(source string, check run.Check, detail string) {
 func (g *guard) configuration() {
 	for _, i := range g.fresh {
 		c := &g.p.Changes[i]
-		if g.in.Memory.inDoubt(c.Group.ID, c.Account) {
+		if g.in.Memory.inDoubt(c.GroupID(), c.Account) {
 			g.doubt(i)
 		}
 		switch {
@@ -274,7 +277,7 @@ func (g *guard) configuration() {
 		case c.Proof.Word == "unruled":
 			g.hold(i, run.Unruled, c.Proof.Rule, "rule "+c.Proof.Rule+" was changed or taken out")
 		case c.Proof.Exact && !g.in.Memory.Links[c.Link].Exact:
-			g.hold(i, run.Exact, c.Group.ID, "members whom nobody gave the group "+c.Group.Name+" through groupsyncd")
+			g.hold(i, run.Exact, c.GroupID(), "members whom nobody gave the group "+c.GroupName()+" through groupsyncd")
 		}
 	}
 }
@@ -297,7 +300,7 @@ func (g *guard) groups() {
 		if !g.p.Changes[i].Proof.ours() {
 			continue
 		}
-		id := g.p.Changes[i].Group.ID
+		id := g.p.Changes[i].GroupID()
 		if byGroup[id] == nil {
 			ids = append(ids, id)
 		}
@@ -311,7 +314,7 @@ func (g *guard) groups() {
 		}
 		losing, had := g.unheld(byGroup[id]), have+len(before[id])
 		lost := losing + len(before[id])
-		name := g.p.Changes[byGroup[id][0]].Group.Name
+		name := g.p.Changes[byGroup[id][0]].GroupName()
 		if had >= minGroup && losing > 0 && g.limits.MaxGroupLoss.Exceeded(lost, had) {
 			g.holdAll(byGroup[id], run.MaxGroupLoss, id,
 				fmt.Sprintf("%d of %d members of %s (%d %%) > %s within 24 hours", lost, had, name, lost*100/had, g.limits.MaxGroupLoss))
@@ -443,7 +446,7 @@ func (g *guard) creations() {
 		}
 		if c.Hold != nil {
 			hold := *c.Hold
-			g.hold(i, hold.Check, c.Group.Name, hold.Detail)
+			g.hold(i, hold.Check, c.GroupName(), hold.Detail)
 			continue
 		}
 		fresh = append(fresh, i)
@@ -459,7 +462,7 @@ func (g *guard) creations() {
 		links[g.p.Changes[i].Link] = true
 	}
 	for i := range g.p.Changes {
-		if c := &g.p.Changes[i]; c.Op == run.AddMember && c.Group.ID == "" && links[c.Link] {
+		if c := &g.p.Changes[i]; c.Op == run.AddMember && c.GroupID() == "" && links[c.Link] {
 			g.hold(i, run.MaxNewGroups, "", detail)
 		}
 	}

@@ -80,7 +80,7 @@ func (g *guard) undoing(h *run.Hold, i int) bool {
 		return false
 	}
 	m, c := g.in.Memory, &h.Changes[i]
-	group, owned := m.Mirror.Group(c.Group.ID), m.Owned[c.Group.ID]
+	group, owned := m.Mirror.Group(c.GroupID()), m.Owned[c.GroupID()]
 	a, known := m.Mirror.Number(c.User.ID)
 	if !known || group == nil || owned == nil {
 		return false

@@ -3,6 +3,8 @@ package plan
 import (
 	"time"
 
+	"groupsyncd/directory"
+	"groupsyncd/permission"
 	"groupsyncd/sync/replica"
 	"groupsyncd/sync/run"
 )
@@ -24,11 +26,32 @@ type Input struct {
 	Match []string
 	// Ignore and Protect are mail addresses of accounts.
 	Ignore, Protect []string
+	// Accounts says what of accounts and roles is ours; nil: nothing.
+	Accounts *AccountRules
+	// Defaults are the keys of the instance's default permissions that we keep; nil: none.
+	Defaults permission.Set
 	// Only limits the plan to one account or, while they have none, to nobody.
 	Only *Only
 	// Undo is the run whose inverse is planned; nil for every other run. Such a plan says
 	// nothing about what the directories want, so Guard leaves all else as it is.
 	Undo *run.Report
+}
+
+// AccountRules say what becomes of accounts and roles. Which role a person has through a
+// directory group is a Want with a Role.
+type AccountRules struct {
+	// Authority are the ids of the sources that decide for all sources who is disabled, gone,
+	// or in which role; empty: the only source.
+	Authority []string
+	// Otherwise is keep or pending: for people whom no line names and whose role we did not
+	// give.
+	Otherwise string
+	// Disabled and Gone are pending or keep.
+	Disabled, Gone string
+	// RevokeSessions ends the sign-in sessions of whoever becomes pending.
+	RevokeSessions bool
+	// Create is never, pending or user: the role of accounts made before a first sign-in.
+	Create string
 }
 
 // Only is the person whom a one-person run is about.
@@ -112,6 +135,16 @@ type Change struct {
 	Proof Proof
 	// Spec is what a create or an update writes.
 	Spec GroupSpec
+	// Resource and Grants are what a change of grants is about: those to add and to remove.
+	// The principal of an added one is the group of Link where its ID is still empty.
+	Resource ResourceKey
+	Grants   GrantEdit
+	// NewAccount is the account that a creation makes.
+	NewAccount AccountSpec
+	// Person is who a new account is for.
+	Person directory.UserKey
+	// Revoke ends the sign-in sessions of the account too.
+	Revoke bool
 	// Restored are the values that go back to what was there before us.
 	Restored []string
 	// Approved says that an approval lets this change through.
@@ -119,6 +152,11 @@ type Change struct {
 	// Against are the changes by which a later run would undo this one, which undoes
 	// another: they are held from then on.
 	Against []Opposite
+}
+
+// GrantEdit is what a change does to the grants of one resource.
+type GrantEdit struct {
+	Add, Remove []Grant
 }
 
 // Opposite is a change that is held because a person undid it.

@@ -68,7 +68,7 @@ func (v *inverse) change(did *run.Change) {
 	case run.UpdateGroup, run.SetPermissions:
 		v.values(did)
 	case run.CreateGroup:
-		if g := v.in.Memory.Mirror.Group(did.Group.ID); g != nil {
+		if g := v.in.Memory.Mirror.Group(did.GroupID()); g != nil {
 			v.add(Change{Change: run.Change{Op: run.DeleteGroup, Group: &run.GroupRef{ID: g.ID, Name: g.Name}, Outcome: run.Skipped,
 				Error: "groupsyncd deletes no groups; delete it in Open WebUI if nothing is shared with it"}})
 		}
@@ -93,15 +93,15 @@ func (v *inverse) member(did *run.Change) {
 	m := v.in.Memory
 	op := undoes[did.Op]
 	c := Change{Change: run.Change{Op: op, Group: did.Group, User: did.User, Rule: did.Rule, Reason: "undoes run " + v.in.Undo.Run},
-		Key: changeKey(op, did.Group.ID, did.User.ID)}
+		Key: changeKey(op, did.GroupID(), did.User.ID)}
 	c.Proof.Reason, c.Proof.Rule = c.Reason, did.Rule
 	back := *did
 	back.Outcome, back.Hold, back.Error, back.Reverts = run.Held, nil, "", ""
-	if key := changeKey(did.Op, did.Group.ID, did.User.ID); did.Op != run.ReleaseMember {
+	if key := changeKey(did.Op, did.GroupID(), did.User.ID); did.Op != run.ReleaseMember {
 		c.Against = []Opposite{{Key: key, Change: back}}
 	}
 	a, known := m.Mirror.Number(did.User.ID)
-	g := m.Mirror.Group(did.Group.ID)
+	g := m.Mirror.Group(did.GroupID())
 	switch {
 	case g == nil:
 		v.refuse(c, "the group was deleted in Open WebUI since then")
@@ -153,7 +153,7 @@ func (v *inverse) give(c Change, did *run.Change, is, ours bool) {
 	c.Feeds = v.feeds(did)
 	exact := did.Absence == "" && v.in.Undo.Reverts == "" // of nobody whom we had put there
 	switch {
-	case c.Op == run.AddMember && is && v.undone[RemovalKey(c.Group.ID, c.User.ID)], c.Op == run.AdoptMember && ours:
+	case c.Op == run.AddMember && is && v.undone[RemovalKey(c.GroupID(), c.User.ID)], c.Op == run.AdoptMember && ours:
 		v.skip(c, "undone already")
 	case c.Op == run.AddMember && is:
 		v.refuse(c, "they are a member again: somebody put them back since then")
@@ -177,7 +177,7 @@ func (v *inverse) feeds(did *run.Change) []FeedKey {
 	var feeds []FeedKey
 	for i := range v.in.Memory.Tombstones {
 		t := &v.in.Memory.Tombstones[i]
-		if t.Group == did.Group.ID && t.Account == did.User.ID && !t.At.Before(from) && !t.At.After(until) {
+		if t.Group == did.GroupID() && t.Account == did.User.ID && !t.At.Before(from) && !t.At.After(until) {
 			feeds = append(feeds, t.Feed)
 		}
 	}
@@ -201,9 +201,9 @@ func (v *inverse) values(did *run.Change) {
 	m := v.in.Memory
 	ch := func(fields ...run.Field) Change {
 		return Change{Change: run.Change{Op: did.Op, Group: did.Group, Rule: did.Rule, Fields: fields, Reason: "undoes run " + v.in.Undo.Run},
-			Key: valueKey(did.Op, did.Group.ID, fields...), Spec: specOf(fields)}
+			Key: valueKey(did.Op, did.GroupID(), fields...), Spec: specOf(fields)}
 	}
-	g := m.Mirror.Group(did.Group.ID)
+	g := m.Mirror.Group(did.GroupID())
 	all := ch()
 	for _, f := range did.Fields {
 		back := run.Field{Name: f.Name, From: f.To, To: f.From}
@@ -217,7 +217,7 @@ func (v *inverse) values(did *run.Change) {
 			c.Group = &run.GroupRef{ID: g.ID, Name: g.Name}
 			now = value(g, f.Name)
 		}
-		switch key := valueKey(did.Op, did.Group.ID, f); {
+		switch key := valueKey(did.Op, did.GroupID(), f); {
 		case g == nil:
 			v.refuse(c, "the group was deleted in Open WebUI since then")
 		case !linked:
@@ -241,7 +241,7 @@ func (v *inverse) values(did *run.Change) {
 		}
 	}
 	if len(all.Fields) > 0 {
-		all.Key, all.Spec = valueKey(did.Op, did.Group.ID, all.Fields...), specOf(all.Fields)
+		all.Key, all.Spec = valueKey(did.Op, did.GroupID(), all.Fields...), specOf(all.Fields)
 		v.add(all)
 	}
 }
@@ -251,7 +251,7 @@ func (v *inverse) values(did *run.Change) {
 func (v *inverse) link(did *run.Change, field string) (LinkKey, bool) {
 	var links []LinkKey
 	for l, link := range v.in.Memory.Links {
-		if link.GroupID == did.Group.ID {
+		if link.GroupID == did.GroupID() {
 			links = append(links, l)
 		}
 	}

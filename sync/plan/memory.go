@@ -31,6 +31,12 @@ type Memory struct {
 	Approvals []run.Approval
 	// Accepted are the rules that a full run has applied, each in its stored form.
 	Accepted []AcceptedRule
+	// Roles are the roles that we gave, by the id of the account.
+	Roles map[string]OwnedRole
+	// Grants are those that we gave, by their resource.
+	Grants map[ResourceKey][]OwnedGrant
+	// Defaults are the default permissions that we set, by permissions.KEY.
+	Defaults Values
 	// Scopes are the accepted scope and size of each source, by its id.
 	Scopes map[string]AcceptedSource
 	// Tombstones remember removals, forgets and ended links for 90 days.
@@ -69,6 +75,32 @@ type GroupLink struct {
 	// Kept are the ids, sorted, of accounts that somebody decided to leave in the group
 	// although it takes only whom the directory names.
 	Kept []string `json:"kept,omitempty"`
+}
+
+// Values are single values by field name: what we last wrote, and what was there before us.
+type Values struct {
+	Applied map[string]json.RawMessage `json:"applied,omitempty"`
+	Before  map[string]json.RawMessage `json:"before,omitempty"`
+}
+
+// OwnedRole is a role that we gave an account.
+type OwnedRole struct {
+	// Role is what we gave last, Before what the account had before us.
+	Role   string    `json:"role"`
+	Before string    `json:"before"`
+	Since  time.Time `json:"since"`
+	// Why is role (a directory group), disabled, gone, otherwise or created.
+	Why string `json:"why"`
+	// Rule and Group say which directory group gave it.
+	Rule  string             `json:"rule,omitempty"`
+	Group directory.GroupKey `json:"group,omitzero"`
+}
+
+// OwnedGrant is a grant of a resource that we made.
+type OwnedGrant struct {
+	Grant
+	Since time.Time `json:"since"`
+	Rule  string    `json:"rule,omitempty"`
 }
 
 // OwnedGroup is who is a member of one Open WebUI group because of us.
@@ -136,5 +168,6 @@ func NewMemory(target, instance string, began time.Time) *Memory {
 		Target: target, Instance: instance, Began: began, Mirror: NewMirror(),
 		People: &PersonLinks{}, Links: map[LinkKey]GroupLink{},
 		Owned: map[string]*OwnedGroup{}, Scopes: map[string]AcceptedSource{}, Lost: map[string][]uint32{}, Peers: map[string]Peer{},
+		Roles: map[string]OwnedRole{}, Grants: map[ResourceKey][]OwnedGrant{},
 	}
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -82,6 +83,11 @@ type Observation struct {
 	// Groups is every group there is. Those without MembersRead are unchanged since
 	// the mirror's verified reading.
 	Groups []Group
+	// Resources are all there are of ResourceTypes, the types that were read.
+	Resources     []Resource
+	ResourceTypes []string
+	// Defaults are the default permissions of the instance; nil: not read.
+	Defaults Defaults
 	// ReadAll says that the members of every group were read.
 	ReadAll bool
 	At      time.Time
@@ -101,10 +107,15 @@ type Mirror struct {
 	// Competing are problems with the server's own group sync, as its settings were
 	// last read.
 	Competing []run.Problem
+	// Defaults are the default permissions as they were last read; nil: never.
+	Defaults Defaults
+	// ResourcesAt is when each type of resource was last read.
+	ResourcesAt map[string]time.Time
 
-	accounts []Account
-	byID     index.Index
-	groups   map[string]*MirrorGroup
+	resources map[ResourceKey]*Resource
+	accounts  []Account
+	byID      index.Index
+	groups    map[string]*MirrorGroup
 }
 
 // MirrorGroup is a group with the members of its last verified reading.
@@ -116,13 +127,20 @@ type MirrorGroup struct {
 
 // NewMirror gives an empty mirror.
 func NewMirror() *Mirror {
-	return &Mirror{groups: map[string]*MirrorGroup{}}
+	return &Mirror{groups: map[string]*MirrorGroup{}, resources: map[ResourceKey]*Resource{}, ResourcesAt: map[string]time.Time{}}
 }
 
 // RestoreMirror rebuilds a mirror from its stored parts; the account's position in
 // the slice is its number.
-func RestoreMirror(head Mirror, accounts []Account, groups []*MirrorGroup) *Mirror {
+func RestoreMirror(head Mirror, accounts []Account, groups []*MirrorGroup, resources ...*Resource) *Mirror {
 	m := head
+	if m.ResourcesAt == nil {
+		m.ResourcesAt = map[string]time.Time{}
+	}
+	m.resources = make(map[ResourceKey]*Resource, len(resources))
+	for _, r := range resources {
+		m.resources[r.ResourceKey] = r
+	}
 	m.accounts = accounts
 	m.byID = index.Of(len(accounts), m.accountID)
 	m.groups = make(map[string]*MirrorGroup, len(groups))
@@ -187,6 +205,16 @@ func (m *Mirror) Groups() []*MirrorGroup {
 			return 1
 		}
 		return 0
+	})
+}
+
+// Resource gives what is shared under that key, or nil.
+func (m *Mirror) Resource(key ResourceKey) *Resource { return m.resources[key] }
+
+// Resources gives what is shared, ordered by type and id. Not to be changed.
+func (m *Mirror) Resources() []*Resource {
+	return slices.SortedFunc(maps.Values(m.resources), func(a, b *Resource) int {
+		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.ID, b.ID))
 	})
 }
 

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -82,6 +83,10 @@ func (m *Memory) Observe(o *Observation) Dirty {
 	if o.ReadAll {
 		r.ReadAllAt = o.At
 	}
+	if o.Defaults != nil {
+		r.Defaults = o.Defaults
+	}
+	m.resources(o, &dirty)
 	seen := make(map[uint32]bool, len(o.Accounts))
 	for i := range o.Accounts {
 		n, changed := r.account(&o.Accounts[i])
@@ -114,6 +119,42 @@ func (m *Memory) Observe(o *Observation) Dirty {
 	}
 	slices.Sort(dirty.MirrorGroups)
 	return dirty
+}
+
+// resources takes what was read of each type; what is no longer listed is gone.
+func (m *Memory) resources(o *Observation, dirty *Dirty) {
+	r := m.Mirror
+	there := make(map[ResourceKey]bool, len(o.Resources))
+	for i := range o.Resources {
+		there[o.Resources[i].ResourceKey] = true
+		m.ObserveResource(&o.Resources[i], dirty)
+	}
+	for _, t := range o.ResourceTypes {
+		r.ResourcesAt[t] = o.At
+	}
+	for key := range r.resources {
+		if !there[key] && slices.Contains(o.ResourceTypes, key.Type) {
+			delete(r.resources, key)
+			dirty.Resources = append(dirty.Resources, key)
+		}
+	}
+	slices.SortFunc(dirty.Resources, func(a, b ResourceKey) int { return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.ID, b.ID)) })
+}
+
+// ObserveResource takes the reading of one resource into the memory.
+func (m *Memory) ObserveResource(seen *Resource, dirty *Dirty) {
+	have := m.Mirror.resources[seen.ResourceKey]
+	if have != nil && sameResource(have, seen) {
+		return
+	}
+	next := *seen
+	m.Mirror.resources[seen.ResourceKey] = &next
+	dirty.Resources = append(dirty.Resources, seen.ResourceKey)
+}
+
+func sameResource(a, b *Resource) bool {
+	return a.Name == b.Name && a.Owner == b.Owner && a.Base == b.Base && a.Inactive == b.Inactive && a.Unlisted == b.Unlisted &&
+		slices.Equal(a.Grants, b.Grants)
 }
 
 // account adds or renews a row; a look without subjects keeps those known before.

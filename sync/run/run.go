@@ -5,7 +5,10 @@
 // package decides nothing: plan computes changes, engine carries them out.
 package run
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Trigger is what started a run.
 type Trigger string
@@ -43,6 +46,9 @@ const (
 	AdoptMember    Op = "adopt_member"
 	ReleaseMember  Op = "release_member"
 	SetPermissions Op = "set_permissions"
+	SetRole        Op = "set_role"
+	CreateAccount  Op = "create_account"
+	SetGrants      Op = "set_grants"
 )
 
 // Outcome is what became of a change.
@@ -66,7 +72,10 @@ const (
 	MaxPeople       Check = "max_people"
 	MaxPeople24h    Check = "max_people_24h"
 	MaxGroupLoss    Check = "max_group_loss"
+	MaxDemotions    Check = "max_demotions"
+	MaxNewAdmins    Check = "max_new_admins"
 	MaxNewGroups    Check = "max_new_groups"
+	MaxCuts         Check = "max_cuts"
 	MaxSourceShrink Check = "max_source_shrink"
 	Emptied         Check = "emptied"
 	Unruled         Check = "unruled"
@@ -75,6 +84,7 @@ const (
 	Exact           Check = "exact"
 	TargetChanged   Check = "target_changed"
 	Protected       Check = "protected"
+	LastAdmin       Check = "last_admin"
 	Reverted        Check = "reverted"
 	Collision       Check = "collision"
 	Recreated       Check = "recreated"
@@ -83,8 +93,8 @@ const (
 
 // Checks lists every check in the order in which they are shown.
 func Checks() []Check {
-	return []Check{MaxPeople, MaxPeople24h, MaxGroupLoss, MaxNewGroups, MaxSourceShrink, Emptied, Unruled,
-		SourceRemoved, SourceChanged, Exact, TargetChanged, Protected, Reverted, Collision, Recreated, StateLost}
+	return []Check{MaxPeople, MaxPeople24h, MaxGroupLoss, MaxDemotions, MaxNewAdmins, MaxNewGroups, MaxCuts, MaxSourceShrink, Emptied, Unruled,
+		SourceRemoved, SourceChanged, Exact, TargetChanged, Protected, LastAdmin, Reverted, Collision, Recreated, StateLost}
 }
 
 // ProblemKind names what a problem is about.
@@ -97,6 +107,7 @@ const (
 	KindUnmatched  ProblemKind = "unmatched"
 	KindDrift      ProblemKind = "drift"
 	KindForeign    ProblemKind = "foreign"
+	KindSuspended  ProblemKind = "suspended"
 	KindCompeting  ProblemKind = "competing_sync"
 	KindLostGrants ProblemKind = "lost_grants"
 	KindUnresolved ProblemKind = "unresolved"
@@ -123,7 +134,16 @@ type UserRef struct {
 	Email string `json:"email"`
 }
 
-// Field is one value of a group that a change sets.
+// ResourceRef names something in Open WebUI that is shared by grants: a model, knowledge,
+// prompt, tool or skill.
+type ResourceRef struct {
+	Type string `json:"type"`
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// Field is one value that a change sets: of a group, an account, the default permissions, or
+// one grant of a resource.
 type Field struct {
 	Name string `json:"name"`
 	From any    `json:"from"`
@@ -146,20 +166,52 @@ type HoldNote struct {
 	Changes int    `json:"changes"`
 }
 
-// Change is one difference between what is wanted and what Open WebUI holds.
+// Change is one difference between what is wanted and what Open WebUI holds. It has a group
+// where it is about one; a role and an account have a user, grants a resource, and
+// permissions without a group are the defaults of the instance.
 type Change struct {
-	Op      Op        `json:"op"`
-	Group   *GroupRef `json:"group,omitempty"`
-	User    *UserRef  `json:"user,omitempty"`
-	Fields  []Field   `json:"fields,omitempty"`
-	Absence string    `json:"absence,omitempty"`
-	Reason  string    `json:"reason,omitempty"`
-	Rule    string    `json:"rule,omitempty"`
-	Outcome Outcome   `json:"outcome"`
-	Error   string    `json:"error,omitempty"`
-	Hold    *HoldRef  `json:"hold,omitempty"`
+	Op       Op           `json:"op"`
+	Group    *GroupRef    `json:"group,omitempty"`
+	User     *UserRef     `json:"user,omitempty"`
+	Resource *ResourceRef `json:"resource,omitempty"`
+	Fields   []Field      `json:"fields,omitempty"`
+	Absence  string       `json:"absence,omitempty"`
+	Reason   string       `json:"reason,omitempty"`
+	Rule     string       `json:"rule,omitempty"`
+	Outcome  Outcome      `json:"outcome"`
+	Error    string       `json:"error,omitempty"`
+	Hold     *HoldRef     `json:"hold,omitempty"`
 	// Reverts is the run whose change this one undoes.
 	Reverts string `json:"reverts,omitempty"`
+}
+
+// GroupID and GroupName give the group that the change is about; empty: none, or one that
+// does not exist yet.
+func (c *Change) GroupID() string {
+	if c.Group == nil {
+		return ""
+	}
+	return c.Group.ID
+}
+
+func (c *Change) GroupName() string {
+	if c.Group == nil {
+		return ""
+	}
+	return c.Group.Name
+}
+
+// About names what the change is about, for people.
+func (c *Change) About() string {
+	switch {
+	case c.Group != nil:
+		return c.Group.Name
+	case c.Resource != nil:
+		return c.Resource.Type + " " + cmp.Or(c.Resource.Name, c.Resource.ID)
+	case c.User != nil:
+		return cmp.Or(c.User.Email, c.User.ID)
+	}
+	return "default permissions"
 }
 
 // Summary counts what a run did to one target.

@@ -35,14 +35,14 @@ func BenchmarkNoopLook(b *testing.B) {
 		s.SetPermissions(id, permission.Explicit(nil))
 	}
 	now = now.Add(time.Minute)
-	o, err := c.Session().Observe(b.Context(), m, true)
+	o, err := c.Session().Observe(b.Context(), m, plan.Look{All: true})
 	if err != nil {
 		b.Fatal(err)
 	}
 	memory.Observe(o)
 	for b.Loop() {
 		session := c.Session()
-		if _, err := session.Observe(b.Context(), m, false); err != nil {
+		if _, err := session.Observe(b.Context(), m, plan.Look{}); err != nil {
 			b.Fatal(err)
 		}
 		if requests, _ := session.Spent(); requests != 3 {

@@ -21,12 +21,13 @@ import (
 // than this gains nothing and makes people wait.
 const parallel = 4
 
-// Observe looks at everything, reading members only where the mirror cannot vouch for
-// them, or everywhere when all is set. When nothing changed it costs three requests:
+// Observe looks at all groups and new accounts, and at what look asks for beside them. When
+// nothing changed it costs three requests:
 // the version, the list of groups, one page of accounts.
 //
 // An observation is whole or an error: never a part of the groups or of the accounts.
-func (s *Session) Observe(ctx context.Context, m *plan.Mirror, all bool) (*plan.Observation, error) {
+func (s *Session) Observe(ctx context.Context, m *plan.Mirror, look plan.Look) (*plan.Observation, error) {
+	all := look.All
 	o := &plan.Observation{At: s.c.now(), Self: m.Self}
 	v, err := s.version(ctx)
 	if err != nil {

@@ -119,7 +119,7 @@ func TestAnAccountThatIsBackIsReadWithAllOthers(t *testing.T) {
 	w.Restore(backup)
 	w.DeleteAccount(ids[0]) // the total is what is remembered
 	s := w.client.Session()
-	o, err := s.Observe(t.Context(), w.memory.Mirror, false)
+	o, err := s.Observe(t.Context(), w.memory.Mirror, plan.Look{})
 	if err != nil || !o.AllAccounts {
 		t.Fatalf("%v, %+v", err, o)
 	}
@@ -178,7 +178,7 @@ func TestAListThatLeavesAccountsOutDeletesNobody(t *testing.T) {
 		w := newWorld(t, "", nil)
 		w.accounts(5)
 		w.Inject(f)
-		if _, err := w.client.Session().Observe(t.Context(), plan.NewMirror(), false); fault.KindOf(err) != fault.Incomplete {
+		if _, err := w.client.Session().Observe(t.Context(), plan.NewMirror(), plan.Look{}); fault.KindOf(err) != fault.Incomplete {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -215,12 +215,12 @@ func TestASlowAnswerDoesNotHideAChange(t *testing.T) {
 	s := w.client.Session()
 	slow := &slowDate{w: w, then: func() { w.RemoveMembers(g, ids[0]); w.AddMembers(g, ids[1]) }}
 	w2 := newWorld(t, "", func(o *openwebui.Options) { o.Transport = slow })
-	o, err := w2.client.Session().Observe(t.Context(), w.memory.Mirror, false)
+	o, err := w2.client.Session().Observe(t.Context(), w.memory.Mirror, plan.Look{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.memory.Observe(o)
-	if o, err = s.Observe(t.Context(), w.memory.Mirror, false); err != nil {
+	if o, err = s.Observe(t.Context(), w.memory.Mirror, plan.Look{}); err != nil {
 		t.Fatal(err)
 	}
 	w.memory.Observe(o)

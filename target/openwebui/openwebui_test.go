@@ -98,7 +98,7 @@ func (w *world) accounts(n int) []string {
 func (w *world) look(t *testing.T, all bool) (*plan.Observation, int) {
 	t.Helper()
 	s := w.client.Session()
-	o, err := s.Observe(t.Context(), w.memory.Mirror, all)
+	o, err := s.Observe(t.Context(), w.memory.Mirror, plan.Look{All: all})
 	if err != nil {
 		t.Fatalf("observe: %v", err)
 	}
@@ -155,7 +155,7 @@ func TestADemotedAdministratorProvesNothing(t *testing.T) {
 		w.SetRole(w.Admin, "user") // now the list shows own groups only: none
 		s := w.client.Session()
 		_, readErr := s.ReadGroup(t.Context(), g)
-		_, lookErr := s.Observe(t.Context(), w.memory.Mirror, false)
+		_, lookErr := s.Observe(t.Context(), w.memory.Mirror, plan.Look{})
 		addErr := s.AddMembers(t.Context(), g, ids)
 		for what, err := range map[string]error{"read": readErr, "observe": lookErr, "add": addErr} {
 			if fault.KindOf(err) != fault.Auth || !strings.Contains(fault.HintOf(err), "administrator") {
@@ -203,7 +203,7 @@ func TestFailuresSayWhatToDo(t *testing.T) {
 			w := newWorld(t, "", nil)
 			w.AddMembers(w.CreateGroup("g"), w.accounts(2)...)
 			w.Inject(c.fault)
-			_, err := w.client.Session().Observe(t.Context(), plan.NewMirror(), false)
+			_, err := w.client.Session().Observe(t.Context(), plan.NewMirror(), plan.Look{})
 			if fault.KindOf(err) != c.kind {
 				t.Fatalf("%v is %s, want %s", err, fault.KindOf(err), c.kind)
 			}
@@ -332,7 +332,7 @@ func TestOldVersionsAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, version := range []string{"0.6.36", "0.6.43", "0.7.2"} {
 		w := newWorld(t, version, nil)
-		_, err := w.client.Session().Observe(t.Context(), plan.NewMirror(), false)
+		_, err := w.client.Session().Observe(t.Context(), plan.NewMirror(), plan.Look{})
 		if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), version) || !strings.Contains(err.Error(), "0.8.0") || fault.HintOf(err) != "upgrade Open WebUI" {
 			t.Errorf("%s: %v", version, err)
 		}
@@ -345,14 +345,14 @@ func TestOldVersionsAreRefused(t *testing.T) {
 		w := newWorld(t, "", nil)
 		w.accounts(3)
 		w.Inject(openwebuitest.Fault{Path: "/api/version", Body: `{"version":"` + version + `"}`})
-		if _, err := w.client.Session().Observe(t.Context(), plan.NewMirror(), false); (err == nil) != ok {
+		if _, err := w.client.Session().Observe(t.Context(), plan.NewMirror(), plan.Look{}); (err == nil) != ok {
 			t.Errorf("%s: %v", version, err)
 		}
 	}
 	w := newWorld(t, "0.6.36", nil)
 	w.CreateGroup("g")
 	w.Inject(openwebuitest.Fault{Path: "/api/version", Body: `{"version":"corp"}`})
-	if _, err := w.client.Session().Observe(t.Context(), plan.NewMirror(), false); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "0.8.0") {
+	if _, err := w.client.Session().Observe(t.Context(), plan.NewMirror(), plan.Look{}); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "0.8.0") {
 		t.Errorf("a fork of an old version: %v", err)
 	}
 }
@@ -459,7 +459,7 @@ func TestAStoppedRunEndsAtOnce(t *testing.T) {
 	w.Inject(openwebuitest.Fault{Path: "/api/v1/groups/id/*/export", Latency: time.Hour})
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(10*time.Millisecond, cancel)
-	if _, err := w.client.Session().Observe(ctx, plan.NewMirror(), false); fault.KindOf(err) != fault.Canceled {
+	if _, err := w.client.Session().Observe(ctx, plan.NewMirror(), plan.Look{}); fault.KindOf(err) != fault.Canceled {
 		t.Errorf("%v", err)
 	}
 }

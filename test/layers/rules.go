@@ -48,6 +48,8 @@ func find(path string) (place, bool) {
 		p.layer, p.order, p.pure, p.family = 1, 2, true, p.path
 	case p.path == "sync/plan":
 		p.layer, p.order, p.pure, p.family = 1, 3, true, p.path
+	case p.path == "sync/access":
+		p.layer, p.order, p.pure, p.family = 1, 4, true, p.path
 	case p.path == "sync/mapping":
 		p.layer, p.order, p.family = 2, 1, p.path
 	case p.path == "config":

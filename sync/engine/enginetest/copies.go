@@ -19,7 +19,7 @@ func copyMemory(m *plan.Memory) *plan.Memory {
 	for _, g := range m.Mirror.Groups() {
 		groups = append(groups, copyMirrorGroup(g))
 	}
-	c.Mirror = plan.RestoreMirror(*m.Mirror, accounts, groups)
+	c.Mirror = plan.RestoreMirror(*m.Mirror, accounts, groups, copyResources(m.Mirror)...)
 	c.People = m.People.Clone()
 	c.Links = map[plan.LinkKey]plan.GroupLink{}
 	for k, v := range m.Links {
@@ -36,7 +36,25 @@ func copyMemory(m *plan.Memory) *plan.Memory {
 	for k, v := range m.Lost {
 		c.Lost[k] = slices.Clone(v)
 	}
+	c.Roles, c.Grants, c.Defaults = maps.Clone(m.Roles), map[plan.ResourceKey][]plan.OwnedGrant{}, copyValues(m.Defaults)
+	for k, v := range m.Grants {
+		c.Grants[k] = slices.Clone(v)
+	}
 	return &c
+}
+
+func copyResources(m *plan.Mirror) []*plan.Resource {
+	var out []*plan.Resource
+	for _, r := range m.Resources() {
+		c := *r
+		c.Grants = slices.Clone(r.Grants)
+		out = append(out, &c)
+	}
+	return out
+}
+
+func copyValues(v plan.Values) plan.Values {
+	return plan.Values{Applied: maps.Clone(v.Applied), Before: maps.Clone(v.Before)}
 }
 
 func copyAccount(a plan.Account) plan.Account {
@@ -91,5 +109,6 @@ func copyIntent(in plan.Intent) plan.Intent {
 		feeds[i] = slices.Clone(in.Feeds[i])
 	}
 	in.Feeds = feeds
+	in.Add, in.Remove = slices.Clone(in.Add), slices.Clone(in.Remove)
 	return in
 }

@@ -58,6 +58,13 @@ type OpenWebUI struct {
 	// Unread is a group whose members the next look cannot read.
 	Unread   string
 	Problems []run.Problem
+	// Config are the settings that the server shows.
+	Config plan.Settings
+	// Revoked are the accounts whose sessions were ended, oldest first.
+	Revoked []string
+
+	resources map[plan.ResourceKey]*plan.Resource
+	defaults  permission.Set
 
 	requests, writes int
 }
@@ -80,11 +87,13 @@ type webGroup struct {
 	plan.Group
 	perms   permission.Set
 	members map[string]bool
+	models  []string
 }
 
 // NewOpenWebUI gives an empty server.
 func NewOpenWebUI(clock *Clock, power *Power) *OpenWebUI {
-	return &OpenWebUI{clock: clock, power: power, groups: map[string]*webGroup{}, accounts: map[string]*plan.Account{}, Deployment: "deployment-1"}
+	return &OpenWebUI{clock: clock, power: power, groups: map[string]*webGroup{}, accounts: map[string]*plan.Account{}, Deployment: "deployment-1",
+		resources: map[plan.ResourceKey]*plan.Resource{}, defaults: permission.Set{}}
 }
 
 // session is one look; it counts its own requests.
@@ -156,7 +165,8 @@ func (s *session) write(ctx context.Context, op run.Op, group string, accounts [
 
 // Observe shows all groups, and of the accounts those that are new, as the real server
 // is read.
-func (s *session) Observe(_ context.Context, m *plan.Mirror, all bool) (*plan.Observation, error) {
+func (s *session) Observe(_ context.Context, m *plan.Mirror, look plan.Look) (*plan.Observation, error) {
+	all := look.All
 	if s.Looks != nil {
 		s.Looks()
 	}
@@ -187,7 +197,8 @@ func (s *session) Observe(_ context.Context, m *plan.Mirror, all bool) (*plan.Ob
 			o.Accounts = append(o.Accounts, copyAccount(*s.accounts[id]))
 		}
 	}
-	if all || strangers || known+fresh != len(s.order) {
+	s.share(o, look)
+	if all || look.Roles || strangers || known+fresh != len(s.order) {
 		o.AllAccounts = true
 		o.Accounts = nil
 		for _, id := range s.order {
@@ -315,6 +326,15 @@ func (o *OpenWebUI) set(g *webGroup, spec plan.GroupSpec) {
 		g.Mark = &mark
 	}
 	maps.Copy(g.perms, spec.Permissions)
+	for _, key := range spec.Dropped {
+		delete(g.perms, key)
+	}
+	if spec.Parent != nil {
+		g.Parent = *spec.Parent
+	}
+	if spec.DefaultModels != nil {
+		g.models = slices.Clone(spec.DefaultModels)
+	}
 	g.UpdatedAt = o.clock.Now().Unix()
 }
 

@@ -205,6 +205,12 @@ func (s *Store) save(m *plan.Memory, d plan.Dirty) error {
 	for _, id := range d.Lost {
 		put(kept.Lost, m.Lost, id, slices.Clone)
 	}
+	for _, id := range d.Roles {
+		put(kept.Roles, m.Roles, id, func(r plan.OwnedRole) plan.OwnedRole { return r })
+	}
+	for _, key := range d.Grants {
+		put(kept.Grants, m.Grants, key, slices.Clone)
+	}
 	return nil
 }
 
@@ -230,10 +236,23 @@ func (s *Store) saveMirror(kept, m *plan.Memory, d *plan.Dirty) {
 	head := *kept.Mirror
 	if d.Head {
 		kept.Instance, kept.Serial, kept.Began, kept.Peers = m.Instance, m.Serial, m.Began, maps.Clone(m.Peers)
+		kept.Defaults = copyValues(m.Defaults)
 		head = *m.Mirror
 	}
-	if d.Head || len(d.Accounts)+len(d.MirrorGroups) > 0 {
-		kept.Mirror = plan.RestoreMirror(head, accounts, slices.Collect(maps.Values(byID)))
+	resources := map[plan.ResourceKey]*plan.Resource{}
+	for _, r := range copyResources(kept.Mirror) {
+		resources[r.ResourceKey] = r
+	}
+	for _, key := range d.Resources {
+		delete(resources, key)
+		if r := m.Mirror.Resource(key); r != nil {
+			c := *r
+			c.Grants = slices.Clone(r.Grants)
+			resources[key] = &c
+		}
+	}
+	if d.Head || len(d.Accounts)+len(d.MirrorGroups)+len(d.Resources) > 0 {
+		kept.Mirror = plan.RestoreMirror(head, accounts, slices.Collect(maps.Values(byID)), slices.Collect(maps.Values(resources))...)
 	}
 }
 
@@ -294,6 +313,12 @@ func (s *Store) Unsaved(target string) string {
 		return "links"
 	case !maps.EqualFunc(live.Owned, kept.Owned, sameOwned):
 		return "owned"
+	case !maps.Equal(live.Roles, kept.Roles):
+		return "roles"
+	case !maps.EqualFunc(live.Grants, kept.Grants, slices.Equal):
+		return "grants"
+	case !slices.EqualFunc(live.Mirror.Resources(), kept.Mirror.Resources(), sameResource):
+		return "resources"
 	case !slices.Equal(live.Losses, kept.Losses):
 		return "losses"
 	case !slices.EqualFunc(live.Holds, kept.Holds, func(a, b run.Hold) bool { return a.Hash == b.Hash && slices.Equal(a.Keys, b.Keys) }):
@@ -436,4 +461,8 @@ func (s *Store) Runs(limit int) ([]run.Report, error) {
 	out := slices.Clone(s.reports)
 	slices.Reverse(out)
 	return out[:min(limit, len(out))], nil
+}
+
+func sameResource(a, b *plan.Resource) bool {
+	return a.ResourceKey == b.ResourceKey && a.Name == b.Name && a.Owner == b.Owner && slices.Equal(a.Grants, b.Grants)
 }

@@ -33,7 +33,7 @@ func GroupsOf(db *state.DB) ([]plan.Group, error) {
 }
 
 // Observe shows the groups as they were.
-func (c *Chat) Observe(_ context.Context, m *plan.Mirror, _ bool) (*plan.Observation, error) {
+func (c *Chat) Observe(_ context.Context, m *plan.Mirror, _ plan.Look) (*plan.Observation, error) {
 	groups := append([]plan.Group(nil), c.Groups...)
 	for i := range groups {
 		if !m.Unchanged(&groups[i]) {

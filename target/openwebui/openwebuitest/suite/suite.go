@@ -324,7 +324,7 @@ func (w *World) oneAccount(t *testing.T) {
 func (w *World) look(t *testing.T, c *openwebui.Client, m *plan.Memory, all bool) (*plan.Observation, int) {
 	t.Helper()
 	s := c.Session()
-	o, err := s.Observe(t.Context(), m.Mirror, all)
+	o, err := s.Observe(t.Context(), m.Mirror, plan.Look{All: all})
 	if err != nil {
 		t.Fatalf("observe: %v", err)
 	}
@@ -436,7 +436,7 @@ func (w *World) wrongKey(t *testing.T) {
 	c := w.Client(t, func(o *openwebui.Options) {
 		o.APIKey = func() (secret.Value, error) { return secret.New(canary), nil }
 	})
-	_, err := c.Session().Observe(t.Context(), plan.NewMirror(), false)
+	_, err := c.Session().Observe(t.Context(), plan.NewMirror(), plan.Look{})
 	if fault.KindOf(err) != fault.Auth || fault.HintOf(err) == "" || strings.Contains(err.Error(), canary) {
 		t.Errorf("a wrong key: %v", err)
 	}
@@ -444,7 +444,7 @@ func (w *World) wrongKey(t *testing.T) {
 
 func (w *World) wrongPath(t *testing.T) {
 	c := w.Client(t, func(o *openwebui.Options) { o.URL += "/elsewhere" })
-	_, err := c.Session().Observe(t.Context(), plan.NewMirror(), false)
+	_, err := c.Session().Observe(t.Context(), plan.NewMirror(), plan.Look{})
 	if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "text/html") || fault.HintOf(err) == "" {
 		t.Errorf("a wrong path: %v", err)
 	}
