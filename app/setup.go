@@ -47,6 +47,7 @@ func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logg
 	s := &p.setup
 	s.AuditNames = cfg.Audit.Names
 	s.Limits = plan.Limits{MaxPeople: cfg.Safety.MaxPeople, MaxPeople24h: cfg.Safety.MaxPeople24h, MaxGroupLoss: cfg.Safety.MaxGroupLoss,
+		MaxDemotions: cfg.Safety.MaxDemotions, MaxNewAdmins: cfg.Safety.MaxNewAdmins, MaxCuts: cfg.Safety.MaxCuts,
 		MaxNewGroups: cfg.Safety.MaxNewGroups, MaxSourceShrink: cfg.Safety.MaxSourceShrink, ApprovalTTL: cfg.Safety.ApprovalTTL.Std()}
 	if err := p.connect(log, now, network); err != nil {
 		return p, err
@@ -68,6 +69,7 @@ func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logg
 	for _, t := range cfg.Targets {
 		client := p.clients[t.Name]
 		s.Targets = append(s.Targets, engine.TargetSetup{Name: t.Name, Open: func() engine.Target { return client.Session() },
+			Accounts: accountRules(cfg, t.Name, p.ids), Defaults: cfg.DefaultPermissions(t.Name), Resources: cfg.ResourceTypes(t.Name),
 			Match: t.Match, Ignore: t.Ignore, Protect: t.Protect, PlanOnly: cmp.Or(t.Mode, cfg.Mode) == "plan"})
 	}
 	s.PlanOnly = !slices.ContainsFunc(s.Targets, func(t engine.TargetSetup) bool { return !t.PlanOnly })
@@ -114,6 +116,18 @@ func signIn(cfg *config.Config) bool {
 		_, reads := s.Config.(providers.TargetReader)
 		return s.SignIn != nil || reads
 	})
+}
+
+// accountRules gives what of accounts and roles is ours, with source ids in place of names.
+func accountRules(cfg *config.Config, target string, ids map[string]string) *plan.AccountRules {
+	a := cfg.AccountRules(target)
+	if a == nil {
+		return nil
+	}
+	for i, name := range a.Authority {
+		a.Authority[i] = ids[name]
+	}
+	return a
 }
 
 // rules compiles every rule once, with source ids in place of names.

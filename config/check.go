@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -39,6 +38,7 @@ func (d *decoder) check(c *Config) {
 	}
 	for _, t := range c.Targets {
 		d.checkTarget(t, path{"targets", t.Name})
+		d.checkAccounts(c, t, path{"targets", t.Name})
 		if t.Mode == "" {
 			t.Mode = c.Mode
 		}
@@ -120,11 +120,7 @@ func (d *decoder) checkReads(c *Config, s *Source, p path) {
 	if !ok || reader.ReadsTarget() == "" {
 		return
 	}
-	var names []string
-	for _, t := range c.Targets {
-		names = append(names, t.Name)
-	}
-	d.checkNames(p.child("target"), "target", []string{reader.ReadsTarget()}, names)
+	d.checkNames(p.child("target"), "target", []string{reader.ReadsTarget()}, targetNames(c))
 }
 
 func (d *decoder) checkTarget(t *Target, p path) {
@@ -169,7 +165,7 @@ func (d *decoder) checkURL(text string, p path) {
 }
 
 func (d *decoder) checkPermissionSets(c *Config) {
-	names := slices.Sorted(maps.Keys(c.PermissionSets))
+	names := setNames(c)
 	for _, name := range names {
 		at := path{"permission_sets", name, "extends"}
 		for i, base := range c.PermissionSets[name].Extends {
@@ -211,14 +207,7 @@ func (d *decoder) undefined(p path, what, name string, known []string) {
 }
 
 func (d *decoder) checkRules(c *Config) {
-	var sources, targets []string
-	for _, s := range c.Sources {
-		sources = append(sources, s.Name)
-	}
-	for _, t := range c.Targets {
-		targets = append(targets, t.Name)
-	}
-	sets := slices.Sorted(maps.Keys(c.PermissionSets))
+	sources, targets, sets := sourceNames(c), targetNames(c), setNames(c)
 	keys := map[string]int{}
 	for i, r := range c.Rules {
 		p := path{"rules"}.index(i)
@@ -239,6 +228,8 @@ func (d *decoder) checkRules(c *Config) {
 				d.reportAt(p.child("where").child(attribute), "names no value", "")
 			}
 		}
+		d.checkRuleName(r, p)
+		d.checkAccess(&r.Resources, p)
 		spec := c.spec(r)
 		for _, problem := range spec.Check() {
 			d.reportAt(p.child(problem.Field), problem.Message, "")
@@ -303,6 +294,12 @@ func (d *decoder) differ(first, second *Rule, i, j int) bool {
 	}
 	if first.Description != nil && second.Description != nil && *first.Description != *second.Description {
 		keys = append(keys, "description")
+	}
+	if first.Parent != "" && second.Parent != "" && first.Parent != second.Parent {
+		keys = append(keys, "parent")
+	}
+	if len(first.DefaultModels) > 0 && len(second.DefaultModels) > 0 && !slices.Equal(first.DefaultModels, second.DefaultModels) {
+		keys = append(keys, "default_models")
 	}
 	if !slices.Equal(first.Adopt, second.Adopt) && !slices.Equal(unique(first.Adopt), unique(second.Adopt)) {
 		keys = append(keys, "adopt")

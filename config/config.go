@@ -100,8 +100,10 @@ type Target struct {
 	// Ignore are accounts that are neither added nor removed anywhere.
 	Ignore []string `yaml:"ignore" doc:"Mail addresses of accounts that are never touched, neither added nor removed."`
 	// Protect are accounts that are never removed.
-	Protect []string `yaml:"protect" doc:"Mail addresses of accounts that are never removed from a group or demoted."`
-	Mode    string   `yaml:"mode" words:"apply plan" doc:"As the mode at the top, for this target alone."`
+	Protect  []string  `yaml:"protect" doc:"Mail addresses of accounts that are never removed from a group or demoted."`
+	Accounts *Accounts `yaml:"accounts" doc:"Which accounts and roles follow the directories. Omitted: accounts and roles are never touched."`
+	Defaults string    `yaml:"defaults" doc:"A permission set that is kept as the instance's default permissions. Omitted: never touched."`
+	Mode     string    `yaml:"mode" words:"apply plan" doc:"As the mode at the top, for this target alone."`
 }
 
 // Rule says which directory groups become which Open WebUI groups.
@@ -118,8 +120,12 @@ type Rule struct {
 	Members     string              `yaml:"members" words:"owned exact add-only" doc:"Whose memberships may be taken away: ours, everybody's, or nobody's."`
 	Permissions Permissions         `yaml:"permissions" doc:"Permissions of the group: names of permission sets, or a tree."`
 	Share       string              `yaml:"share" words:"anyone members nobody" doc:"Who may share with the group. Omitted: not touched."`
-	Merge       bool                `yaml:"merge" doc:"Allow several directory groups to share one templated name."`
-	Description *string             `yaml:"description" doc:"Description of the group, as a template. Omitted: not touched."`
+	Parent      string              `yaml:"parent" doc:"Name of the parent group, as a template, where the server has them. Omitted: not touched."`
+	// DefaultModels are ids of models.
+	DefaultModels []string  `yaml:"default_models" doc:"Ids of the models that members find chosen, where the server has them. Omitted: not touched."`
+	Resources     Resources `yaml:",inline"`
+	Merge         bool      `yaml:"merge" doc:"Allow several directory groups to share one templated name."`
+	Description   *string   `yaml:"description" doc:"Description of the group, as a template. Omitted: not touched."`
 }
 
 // Create says when a rule makes a group: true, false or used.
@@ -160,7 +166,10 @@ type Safety struct {
 	MaxPeople       plan.Limit      `yaml:"max_people" doc:"People who lose something in one run. A run that touches fewer than 5 people never trips it."`
 	MaxPeople24h    plan.Limit      `yaml:"max_people_24h" doc:"People who lose something within any 24 hours."`
 	MaxGroupLoss    plan.Limit      `yaml:"max_group_loss" doc:"Members that one group loses within 24 hours, for groups from 10 members up."`
+	MaxDemotions    plan.Limit      `yaml:"max_demotions" doc:"Accounts that get a lower role in one run."`
+	MaxNewAdmins    plan.Limit      `yaml:"max_new_admins" doc:"Accounts that become administrators in one run."`
 	MaxNewGroups    plan.Limit      `yaml:"max_new_groups" doc:"Groups made in one run. The first run makes them all."`
+	MaxCuts         plan.Limit      `yaml:"max_cuts" doc:"People in one run from whom permissions or grants of resources are taken."`
 	MaxSourceShrink plan.Limit      `yaml:"max_source_shrink" doc:"How much smaller a source may be than when it was last accepted; at least five, or all of it."`
 	Absence         Absence         `yaml:"absence" doc:"How surely somebody or some group must be gone."`
 	ApprovalTTL     scalar.Duration `yaml:"approval_ttl" doc:"How long the list that a hold showed can still be approved after it has changed."`
@@ -195,7 +204,7 @@ func (c *Config) Target(name string) *Target {
 }
 
 // Specs gives the rules of one target, in the order of the file, with their
-// permissions resolved. From holds the names of sources.
+// permissions resolved, and then its lines of roles. From holds the names of sources.
 func (c *Config) Specs(target string) []mapping.Spec {
 	var specs []mapping.Spec
 	for _, r := range c.Rules {
@@ -203,7 +212,7 @@ func (c *Config) Specs(target string) []mapping.Spec {
 			specs = append(specs, c.spec(r))
 		}
 	}
-	return specs
+	return append(specs, c.roleSpecs(target)...)
 }
 
 func (c *Config) spec(r *Rule) mapping.Spec {
@@ -215,7 +224,7 @@ func (c *Config) spec(r *Rule) mapping.Spec {
 		Name: r.Name, From: slices.Clone(r.From), Match: r.Match, Except: slices.Clone(r.Except), Where: where,
 		To: r.To, Targets: slices.Clone(r.Target), Create: string(r.Create), Adopt: slices.Clone(r.Adopt),
 		Members: r.Members, Permissions: c.permissions(r.Permissions), Share: r.Share, Merge: r.Merge,
-		Description: r.Description,
+		Description: r.Description, Parent: r.Parent, DefaultModels: slices.Clone(r.DefaultModels), Resources: r.Resources.byType(),
 	}
 }
 

@@ -136,6 +136,11 @@ func (d *decoder) special(n *yaml.Node, into any, p path) bool {
 	case *Rule:
 		*x = *defaultRule()
 		d.block(n, slotsOf(reflect.ValueOf(x).Elem()), p)
+	case *Accounts:
+		*x = *defaultAccounts()
+		d.block(n, slotsOf(reflect.ValueOf(x).Elem()), p)
+	case *Access:
+		d.access(n, x, p)
 	case *mapping.Match:
 		d.match(n, x, p)
 	case *plan.Limit:

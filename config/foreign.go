@@ -43,6 +43,7 @@ func foreignNames() map[string]string {
 		built    = `not needed here: "rules" say which groups are kept. Switch it off in Open WebUI, so that the two do not fight`
 		create   = `"create" of a rule here`
 		share    = `"share" of a rule here`
+		roles    = `"accounts.role" of a target here: lines of directory groups below admin and user. Switch role management off in Open WebUI, so that the two do not fight`
 		username = `"users.username" of the source here`
 		email    = `"users.email" of the source here`
 	)
@@ -59,6 +60,11 @@ func foreignNames() map[string]string {
 		"ENABLE_OAUTH_GROUP_CREATION":    create,
 		"ENABLE_LDAP_GROUP_MANAGEMENT":   built,
 		"ENABLE_LDAP_GROUP_CREATION":     create,
+		"ENABLE_OAUTH_ROLE_MANAGEMENT":   roles,
+		"OAUTH_ADMIN_ROLES":              roles,
+		"OAUTH_ALLOWED_ROLES":            roles,
+		"DEFAULT_USER_ROLE":              `not needed here: what a first sign-in makes is left as it is, and "accounts.create" of a target makes accounts before it`,
+		"USER_PERMISSIONS":               `"defaults" of a target here, the name of a set below permission_sets`,
 		"ENABLE_LDAP":                    `a source with "type: ldap" here`,
 		"WEBUI_URL":                      `"url" of a target here`,
 		"OPENWEBUI_URL":                  `"url" of a target here`,

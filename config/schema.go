@@ -162,11 +162,21 @@ func (b *schemaBuilder) special(v reflect.Value) (schema, bool) {
 		})}, true
 	case *Rule:
 		return b.ref("rule", func() schema { return b.block(slotsOf(reflect.ValueOf(defaultRule()).Elem()), "match") }), true
+	case *Accounts:
+		return b.block(slotsOf(reflect.ValueOf(defaultAccounts()).Elem())), true
+	case *RoleLine:
+		return b.block(slotsOf(reflect.ValueOf(&RoleLine{}).Elem()), "match"), true
+	case *Access:
+		return b.ref("access", func() schema {
+			return schema{"anyOf": []schema{b.texts(), b.block(slotsOf(reflect.ValueOf(&Access{}).Elem()))}}
+		}), true
 	case *mapping.Match:
-		return schema{"anyOf": []schema{{"type": []string{"string", "number"}}, texts, {
-			"type": "object", "additionalProperties": false, "minProperties": 1, "maxProperties": 1,
-			"properties": schema{"name": b.texts(), "id": b.texts(), "dn": b.texts(), "path": b.texts(), "regex": b.texts()},
-		}}}, true
+		return b.ref("match", func() schema {
+			return schema{"anyOf": []schema{{"type": []string{"string", "number"}}, texts, {
+				"type": "object", "additionalProperties": false, "minProperties": 1, "maxProperties": 1,
+				"properties": schema{"name": b.texts(), "id": b.texts(), "dn": b.texts(), "path": b.texts(), "regex": b.texts()},
+			}}}
+		}), true
 	case *plan.Limit:
 		return b.ref("limit", limitSchema), true
 	case *Create:

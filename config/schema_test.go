@@ -59,6 +59,9 @@ func TestSchemaAcceptsGoodFilesAndRefusesBadOnes(t *testing.T) {
 		{`match: "ai-*"`, "match: {nmae: x}"},
 		{`match: "ai-*"`, `match: x, members: all`},
 		{`match: "ai-*"`, `name: x`},
+		{"api_key: file:key", "api_key: file:key, accounts: {gone: never}"},
+		{"api_key: file:key", "api_key: file:key, accounts: {role: {admin: [{from: corp}]}}"},
+		{`match: "ai-*"`, `match: x, models: {raed: y}`},
 		{"rules:", "safety: {max_people: 20 percent}\nrules:"},
 		{"rules:", "safety: {absence: {over: soon}}\nrules:"},
 	} {

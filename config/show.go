@@ -132,6 +132,8 @@ func encodeSpecial(value any) (node *yaml.Node, ok bool, err error) {
 			node.Content = append(node.Content, textNode(w.Name), inner)
 		}
 		return node, true, nil
+	case Access:
+		return encodeAccess(x), true, nil
 	case mapping.Match:
 		return encodeMatch(x), true, nil
 	case plan.Limit:

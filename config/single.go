@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"slices"
 
 	"groupsyncd/providers"
@@ -63,6 +64,16 @@ func (d *decoder) checkSingle(c *Config) {
 		}
 	}
 }
+
+func sourceNames(c *Config) []string {
+	var names []string
+	for _, s := range c.Sources {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+func setNames(c *Config) []string { return slices.Sorted(maps.Keys(c.PermissionSets)) }
 
 func targetNames(c *Config) []string {
 	var names []string

@@ -183,6 +183,11 @@ func (r *reference) rows(path, prefix string, block *node) {
 			r.rows(join(path, key), prefix+key+".", value)
 			continue
 		}
+		if value.Items != nil && len(value.Items.Properties) > 0 {
+			r.row(prefix+key, "list of blocks", "", value.Description)
+			r.rows(join(join(path, key), "*"), prefix+key+".", value.Items)
+			continue
+		}
 		standard := plainDefault(value.Default)
 		if slices.Contains(block.Required, key) {
 			standard = "required"

@@ -127,6 +127,9 @@ func (w *walker) walk(schema map[string]any, values []any, at string) {
 		if strings.HasPrefix(name, "permission") || name == "limit" {
 			return // Open WebUI's own keys, and a value with several forms
 		}
+		if name == "match" && at != ".rules.match" || name == "access" && at != ".rules.knowledge" {
+			return // the example shows every form of it once
+		}
 		schema = w.definitions[name].(map[string]any)
 	}
 	properties, _ := schema["properties"].(map[string]any)

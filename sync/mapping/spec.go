@@ -127,6 +127,9 @@ func (s *Spec) Check() []Problem {
 			add("match", "%s", regexpError(err))
 		}
 	}
+	if s.Role != "" { // there is no group to be named
+		return problems
+	}
 	if m.Everyone && s.To == DefaultTo {
 		add("to", "a rule for everyone needs a `to`: there is no directory group to take the name from")
 	}
