@@ -42,6 +42,7 @@ type Backend interface {
 	PlanFile(ctx context.Context, req run.Request) (*engine.Planned, error)
 	ApplyPlan(ctx context.Context, file *run.PlanFile, reason, by string) (*run.Report, error)
 	AuditBackend
+	Portable
 }
 
 // NewConfig is a configuration file that a plan is made with.
@@ -106,6 +107,7 @@ func Control(b Backend, log *slog.Logger, caller func(context.Context) string) h
 	c.stateRoutes(mux)
 	c.auditRoutes(mux)
 	c.undoRoutes(mux)
+	c.portableRoutes(mux)
 	return c.plans(http.MaxBytesHandler(mux, maxBody))
 }
 
@@ -167,8 +169,9 @@ func reply[T any](c *control, w http.ResponseWriter, call func() (T, error)) {
 	v, err := call()
 	w.Header().Set("Content-Type", "application/json")
 	if err == nil {
-		err = json.NewEncoder(w).Encode(v)
-		if err != nil {
+		enc := json.NewEncoder(w)
+		enc.SetEscapeHTML(false) // What a server wrote stays as it wrote it.
+		if err = enc.Encode(v); err != nil {
 			c.log.LogAttrs(context.Background(), slog.LevelWarn, "answer not sent", slog.String(logging.KeyErr, err.Error()))
 		}
 		return

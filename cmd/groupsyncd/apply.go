@@ -5,9 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"os"
-	"path/filepath"
 
 	"groupsyncd/config"
 	"groupsyncd/internal/fault"
@@ -72,60 +71,23 @@ func readPlan(name string) (*run.PlanFile, error) {
 }
 
 // planOutput is the file that a plan is written to.
-type planOutput struct {
-	file  string
-	force bool
-}
+type planOutput struct{ outFile }
 
 // check finds out before anything is read whether the file can be written.
 func (w *planOutput) check(req *run.Request) error {
-	switch {
-	case w.file == "" && w.force:
-		return usage("--force is for --out FILE")
-	case w.file == "":
-		return nil
-	case req.User != "":
+	if w.name != "" && req.User != "" {
 		return usage("a plan for one person cannot be written down; leave out --user or --out")
 	}
-	if _, err := os.Lstat(w.file); err == nil && !w.force {
-		return w.exists()
-	}
-	return nil
+	return w.outFile.check("write the plan")
 }
 
-func (w *planOutput) exists() error {
-	return fault.New(fault.Invalid, "write the plan", w.file, fs.ErrExist, "name another file, or replace it with --force")
-}
-
-// write puts a plan into a file that only its owner can read. One that is there is
-// replaced as a whole.
+// write puts a plan into the file.
 func (w *planOutput) write(f *run.PlanFile) error {
-	fail := func(err error) error {
-		if errors.Is(err, fs.ErrExist) {
-			return w.exists()
-		}
-		return fault.New(fault.Invalid, "write the plan", w.file, err, "name a file that you may write")
-	}
-	var file *os.File
-	var err error
-	if w.force {
-		file, err = os.CreateTemp(filepath.Dir(w.file), ".groupsyncd-plan-*")
-	} else {
-		file, err = os.OpenFile(w.file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	}
-	if err != nil {
-		return fail(err)
-	}
-	enc := json.NewEncoder(file)
-	enc.SetIndent("", " ")
-	err = errors.Join(enc.Encode(f), file.Sync(), file.Close())
-	if err == nil && w.force {
-		err = os.Rename(file.Name(), w.file)
-	}
-	if err != nil {
-		return fail(errors.Join(err, os.Remove(file.Name())))
-	}
-	return nil
+	return w.outFile.write("write the plan", func(file io.Writer) error {
+		enc := json.NewEncoder(file)
+		enc.SetIndent("", " ")
+		return enc.Encode(f)
+	})
 }
 
 // planOut makes a plan, writes it down and shows it.
@@ -150,7 +112,7 @@ func (c *command) planOut(b server.Backend, req run.Request, out *planOutput, ch
 	case planned.File == nil:
 		fmt.Fprintln(c.Err, "groupsyncd: no plan was written: not every target could be planned")
 	case !c.quiet:
-		fmt.Fprintf(c.Err, "the plan is in %s; carry it out with: groupsyncd apply %s\n", out.file, out.file)
+		fmt.Fprintf(c.Err, "the plan is in %s; carry it out with: groupsyncd apply %s\n", out.name, out.name)
 	}
 	return nil
 }

@@ -78,7 +78,7 @@ Exit codes: as sync, and with --check 8 when changes are pending.`,
 				return err
 			}
 			return c.with(func(b server.Backend, _ *config.Config) error {
-				if out.file != "" {
+				if out.name != "" {
 					return c.planOut(b, req, &out, check, full)
 				}
 				var file *server.NewConfig
@@ -95,8 +95,7 @@ Exit codes: as sync, and with --check 8 when changes are pending.`,
 	scope(cmd, &req)
 	cmd.Flags().BoolVar(&check, "check", false, "exit with 8 when changes are pending")
 	cmd.Flags().BoolVar(&full, "full", false, "show every line")
-	cmd.Flags().StringVar(&out.file, "out", "", "write the plan to this file as well")
-	cmd.Flags().BoolVar(&out.force, "force", false, "replace the file of --out when there is one")
+	out.flags(cmd, "write the plan to this file as well")
 	return cmd
 }
 

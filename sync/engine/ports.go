@@ -8,6 +8,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 
 	"groupsyncd/sync/plan"
 	"groupsyncd/sync/replica"
@@ -90,6 +91,10 @@ type Target interface {
 	// ReadGroup reads a group with its members; fault.NotFound when it is proved to
 	// be gone.
 	ReadGroup(ctx context.Context, id string) (plan.Group, error)
+	// Export gives groups as the server's own JSON, with every field and the ids of their
+	// direct members as user_ids, in the order of ids; fault.NotFound when one is proved to be
+	// gone.
+	Export(ctx context.Context, ids []string) ([]json.RawMessage, error)
 	// SetRole gives an account a role, and reads back what it has then.
 	SetRole(ctx context.Context, a plan.Account, role string) (plan.Account, error)
 	// CreateAccount makes an account that nobody can sign in to by password; fault.Conflict

@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 
@@ -104,6 +105,13 @@ func (o *OpenWebUI) Describe(group, text string) bool {
 	}
 	g.Description, g.UpdatedAt = text, o.clock.Now().Unix()
 	return true
+}
+
+// SetMeta sets what no call can write.
+func (o *OpenWebUI) SetMeta(group, owner string, meta json.RawMessage) {
+	if g := o.groups[group]; g != nil {
+		g.owner, g.meta = owner, meta
+	}
 }
 
 // Unmark takes our mark off a group by hand.

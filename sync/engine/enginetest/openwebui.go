@@ -88,6 +88,10 @@ type webGroup struct {
 	perms   permission.Set
 	members map[string]bool
 	models  []string
+	// owner, created and meta are what no call can write.
+	owner   string
+	created int64
+	meta    json.RawMessage
 }
 
 // NewOpenWebUI gives an empty server.
@@ -306,7 +310,8 @@ func (s *session) CreateGroup(ctx context.Context, spec plan.GroupSpec) (plan.Gr
 
 func (o *OpenWebUI) make(name string) *webGroup {
 	o.made++
-	g := &webGroup{Group: plan.Group{ID: fmt.Sprintf("g%d", o.made), Name: name, UpdatedAt: o.clock.Now().Unix()}, members: map[string]bool{}, perms: permission.Set{}}
+	g := &webGroup{Group: plan.Group{ID: fmt.Sprintf("g%d", o.made), Name: name, UpdatedAt: o.clock.Now().Unix()}, members: map[string]bool{}, perms: permission.Set{},
+		owner: o.Self, created: o.clock.Now().Unix()}
 	o.groups[g.ID] = g
 	return g
 }

@@ -27,7 +27,7 @@ type groupJSON struct {
 
 func (s *Server) groupJSON(g *group, withIDs bool) groupJSON {
 	out := groupJSON{
-		ID: g.id, Owner: g.owner, Name: g.name, Description: g.description, Data: g.data,
+		ID: g.id, Owner: g.owner, Name: g.name, Description: g.description, Data: g.data, Meta: g.meta,
 		Permissions: g.permissions, CreatedAt: g.created, UpdatedAt: g.updated,
 	}
 	if s.shape.hierarchy {

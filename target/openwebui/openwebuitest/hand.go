@@ -105,6 +105,16 @@ func (s *Server) SetData(id string, data json.RawMessage) {
 	s.changeGroup(id, func(g *group) { g.data = data })
 }
 
+// SetMeta sets what no call can write.
+func (s *Server) SetMeta(id string, meta json.RawMessage) {
+	s.changeGroup(id, func(g *group) { g.meta = meta })
+}
+
+// Describe sets the description of a group.
+func (s *Server) Describe(id, text string) {
+	s.changeGroup(id, func(g *group) { g.description = text })
+}
+
 // AddMembers makes accounts members of a group.
 func (s *Server) AddMembers(id string, accounts ...string) {
 	s.changeGroup(id, func(g *group) { s.db.add(g, accounts) })

@@ -25,7 +25,7 @@ type account struct {
 // came.
 type group struct {
 	id, owner, name, description string
-	data, permissions            json.RawMessage
+	data, permissions, meta      json.RawMessage
 	parent                       string
 	created, updated             int64
 	seq                          int
