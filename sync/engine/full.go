@@ -375,7 +375,7 @@ func (w *work) observe(ctx context.Context, tr *run.TargetReport) (stop bool, er
 func (w *work) wanted(all bool) plan.Look {
 	look := plan.Look{All: all, Roles: w.t.Accounts != nil, Defaults: all || w.t.Defaults != nil, Resources: w.t.Resources}
 	if all {
-		look.Resources = plan.ResourceTypes()
+		look.Also = plan.ResourceTypes()
 	}
 	return look
 }

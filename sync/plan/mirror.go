@@ -88,6 +88,8 @@ type Observation struct {
 	ResourceTypes []string
 	// Defaults are the default permissions of the instance; nil: not read.
 	Defaults Defaults
+	// Parents says that groups there can have a parent.
+	Parents bool
 	// ReadAll says that the members of every group were read.
 	ReadAll bool
 	At      time.Time
@@ -109,6 +111,8 @@ type Mirror struct {
 	Competing []run.Problem
 	// Defaults are the default permissions as they were last read; nil: never.
 	Defaults Defaults
+	// Parents says that groups there can have a parent.
+	Parents bool
 	// ResourcesAt is when each type of resource was last read.
 	ResourcesAt map[string]time.Time
 

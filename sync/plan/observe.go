@@ -76,7 +76,7 @@ func tooMany(missing, known int) bool {
 func (m *Memory) Observe(o *Observation) Dirty {
 	dirty := Dirty{Head: true}
 	r := m.Mirror
-	r.Version, r.Deployment, r.At = o.Version, o.Deployment, o.At
+	r.Version, r.Deployment, r.Parents, r.At = o.Version, o.Deployment, o.Parents, o.At
 	if o.Self != "" {
 		r.Self = o.Self
 	}

@@ -125,10 +125,22 @@ type Look struct {
 	All bool
 	// Roles reads the role of every account: a change of a role moves nothing else there.
 	Roles bool
-	// Resources are the types whose complete lists are read.
-	Resources []string
+	// Resources are the types whose complete lists are read. Also are types that are read
+	// beside them where that is possible: one that the server refuses is left out.
+	Resources, Also []string
 	// Defaults reads the default permissions of the instance.
 	Defaults bool
+}
+
+// Types gives the types of resource that a look reads, each once.
+func (l *Look) Types() []string {
+	types := slices.Clone(l.Resources)
+	for _, t := range l.Also {
+		if !slices.Contains(types, t) {
+			types = append(types, t)
+		}
+	}
+	return types
 }
 
 // Settings are those of the server that change what groups, roles and grants do.

@@ -53,6 +53,31 @@ func (s *Session) observeAccounts(ctx context.Context, m *plan.Mirror, all bool)
 	}
 }
 
+// observeRoles adds the known accounts that are not as the mirror has them, by the one call
+// that names everybody: the pages show them only where something else changed too.
+func (s *Session) observeRoles(ctx context.Context, m *plan.Mirror, o *plan.Observation) error {
+	users, err := s.allUsers(ctx)
+	if err != nil {
+		return err
+	}
+	seen := make(map[string]bool, len(o.Accounts))
+	for i := range o.Accounts {
+		seen[o.Accounts[i].ID] = true
+	}
+	for i := range users {
+		n, known := m.Number(users[i].ID)
+		if !known || seen[users[i].ID] || m.Account(n).Deleted {
+			continue // who signed up in between is seen by the next look
+		}
+		a := users[i].account(false)
+		a.CreatedAt, a.Subjects = m.Account(n).CreatedAt, m.Account(n).Subjects
+		if differs(m.Account(n), &a) {
+			o.Accounts = append(o.Accounts, a)
+		}
+	}
+	return nil
+}
+
 // differs reports whether a known account changed.
 func differs(was, is *plan.Account) bool {
 	return was.Email != is.Email || was.Name != is.Name || was.Role != is.Role || !maps.Equal(was.Subjects, is.Subjects)

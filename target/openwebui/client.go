@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"groupsyncd/internal/fault"
@@ -114,11 +115,18 @@ type Session struct {
 	http *httpx.Session
 	// once sends no request a second time.
 	once bool
+	// wholeForm says that the server wants every field of an account to change its role.
+	wholeForm atomic.Bool
 
 	mu sync.Mutex
 	// known are the ids of the groups as last listed, by which a creation with a lost
 	// answer is told from what was there before; nil: never listed.
 	known map[string]bool
+	// me is our own account; nil: not asked for yet. counts are of what there is to share,
+	// when counted.
+	me      *string
+	counts  *previewWire
+	counted bool
 }
 
 // Spent gives the number of requests so far, and how many of them were writes.

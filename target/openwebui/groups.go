@@ -136,6 +136,8 @@ type formWire struct {
 	Description string          `json:"description"`
 	Permissions json.RawMessage `json:"permissions,omitempty"`
 	Data        json.RawMessage `json:"data,omitempty"`
+	// Parent is an id or an explicit null; absent it is left alone.
+	Parent json.RawMessage `json:"parent_group_id,omitempty"`
 }
 
 // CreateGroup makes an empty group. When the answer is lost it looks for the group
@@ -149,6 +151,9 @@ func (s *Session) CreateGroup(ctx context.Context, spec plan.GroupSpec) (plan.Gr
 		return plan.Group{}, fault.New(fault.Invalid, "create group", "target "+s.c.name, err, "")
 	}
 	form := formWire{Name: spec.Name, Permissions: permission.Explicit(spec.Permissions), Data: data}
+	if spec.Parent != nil && *spec.Parent != "" {
+		form.Parent = parentValue(*spec.Parent)
+	}
 	if spec.Description != nil {
 		form.Description = *spec.Description
 	}
@@ -292,16 +297,31 @@ func updateForm(now *groupWire, spec *plan.GroupSpec) (form formWire, changed bo
 		form.Description = *spec.Description
 	}
 	changed = form.Name != now.Name || form.Description != now.Description
-	if spec.Permissions != nil {
-		if form.Permissions, err = setPermissions(now.Permissions, spec.Permissions); err != nil {
+	if spec.Permissions != nil || len(spec.Dropped) > 0 {
+		if form.Permissions, err = setPermissions(now.Permissions, spec.Permissions, spec.Dropped); err != nil {
 			return form, false, err
 		}
 		changed = changed || !same(form.Permissions, now.Permissions)
+	}
+	if spec.Parent != nil && len(now.Parent) > 0 && *spec.Parent != now.parent() {
+		form.Parent, changed = parentValue(*spec.Parent), true
 	}
 	if form.Data, err = setData(now.Data, spec); err != nil {
 		return form, false, err
 	}
 	return form, changed || form.Data != nil && !same(form.Data, now.Data), nil
+}
+
+// parentValue gives the server's value for the id of a parent: null is the top level.
+func parentValue(id string) json.RawMessage {
+	if id == "" {
+		return json.RawMessage("null")
+	}
+	b, err := json.Marshal(id)
+	if err != nil { // a string always has a form
+		panic(err)
+	}
+	return b
 }
 
 // idsWire is the body of add and remove.

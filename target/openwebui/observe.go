@@ -1,6 +1,7 @@
 package openwebui
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -39,6 +40,7 @@ func (s *Session) Observe(ctx context.Context, m *plan.Mirror, look plan.Look) (
 	if err != nil {
 		return nil, err
 	}
+	o.Parents = haveParents(v.Version, wire)
 	if o.Groups, err = s.observeGroups(ctx, m, all, wire, before); err != nil {
 		return nil, err
 	}
@@ -47,18 +49,31 @@ func (s *Session) Observe(ctx context.Context, m *plan.Mirror, look plan.Look) (
 	if o.Accounts, o.AllAccounts, err = s.observeAccounts(ctx, m, all); err != nil {
 		return nil, err
 	}
+	if look.Roles && !o.AllAccounts {
+		if err := s.observeRoles(ctx, m, o); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.knowMembers(ctx, m, o); err != nil {
 		return nil, err
 	}
-	o.ReadAll = !slices.ContainsFunc(o.Groups, func(g plan.Group) bool { return !g.MembersRead })
-	if all || m.At.IsZero() {
-		if self, err := s.self(ctx); err != nil {
+	if look.Defaults {
+		if o.Defaults, err = s.readDefaults(ctx); err != nil {
 			return nil, err
-		} else if self != "" {
-			o.Self = self
 		}
 	}
-	return o, nil
+	o.ReadAll = !slices.ContainsFunc(o.Groups, func(g plan.Group) bool { return !g.MembersRead })
+	if all || m.At.IsZero() {
+		self, err := s.self(ctx)
+		if err != nil {
+			return nil, err
+		}
+		o.Self = cmp.Or(self, o.Self)
+	}
+	if o.Self != "" {
+		s.remembered(o.Self)
+	}
+	return o, s.observeResources(ctx, look, o)
 }
 
 // observeGroups exports the groups for which the mirror does not vouch. A group whose

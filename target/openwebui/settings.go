@@ -8,6 +8,7 @@ import (
 
 	"groupsyncd/internal/fault"
 	"groupsyncd/internal/httpx"
+	"groupsyncd/sync/plan"
 	"groupsyncd/sync/run"
 )
 
@@ -19,7 +20,16 @@ const (
 	serverPath = "/api/v1/auths/admin/config/ldap/server"
 )
 
+// adminPath is the page of the general settings.
+const adminPath = "/api/v1/auths/admin/config"
+
+type adminWire struct {
+	DefaultRole string `json:"DEFAULT_USER_ROLE"`
+}
+
 type oauthWire struct {
+	Roles   *bool  `json:"ENABLE_OAUTH_ROLE_MANAGEMENT"`
+	Merge   *bool  `json:"OAUTH_MERGE_ACCOUNTS_BY_EMAIL"`
 	Groups  *bool  `json:"ENABLE_OAUTH_GROUP_MANAGEMENT"`
 	Create  bool   `json:"ENABLE_OAUTH_GROUP_CREATION"`
 	Blocked string `json:"OAUTH_BLOCKED_GROUPS"`
@@ -56,6 +66,9 @@ func (s *Session) BuiltInSync(ctx context.Context) ([]run.Problem, error) {
 		}
 		add(message, "set ENABLE_OAUTH_GROUP_MANAGEMENT=false, or name the groups of groupsyncd in OAUTH_BLOCKED_GROUPS")
 	}
+	if p, on := roleSync(&o); on {
+		problems = append(problems, p)
+	}
 	ldap, known, err := s.ldapGroups(ctx)
 	switch {
 	case err != nil:
@@ -67,6 +80,62 @@ func (s *Session) BuiltInSync(ctx context.Context) ([]run.Problem, error) {
 			"set ENABLE_LDAP_GROUP_MANAGEMENT=false; LDAP has no list of groups to leave alone")
 	}
 	return problems, nil
+}
+
+// Settings reads the settings that change what groups, roles and grants do. What this
+// version does not show, or not to our key, stays unknown: so does always, where nothing is
+// shared that could show it, whether administrators see everything, which stands in the
+// server's environment only.
+func (s *Session) Settings(ctx context.Context) (plan.Settings, error) {
+	var out plan.Settings
+	var a adminWire
+	if _, err := s.setting(ctx, adminPath, &a); err != nil {
+		return out, err
+	}
+	out.DefaultRole = a.DefaultRole
+	var o oauthWire
+	if _, err := s.setting(ctx, oauthPath, &o); err != nil {
+		return out, err
+	}
+	out.RoleSync, out.MergeByEmail = o.Roles, o.Merge
+	var err error
+	out.AdminBypass, err = s.bypass(ctx)
+	return out, err
+}
+
+// bypass finds out whether administrators see what nobody shared with them, by the first
+// pages of lists that say what our account may write.
+func (s *Session) bypass(ctx context.Context) (*bool, error) {
+	me, err := s.myself(ctx)
+	if err != nil || me == "" {
+		return nil, err
+	}
+	for _, kind := range []string{plan.Models, plan.Knowledge, plan.Prompts, plan.Skills} {
+		c, _ := callsOf(kind)
+		var w listWire
+		if known, err := s.setting(ctx, c.list, &w); err != nil {
+			return nil, err
+		} else if !known || w.Items == nil {
+			continue
+		}
+		if all := seeAll(*w.Items, me); all != nil {
+			return all, nil
+		}
+	}
+	return nil, nil //nolint:nilnil // not known, and that is an answer
+}
+
+// roleSync reports that the server sets roles itself, which fights us where we set them.
+func roleSync(o *oauthWire) (run.Problem, bool) {
+	if o.Roles == nil || !*o.Roles {
+		return run.Problem{}, false
+	}
+	return run.Problem{
+		Kind: run.KindCompeting,
+		Message: "Open WebUI's own role sync is on: at each OAuth sign-in it sets the role by the claim, and to DEFAULT_USER_ROLE without one; " +
+			"that matters where accounts.role, disabled or gone is configured here, and takes the role away from administrators whom the claim does not name",
+		Hint: "set ENABLE_OAUTH_ROLE_MANAGEMENT=false where groupsyncd manages roles",
+	}, true
 }
 
 // ldapGroups reports whether sign-in by LDAP is on and manages groups.

@@ -41,6 +41,16 @@ func (s *Session) tooOld(what string) error {
 		fmt.Errorf("this Open WebUI %s; %s is the oldest that groupsyncd supports", what, oldestText), "upgrade Open WebUI")
 }
 
+// haveParents reports whether groups can have a parent, as from 0.12.0 on: by what a group
+// says, and where there is none by the version.
+func haveParents(version string, groups []groupWire) bool {
+	if len(groups) > 0 {
+		return len(groups[0].Parent) > 0
+	}
+	v, ok := parseVersion(version)
+	return ok && !older(v, [3]int{0, 12, 0})
+}
+
 // parseVersion reads the three numbers at the beginning of a version. Forks call
 // theirs as they like: one that has no such form is judged by its answers alone.
 func parseVersion(text string) ([3]int, bool) {

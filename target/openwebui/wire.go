@@ -19,7 +19,8 @@ type groupWire struct {
 	Description string          `json:"description"`
 	Permissions json.RawMessage `json:"permissions"`
 	Data        json.RawMessage `json:"data"`
-	Parent      string          `json:"parent_group_id"`
+	// Parent is left out by versions without parents, and null at the top level.
+	Parent      json.RawMessage `json:"parent_group_id"`
 	MemberCount *int            `json:"member_count"`
 	UpdatedAt   int64           `json:"updated_at"`
 	// UserIDs are the members in an export. A list that has them is of a version
@@ -31,13 +32,22 @@ type groupWire struct {
 func (w *groupWire) group() plan.Group {
 	g := plan.Group{
 		ID: w.ID, Name: w.Name, Description: w.Description, Permissions: notNull(w.Permissions), Data: notNull(w.Data),
-		Parent: w.Parent, UpdatedAt: w.UpdatedAt,
+		Parent: w.parent(), UpdatedAt: w.UpdatedAt,
 	}
 	if w.MemberCount != nil {
 		g.MemberCount = *w.MemberCount
 	}
 	g.Share, g.Mark = readData(g.Data)
 	return g
+}
+
+// parent gives the id of the group's parent, empty for none.
+func (w *groupWire) parent() string {
+	var id string
+	if json.Unmarshal(w.Parent, &id) != nil {
+		return ""
+	}
+	return id
 }
 
 // read sets the members of a group as of a time by the server's clock.
@@ -111,6 +121,7 @@ type userWire struct {
 	Role      string                     `json:"role"`
 	CreatedAt int64                      `json:"created_at"`
 	ActiveAt  int64                      `json:"last_active_at"`
+	Picture   string                     `json:"profile_image_url"`
 	OAuth     map[string]json.RawMessage `json:"oauth"`
 	Groups    []struct {
 		ID string `json:"id"`

@@ -22,9 +22,9 @@ func (s *session) share(o *plan.Observation, look plan.Look) {
 			o.Defaults = plan.Defaults("{}")
 		}
 	}
-	o.ResourceTypes = slices.Clone(look.Resources)
+	o.ResourceTypes = look.Types()
 	for _, r := range s.sorted() {
-		if slices.Contains(look.Resources, r.Type) {
+		if slices.Contains(o.ResourceTypes, r.Type) {
 			o.Resources = append(o.Resources, r)
 		}
 	}
@@ -134,7 +134,7 @@ func (s *session) SetDefaults(ctx context.Context, tree plan.Defaults) (plan.Def
 func (s *session) Settings(context.Context) (plan.Settings, error) { return s.Config, s.read() }
 
 // Share puts something there that grants share, with its grants, by hand.
-func (o *OpenWebUI) Share(r plan.Resource) { //nolint:gocritic // a value, as tests write it
+func (o *OpenWebUI) Share(r plan.Resource) {
 	r.Grants = slices.Clone(r.Grants)
 	o.resources[r.ResourceKey] = &r
 }

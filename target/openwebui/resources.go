@@ -1,0 +1,341 @@
+package openwebui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"groupsyncd/internal/fault"
+	"groupsyncd/internal/httpx"
+	"groupsyncd/sync/plan"
+)
+
+// calls are those for one type of what grants share.
+type calls struct {
+	// noun is how people call one of them.
+	noun string
+	// list gives all there are, in pages with their total where paged is set.
+	list  string
+	paged bool
+	// one and set begin with the id in place of {id}.
+	one, set string
+}
+
+// callsOf gives the calls of a type. Notes and folders are not here: an administrator
+// cannot list those of others.
+func callsOf(kind string) (calls, bool) {
+	c, ok := map[string]calls{
+		plan.Models:    {"model", "/api/v1/models/list", true, "", "/api/v1/models/model/access/update"},
+		plan.Knowledge: {"knowledge base", "/api/v1/knowledge/", true, "/api/v1/knowledge/{id}", "/api/v1/knowledge/{id}/access/update"},
+		plan.Prompts:   {"prompt", "/api/v1/prompts/list", true, "/api/v1/prompts/id/{id}", "/api/v1/prompts/id/{id}/access/update"},
+		plan.Tools:     {"tool", "/api/v1/tools/list", false, "/api/v1/tools/id/{id}", "/api/v1/tools/id/{id}/access/update"},
+		plan.Skills:    {"skill", "/api/v1/skills/list", true, "/api/v1/skills/id/{id}", "/api/v1/skills/id/{id}/access/update"},
+		plan.Channels:  {"channel", "/api/v1/channels/list", false, "", ""},
+	}[kind]
+	return c, ok
+}
+
+const (
+	baseModelsPath = "/api/v1/models/base"
+	// offeredPath lists what the providers offer, also what has no row.
+	offeredPath = "/api/models/base"
+	modelPath   = "/api/v1/models/model"
+)
+
+// observeResources reads the complete lists of the types that a look asks for. Of those
+// that it asks for beside them, one that cannot be read is left out: not read is not gone.
+func (s *Session) observeResources(ctx context.Context, look plan.Look, o *plan.Observation) error {
+	for _, kind := range look.Types() {
+		needed := slices.Contains(look.Resources, kind)
+		from := s
+		if !needed {
+			from = s.gentle()
+		}
+		list, err := from.resources(ctx, kind)
+		if err != nil {
+			if needed || ctx.Err() != nil {
+				return err
+			}
+			s.c.log.Warn("what is shared could not be read", "target", s.c.name, "type", kind, "error", err)
+			continue
+		}
+		o.Resources = append(o.Resources, list...)
+		o.ResourceTypes = append(o.ResourceTypes, kind)
+	}
+	return nil
+}
+
+// resources reads all there are of a type, ordered by id.
+func (s *Session) resources(ctx context.Context, kind string) ([]plan.Resource, error) {
+	c, ok := callsOf(kind)
+	if !ok {
+		return nil, fault.New(fault.Invalid, "read "+kind, "target "+s.c.name,
+			fmt.Errorf("an administrator is shown no list of the %s of others", kind), "")
+	}
+	wire, err := s.listResources(ctx, kind, c)
+	if err != nil {
+		return nil, shareHint(err, kind)
+	}
+	if kind == plan.Models {
+		more, err := s.baseModels(ctx)
+		if err != nil {
+			return nil, shareHint(err, kind)
+		}
+		wire = append(wire, more...)
+	}
+	if err := s.checkResources(ctx, kind, wire); err != nil {
+		return nil, err
+	}
+	out := make([]plan.Resource, 0, len(wire))
+	for i := range wire {
+		out = append(out, wire[i].resource(kind))
+	}
+	if kind == plan.Models {
+		if out, err = s.offered(ctx, out); err != nil {
+			return nil, shareHint(err, kind)
+		}
+	}
+	slices.SortFunc(out, func(a, b plan.Resource) int {
+		if a.ID < b.ID {
+			return -1
+		}
+		return 1
+	})
+	return out, nil
+}
+
+// listResources reads a list whole, again when it moved while its pages were read.
+func (s *Session) listResources(ctx context.Context, kind string, c calls) ([]resourceWire, error) {
+	if !c.paged {
+		var wire []resourceWire
+		if _, err := s.get(ctx, "read "+kind, c.list, &wire); err != nil {
+			return nil, err
+		}
+		if wire == nil {
+			return nil, s.unknownForm(kind)
+		}
+		return wire, nil
+	}
+	for tries := 1; ; tries++ {
+		wire, total, err := s.readList(ctx, kind, c)
+		if err != nil {
+			return nil, err
+		}
+		if len(wire) == total {
+			return wire, nil
+		}
+		if tries == 3 {
+			return nil, fault.Errorf(fault.Incomplete, "read "+kind, "target "+s.c.name, "the list of %s names %d of %d", kind, len(wire), total)
+		}
+	}
+}
+
+// readList reads the pages of a list up to the empty one, each thing once.
+func (s *Session) readList(ctx context.Context, kind string, c calls) (wire []resourceWire, total int, err error) {
+	known := map[string]bool{}
+	for page := 1; ; page++ {
+		var w listWire
+		_, err := s.do(ctx, httpx.Request{
+			Method: http.MethodGet, Path: c.list, Op: "read " + kind, Into: &w, Repeat: true, Query: url.Values{"page": {strconv.Itoa(page)}},
+		})
+		switch {
+		case err != nil:
+			return nil, 0, err
+		case w.Items == nil || w.Total == nil:
+			return nil, 0, s.unknownForm(kind)
+		}
+		total = *w.Total
+		for i := range *w.Items {
+			if id := (*w.Items)[i].ID; !known[id] {
+				known[id] = true
+				wire = append(wire, (*w.Items)[i])
+			}
+		}
+		if len(*w.Items) == 0 || len(wire) >= total {
+			return wire, total, nil
+		}
+	}
+}
+
+// baseModels reads the models that build on no other and have a row.
+func (s *Session) baseModels(ctx context.Context) ([]resourceWire, error) {
+	var wire []resourceWire
+	if _, err := s.get(ctx, "read models", baseModelsPath, &wire); err != nil {
+		return nil, err
+	}
+	if wire == nil {
+		return nil, s.unknownForm(plan.Models)
+	}
+	return wire, nil
+}
+
+// offered adds the models that a provider offers and that have no row yet.
+func (s *Session) offered(ctx context.Context, have []plan.Resource) ([]plan.Resource, error) {
+	var w struct {
+		Data *[]resourceWire `json:"data"`
+	}
+	if _, err := s.get(ctx, "read models", offeredPath, &w); err != nil {
+		return nil, err
+	}
+	if w.Data == nil {
+		return nil, s.unknownForm(plan.Models)
+	}
+	known := make(map[string]bool, len(have))
+	for i := range have {
+		known[have[i].ID] = true
+	}
+	for _, v := range *w.Data {
+		if v.ID != "" && !known[v.ID] {
+			known[v.ID] = true
+			have = append(have, plan.Resource{ResourceKey: plan.ResourceKey{Type: plan.Models, ID: v.ID}, Name: v.Name, Unlisted: true})
+		}
+	}
+	return have, nil
+}
+
+// checkResources refuses lists that are not what they seem: of another form, with doubles,
+// or with only what is shared with our own account.
+func (s *Session) checkResources(ctx context.Context, kind string, wire []resourceWire) error {
+	known := make(map[string]bool, len(wire))
+	active := 0
+	for i := range wire {
+		w := &wire[i]
+		switch {
+		case w.ID == "" || known[w.ID]:
+			return fault.Errorf(fault.Incomplete, "read "+kind, "target "+s.c.name, "the list of %s names one twice or without its id", kind)
+		case w.Grants == nil && w.Old != nil:
+			return s.tooOld("keeps who may use something inside it, as versions before 0.8.0 did")
+		case w.Grants == nil:
+			return s.unknownForm(kind)
+		case w.Active == nil || *w.Active:
+			active++
+		}
+		known[w.ID] = true
+	}
+	me, err := s.myself(ctx)
+	if err != nil {
+		return err
+	}
+	all := seeAll(wire, me)
+	if all == nil {
+		all, err = s.compared(ctx, kind, me, active)
+	}
+	switch {
+	case err != nil:
+		return err
+	case all != nil && !*all:
+		return s.onlyShared(kind)
+	}
+	return nil
+}
+
+// compared reports whether a list names as many as there are by another count, which
+// counts also what is not shared with us; nil when there is none: versions before 0.9.6
+// count nothing, and none counts prompts and skills.
+func (s *Session) compared(ctx context.Context, kind, me string, active int) (*bool, error) {
+	if me == "" || kind == plan.Prompts || kind == plan.Skills {
+		return nil, nil //nolint:nilnil // not known, and that is an answer
+	}
+	w, err := s.preview(ctx, me)
+	if err != nil || w == nil {
+		return nil, err
+	}
+	total := map[string]*int{plan.Models: w.Models.Total, plan.Knowledge: w.Knowledge.Total, plan.Tools: w.Tools.Total}[kind]
+	if total == nil {
+		return nil, nil //nolint:nilnil // as above
+	}
+	all := *total <= active
+	return &all, nil
+}
+
+// previewWire is what the server says an account may use, and of how many.
+type previewWire struct {
+	Models, Knowledge, Tools struct {
+		Total *int `json:"total"`
+	}
+}
+
+// preview counts what there is; nil where this version does not, or not for our key. It
+// makes the server look at everything, so it is asked for once in a session.
+func (s *Session) preview(ctx context.Context, me string) (*previewWire, error) {
+	s.mu.Lock()
+	have, asked := s.counts, s.counted
+	s.mu.Unlock()
+	if asked {
+		return have, nil
+	}
+	var w *previewWire
+	_, err := s.get(ctx, "count resources", userPath(me, "/preview"), &w)
+	if status, ok := statusOf(err); absent(err) || ok && status == http.StatusForbidden {
+		w, err = nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts, s.counted = w, true
+	return w, nil
+}
+
+// myself gives the account behind our key, empty when the server does not tell.
+func (s *Session) myself(ctx context.Context) (string, error) {
+	s.mu.Lock()
+	me := s.me
+	s.mu.Unlock()
+	if me != nil {
+		return *me, nil
+	}
+	id, err := s.self(ctx)
+	if err != nil {
+		return "", err
+	}
+	s.remembered(id)
+	return id, nil
+}
+
+func (s *Session) remembered(me string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.me = &me
+}
+
+// gentle gives a session that sends no request a second time, so that a list which fails
+// does not use up the patience that the run has with the server.
+func (s *Session) gentle() *Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &Session{c: s.c, http: s.http, once: true, me: s.me, counts: s.counts, counted: s.counted}
+}
+
+func (s *Session) onlyShared(kind string) error {
+	return fault.New(fault.Incomplete, "read "+kind, "target "+s.c.name,
+		errors.New("the server shows only what is shared with the key's own account"),
+		"BYPASS_ADMIN_ACCESS_CONTROL is false there, or ENABLE_TOOLS is: set it to true, or take "+kind+" out of the configuration")
+}
+
+func (s *Session) unknownForm(kind string) error {
+	return fault.Errorf(fault.Incomplete, "read "+kind, "target "+s.c.name, "the list of %s has an unknown form", kind)
+}
+
+// shareHint names the paths that a restricted key needs for a type.
+func shareHint(err error, kind string) error {
+	status, ok := statusOf(err)
+	f, isFault := errors.AsType[*fault.Error](err)
+	if !ok || !isFault || status != http.StatusForbidden {
+		return err
+	}
+	paths := "/api/v1/" + kind
+	switch kind {
+	case plan.Models:
+		paths += ",/api/models"
+	case plan.Channels:
+		paths += ", and channels are switched on"
+	}
+	f.Hint = "the key may not read " + kind + ": where ENABLE_API_KEYS_ENDPOINT_RESTRICTIONS is on, let API_KEYS_ALLOWED_ENDPOINTS contain " + paths
+	return err
+}
