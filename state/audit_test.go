@@ -498,6 +498,7 @@ func TestStateOfVersionOneGetsAnAudit(t *testing.T) {
 
 	want := smallMemory()
 	clear(want.Lost)
+	withoutSharing(want)
 	got, err := db.Memory("chat")
 	ok(t, err)
 	sameMemory(t, got, want)

@@ -162,10 +162,14 @@ func writeForEver() error {
 		if err := db.Begin(plan.NewMemory("chat", "", time.Time{}), run, "", []plan.Intent{{Run: run, Op: "add_members"}}, plan.Dirty{Events: []audit.Event{{Kind: audit.EventCalls, Run: run, Count: 1}}}); err != nil {
 			return err
 		}
-		m.Mirror = plan.RestoreMirror(*m.Mirror, append(m.Mirror.Accounts(), plan.Account{ID: strconv.Itoa(n)}), nil)
+		m.Mirror = plan.RestoreMirror(*m.Mirror, append(m.Mirror.Accounts(), plan.Account{ID: strconv.Itoa(n)}), nil, m.Mirror.Resources()...)
 		m.Owned[fmt.Sprint("g", n%50)] = &plan.OwnedGroup{Feeds: []plan.OwnedFeed{{Accounts: []uint32{uint32(n - 1)}}}}
 		dirty := plan.Dirty{Head: true, Accounts: []uint32{uint32(n - 1)}, Owned: []string{fmt.Sprint("g", n%50)},
 			Events: []audit.Event{{Kind: audit.EventChange, Run: run, Outcome: audit.Applied}}}
+		account, key := strconv.Itoa(n%50), plan.ResourceKey{Type: plan.Models, ID: strconv.Itoa(n % 50)}
+		m.Roles[account], m.Grants[key] = plan.OwnedRole{Role: plan.RoleUser, Rule: strconv.Itoa(n)}, []plan.OwnedGrant{{Rule: strconv.Itoa(n)}}
+		dirty.Roles, dirty.Grants = []string{account}, []plan.ResourceKey{key}
+		m.ObserveResource(&plan.Resource{ResourceKey: key, Name: strconv.Itoa(n)}, &dirty)
 		if err := db.Done(m, run, []int{0}, dirty); err != nil {
 			return err
 		}
@@ -210,6 +214,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 		if int(m.Serial) < acknowledged || int(m.Serial) > acknowledged+1 || len(m.Mirror.Accounts()) != int(m.Serial) {
 			t.Fatalf("cycle %d: number %d with %d accounts is stored, %d was acknowledged", cycle, m.Serial, len(m.Mirror.Accounts()), acknowledged)
 		}
+		sharingOfKilled(t, m)
 		for _, in := range open {
 			ok(t, db.Done(m, in.Run, []int{in.Seq}, plan.Dirty{}))
 		}
@@ -218,6 +223,19 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 		}
 		acknowledged = int(m.Serial)
 		ok(t, db.Close())
+	}
+}
+
+// sharingOfKilled shows that roles, grants and resources are those of the stored number.
+func sharingOfKilled(t *testing.T, m *plan.Memory) {
+	t.Helper()
+	want, key := strconv.FormatUint(m.Serial, 10), plan.ResourceKey{Type: plan.Models, ID: strconv.Itoa(int(m.Serial % 50))}
+	grants, r := m.Grants[key], m.Mirror.Resource(key)
+	if many := min(int(m.Serial), 50); len(m.Roles) != many || len(m.Grants) != many || len(m.Mirror.Resources()) != many {
+		t.Fatalf("%d roles, %d grants, %d resources are stored at number %s", len(m.Roles), len(m.Grants), len(m.Mirror.Resources()), want)
+	}
+	if m.Roles[key.ID].Rule != want || len(grants) != 1 || grants[0].Rule != want || r == nil || r.Name != want {
+		t.Fatalf("number %s has %+v, %+v, %+v", want, m.Roles[key.ID], grants, r)
 	}
 }
 

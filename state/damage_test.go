@@ -28,6 +28,7 @@ func fillState(t *testing.T, users int) (path string, r *replica.Replica, m *pla
 	ok(t, err)
 	r = bigReplica(users, 12, 30, noon())
 	m, dirty := bigMemory(users, 12, 30)
+	share(m, &dirty)
 	// Several transactions leave free pages and an old head behind.
 	ok(t, db.SaveReplica(r))
 	ok(t, db.SaveMemory(m, dirty))
@@ -72,6 +73,8 @@ func TestDamagedFileIsRefused(t *testing.T) {
 		"cut one page":      {func(b []byte) []byte { return b[:(usedPages(t, path)-1)*page] }, "it is cut off"},
 		"value changed":     {edit(func(b []byte) { swap(b, "Given Family user000007", "Given Family user000008") }), "the checksum is wrong"},
 		"key changed":       {edit(func(b []byte) { swap(b, "\x00\x0001KAG0000000000000000000AA", "\x00\x0001KAG0000000000000000000AB") }), "the checksum is wrong"},
+		"grant changed":     {edit(func(b []byte) { swap(b, `"name":"GPT"`, `"name":"GPX"`) }), "the checksum is wrong"},
+		"role moved":        {edit(func(b []byte) { swap(b, "account-of-alice", "account-of-mallo") }), "the checksum is wrong"},
 		"bucket renamed":    {edit(func(b []byte) { swap(b, "target", "tarGet") }), "does not belong here"},
 		"leaf page zeroed":  {edit(func(b []byte) { clear(b[leafOf("sha256:x")*page:][:page]) }), "says it is page 0"},
 		"first head zeroed": {edit(func(b []byte) { clear(b[:page]) }), "first of the two head pages"},

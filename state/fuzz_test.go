@@ -48,6 +48,11 @@ func FuzzDecoders(f *testing.F) {
 	seed(8, func(w *writer) error {
 		return encodeIntent(w, &plan.Intent{Op: "add", Accounts: []string{"a0"}, Feeds: [][]int{{0}}, Keys: []plan.FeedKey{{Rule: "all"}}}, map[string]int{"a0": 0})
 	})
+	seed(8, func(w *writer) error {
+		role := m.Roles["a0"]
+		return encodeIntent(w, &plan.Intent{Op: "set_grants", Role: &role, Email: "a@example.org", Resource: smallResource().ResourceKey,
+			Add: []plan.OwnedGrant{{Grant: smallResource().Grants[0], Since: noon()}}, Remove: smallResource().Grants}, nil)
+	})
 	seed(9, func(w *writer) error { w.byte(packedPlain); w.b = append(w.b, "[[]]"...); return nil })
 	seed(10, func(w *writer) error { return encodeAudit(w, &run.AuditRecord{Event: fullEvent()}) })
 	seed(11, func(w *writer) error { encodeDeleted(w, r.Users(), r.Groups()); return nil })

@@ -133,6 +133,7 @@ func sameMemory(t tester, got, want *plan.Memory) {
 	same(t, "memory", got, want)
 	same(t, "accounts", got.Mirror.Accounts(), want.Mirror.Accounts())
 	same(t, "mirror", got.Mirror.Groups(), want.Mirror.Groups())
+	same(t, "resources", got.Mirror.Resources(), want.Mirror.Resources())
 }
 
 // The generators below draw small worlds with everything in them that a record can

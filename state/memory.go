@@ -26,6 +26,7 @@ type memoryHead struct {
 	Peers map[string]plan.Peer `json:"peers,omitempty"`
 	// People is how many there were when the head was written: a hint.
 	People int `json:"people,omitempty"`
+	sharingHead
 }
 
 // How many entries of a list go into one record. Lists that only grow at their end are
@@ -85,9 +86,17 @@ func (db *DB) loadMemory(tx *bbolt.Tx, target string) (*plan.Memory, error) {
 	if err != nil {
 		return nil, err
 	}
+	resources, err := loadResources(part(partResources))
+	if err != nil {
+		return nil, err
+	}
 	m.Mirror = plan.RestoreMirror(plan.Mirror{Version: head.Version, Deployment: head.Deployment, Self: head.Self,
-		ReadAllAt: head.ReadAllAt, At: head.At}, accounts, groups)
+		ReadAllAt: head.ReadAllAt, At: head.At, Defaults: head.MirrorDefaults, ResourcesAt: head.ResourcesAt}, accounts, groups, resources...)
+	m.Defaults = head.Defaults
 	if err := loadKeyed(m, part, len(accounts)); err != nil {
+		return nil, err
+	}
+	if err := loadSharing(m, part); err != nil {
 		return nil, err
 	}
 	if err := loadLists(m, part); err != nil {

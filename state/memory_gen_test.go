@@ -92,7 +92,9 @@ func anyMemory(target string) *rapid.Generator[*plan.Memory] {
 			}
 		}
 		m.Mirror = plan.RestoreMirror(plan.Mirror{Version: anyText().Draw(t, "version"), Deployment: anyText().Draw(t, "deployment"), Self: anyText().Draw(t, "self"),
-			ReadAllAt: at.Draw(t, "readAllAt"), At: at.Draw(t, "at")}, accounts, groups)
+			ReadAllAt: at.Draw(t, "readAllAt"), At: at.Draw(t, "at"), Defaults: anyRaw().Draw(t, "mirror defaults"),
+			ResourcesAt: rapid.MapOfN(anyText(), at, 0, 3).Draw(t, "resourcesAt")}, accounts, groups, anyResources(t)...)
+		drawSharing(t, m)
 		drawMaps(t, m, accounts, at)
 		drawLists(t, m, at)
 		return m
@@ -138,15 +140,60 @@ func drawLists(t *rapid.T, m *plan.Memory, at *rapid.Generator[time.Time]) {
 	}
 }
 
+func anyGrant() *rapid.Generator[plan.Grant] {
+	return rapid.Custom(func(t *rapid.T) plan.Grant {
+		return plan.Grant{Kind: rapid.SampledFrom([]string{plan.KindGroup, plan.KindUser, plan.KindAnyone}).Draw(t, "kind"), ID: anyID().Draw(t, "principal"),
+			Permission: rapid.SampledFrom([]string{plan.Read, plan.Write}).Draw(t, "permission")}
+	})
+}
+
+func anyOwnedGrant() *rapid.Generator[plan.OwnedGrant] {
+	return rapid.Custom(func(t *rapid.T) plan.OwnedGrant {
+		return plan.OwnedGrant{Grant: anyGrant().Draw(t, "grant"), Since: anyTime(noon()).Draw(t, "since"), Rule: anyText().Draw(t, "rule")}
+	})
+}
+
+func anyResourceKey() *rapid.Generator[plan.ResourceKey] {
+	return rapid.Custom(func(t *rapid.T) plan.ResourceKey {
+		return plan.ResourceKey{Type: rapid.SampledFrom(plan.ResourceTypes()).Draw(t, "type"), ID: anyID().Draw(t, "resource")}
+	})
+}
+
+func anyResources(t *rapid.T) []*plan.Resource {
+	var out []*plan.Resource
+	for _, k := range rapid.SliceOfNDistinct(anyResourceKey(), 0, 4, rapid.ID[plan.ResourceKey]).Draw(t, "resources") {
+		out = append(out, &plan.Resource{ResourceKey: k, Name: anyText().Draw(t, "name"), Owner: anyText().Draw(t, "owner"), Base: anyText().Draw(t, "base"),
+			Inactive: rapid.Bool().Draw(t, "inactive"), Unlisted: rapid.Bool().Draw(t, "unlisted"), Grants: rapid.SliceOfN(anyGrant(), 0, 3).Draw(t, "grants")})
+	}
+	return out
+}
+
+func anyRole() *rapid.Generator[plan.OwnedRole] {
+	return rapid.Custom(func(t *rapid.T) plan.OwnedRole {
+		return plan.OwnedRole{Role: anyText().Draw(t, "role"), Before: anyText().Draw(t, "before"), Since: anyTime(noon()).Draw(t, "since"), Why: anyText().Draw(t, "why"),
+			Rule: anyText().Draw(t, "rule"), Group: directory.GroupKey{Source: anyText().Draw(t, "source"), ID: anyText().Draw(t, "id")}}
+	})
+}
+
+func drawSharing(t *rapid.T, m *plan.Memory) {
+	m.Roles = rapid.MapOfN(anyID(), anyRole(), 0, 4).Draw(t, "roles")
+	m.Grants = rapid.MapOfN(anyResourceKey(), rapid.SliceOfN(anyOwnedGrant(), 1, 3), 0, 4).Draw(t, "owned grants")
+	m.Defaults = plan.Values{Applied: rapid.MapOfN(anyText(), anyRaw(), 0, 2).Draw(t, "applied"), Before: rapid.MapOfN(anyText(), anyRaw(), 0, 2).Draw(t, "before")}
+}
+
 // everything names all parts of a memory.
 func everything(m *plan.Memory) plan.Dirty {
 	d := plan.Dirty{Head: true, Losses: true, Holds: true, Approvals: true, Accepted: true, Scopes: true, Tombstones: true,
+		Roles: slices.Collect(maps.Keys(m.Roles)), Grants: slices.Collect(maps.Keys(m.Grants)),
 		People: slices.Collect(m.People.Keys()), Links: slices.Collect(maps.Keys(m.Links)), Owned: slices.Collect(maps.Keys(m.Owned)), Lost: slices.Collect(maps.Keys(m.Lost))}
 	for i := range m.Mirror.Accounts() {
 		d.Accounts = append(d.Accounts, uint32(i))
 	}
 	for _, g := range m.Mirror.Groups() {
 		d.MirrorGroups = append(d.MirrorGroups, g.ID)
+	}
+	for _, r := range m.Mirror.Resources() {
+		d.Resources = append(d.Resources, r.ResourceKey)
 	}
 	return d
 }
@@ -159,6 +206,13 @@ func anyIntents(run string) *rapid.Generator[[]plan.Intent] {
 			*in = plan.Intent{Run: run, Seq: i * 300, At: anyTime(noon()).Draw(t, "at"), Op: anyText().Draw(t, "op"), Link: anyLinkKey().Draw(t, "link"),
 				GroupID: anyText().Draw(t, "group"), Name: anyText().Draw(t, "name"), Accounts: rapid.SliceOfN(anyID(), 0, 6).Draw(t, "accounts"),
 				Keys: rapid.SliceOfN(anyFeedKey(), 0, 3).Draw(t, "keys")}
+			if rapid.Bool().Draw(t, "of an account") {
+				role := anyRole().Draw(t, "role")
+				in.Role, in.Email = &role, anyText().Draw(t, "email")
+			}
+			if rapid.Bool().Draw(t, "of a resource") {
+				in.Resource, in.Add, in.Remove = anyResourceKey().Draw(t, "resource"), rapid.SliceOfN(anyOwnedGrant(), 0, 3).Draw(t, "add"), rapid.SliceOfN(anyGrant(), 0, 3).Draw(t, "remove")
+			}
 			for range in.Accounts {
 				in.Feeds = append(in.Feeds, rapid.SliceOfN(rapid.IntRange(0, 3), 0, 3).Draw(t, "feeds"))
 			}

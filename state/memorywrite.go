@@ -56,8 +56,8 @@ func encodeMemory(m *plan.Memory, dirty plan.Dirty) (*memoryWrite, error) {
 	}
 	w := &memoryWrite{m: m, dirty: dirty, changes: map[string][]change{}, lists: map[string][][]byte{},
 		head: memoryHead{Instance: m.Instance, Began: m.Began.UTC(), Serial: m.Serial, Version: m.Mirror.Version, Deployment: m.Mirror.Deployment,
-			Self: m.Mirror.Self, ReadAllAt: m.Mirror.ReadAllAt.UTC(), At: m.Mirror.At.UTC(), Peers: m.Peers, People: m.People.Len()}}
-	for _, step := range []func() error{w.encodeMirror, w.encodePeople, w.encodeLinks, w.encodeOwned, w.encodeLost, w.encodeLists} {
+			Self: m.Mirror.Self, ReadAllAt: m.Mirror.ReadAllAt.UTC(), At: m.Mirror.At.UTC(), Peers: m.Peers, People: m.People.Len(), sharingHead: sharingOf(m)}}
+	for _, step := range []func() error{w.encodeMirror, w.encodePeople, w.encodeLinks, w.encodeOwned, w.encodeSharing, w.encodeLost, w.encodeLists} {
 		if err := step(); err != nil {
 			return nil, fault.New(fault.Invalid, "save memory of target", m.Target, err, "")
 		}

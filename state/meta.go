@@ -31,7 +31,7 @@ type instance struct {
 type migration func(*bbolt.Tx) error
 
 // migrations are the steps in order: the first leads from version 1 to version 2.
-func migrations() []migration { return []migration{addAudit, addDeleted, addDeliveries} }
+func migrations() []migration { return []migration{addAudit, addDeleted, addDeliveries, addSharing} }
 
 // addAudit leads to version 2, which has an audit. Members found after a lost state
 // (lost/) came with it; a target without that bucket has none.
@@ -60,6 +60,11 @@ func addDeliveries(tx *bbolt.Tx) error {
 	_, err := makeBox(tx, bucketDeliveries)
 	return err
 }
+
+// addSharing leads to version 5, which knows roles, resources and grants. A target without
+// their buckets has none, so nothing has to be made: the version keeps programs away that
+// would lose them.
+func addSharing(*bbolt.Tx) error { return nil }
 
 // writeSchema fills a new file.
 func writeSchema(tx *bbolt.Tx, version int, now time.Time) error {

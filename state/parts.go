@@ -286,7 +286,7 @@ func encodeIntent(w *writer, in *plan.Intent, position map[string]int) error {
 	for _, k := range in.Keys {
 		encodeFeedKey(w, k)
 	}
-	return nil
+	return w.intentMore(in)
 }
 
 func decodeIntent(run string, seq int, payload []byte, p *begun) (plan.Intent, error) {
@@ -310,6 +310,7 @@ func decodeIntent(run string, seq int, payload []byte, p *begun) (plan.Intent, e
 	for range r.count(3) {
 		in.Keys = append(in.Keys, decodeFeedKey(r))
 	}
+	r.intentMore(&in)
 	if err := r.end(); err != nil {
 		return in, err
 	}

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -106,6 +107,9 @@ func TestSavingNamesWhatChanges(t *testing.T) {
 		dirty.Links = append(dirty.Links, old.Links...)
 		dirty.Owned = append(dirty.Owned, old.Owned...)
 		dirty.Lost = append(dirty.Lost, old.Lost...)
+		dirty.Roles = append(dirty.Roles, old.Roles...)
+		dirty.Grants = append(dirty.Grants, old.Grants...)
+		dirty.Resources = append(dirty.Resources, old.Resources...)
 		dirty.Accounts = append(dirty.Accounts, old.Accounts...)
 		ok(rt, db.SaveMemory(second, dirty))
 		got, err := db.Memory(target)
@@ -380,13 +384,22 @@ func TestTooLongKeyIsBadInput(t *testing.T) {
 	ok(t, db.Err())
 }
 
+func smallResource() *plan.Resource {
+	return &plan.Resource{ResourceKey: plan.ResourceKey{Type: plan.Models, ID: "gpt"}, Name: "GPT",
+		Grants: []plan.Grant{{Kind: plan.KindGroup, ID: "g1", Permission: plan.Read}}}
+}
+
 // smallMemory has something in every part.
 func smallMemory() *plan.Memory {
 	m := plan.NewMemory("chat", "01INSTANCE", noon())
 	m.Serial = 3
 	accounts := []plan.Account{{ID: "a0", Email: "a0@example.org"}, {ID: "a1", Email: "a1@example.org"}}
 	m.Mirror = plan.RestoreMirror(plan.Mirror{Version: "0.12.4", At: noon()}, accounts,
-		[]*plan.MirrorGroup{{Group: plan.Group{ID: "g1", Name: "Sales", MembersRead: true}, Numbers: []uint32{0, 1}}})
+		[]*plan.MirrorGroup{{Group: plan.Group{ID: "g1", Name: "Sales", MembersRead: true}, Numbers: []uint32{0, 1}}}, smallResource())
+	m.Roles["a0"] = plan.OwnedRole{Role: plan.RoleAdmin, Before: plan.RoleUser, Since: noon(), Why: "role", Rule: "accounts.role.admin-1"}
+	m.Grants[smallResource().ResourceKey] = []plan.OwnedGrant{{Grant: smallResource().Grants[0], Since: noon(), Rule: "all"}}
+	m.Defaults = plan.Values{Applied: map[string]json.RawMessage{"permissions.chat.call": json.RawMessage("true")}}
+	m.Mirror.Defaults = json.RawMessage(`{"chat":{"call":true}}`)
 	feed := plan.FeedKey{Rule: "all", Group: directory.GroupKey{Source: "01S", ID: "sales"}}
 	m.People.Set(directory.UserKey{Source: "01S", ID: "p0"}, plan.PersonLink{Account: "a0", By: "email", Email: "a0@example.org", Since: noon()})
 	m.Links[plan.LinkKey{Rule: "all", Group: feed.Group}] = plan.GroupLink{GroupID: "g1", Since: noon(), Created: true}

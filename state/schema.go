@@ -25,17 +25,23 @@ import (
 //	        deleted                 users and groups that the source says were deleted
 //	target/
 //	    NAME/
-//	        head                    serial, and the mirror's own fields
+//	        head                    serial, default permissions, and the mirror's own fields
 //	        accounts/
 //	            NUMBER              512 accounts of Open WebUI
 //	        mirror/
 //	            GROUP               group of Open WebUI, members of its last verified reading
+//	        resources/
+//	            TYPE \0 ID         model, knowledge, prompt, tool or skill with its grants
 //	        people/
 //	            SOURCE \0 ID        account of a directory user
 //	        links/
 //	            RULE \0 TO \0 SOURCE \0 ID     Open WebUI group of a wanted group
 //	        owned/
 //	            GROUP               members who are there because of us
+//	        roles/
+//	            ACCOUNT             role that we gave, and the one before us
+//	        grants/
+//	            TYPE \0 ID         grants of a resource that are there because of us
 //	        lost/
 //	            GROUP               members found after our state was lost, not decided yet
 //	        losses/ tombstones/     lists in order: 256 entries under each NUMBER
@@ -89,6 +95,9 @@ const (
 	partPeople     = "people"
 	partLinks      = "links"
 	partOwned      = "owned"
+	partResources  = "resources"
+	partRoles      = "roles"
+	partGrants     = "grants"
 	partLost       = "lost"
 	partLosses     = "losses"
 	partHolds      = "holds"
@@ -102,7 +111,7 @@ const (
 )
 
 // schemaVersion is the version of the picture above.
-const schemaVersion = 4
+const schemaVersion = 5
 
 // chunkRows is how many users or accounts go into one record: large enough that the
 // cost of a record does not show, small enough that a changed row rewrites little.
@@ -115,7 +124,7 @@ func rootBuckets() []string {
 
 // targetParts are the buckets of a target.
 func targetParts() []string {
-	return []string{partAccounts, partMirror, partPeople, partLinks, partOwned, partLost, partLosses, partHolds,
+	return []string{partAccounts, partMirror, partResources, partPeople, partLinks, partOwned, partRoles, partGrants, partLost, partLosses, partHolds,
 		partApprovals, partAccepted, partScopes, partTombstones, partIntents}
 }
 
