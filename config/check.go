@@ -30,7 +30,7 @@ func (d *decoder) check(c *Config) {
 	d.checkAudit(&c.Audit)
 	d.checkThere("sources", len(c.Sources), "describe at least one directory to read from")
 	d.checkThere("targets", len(c.Targets), "describe at least one Open WebUI to write to")
-	d.checkThere("rules", len(c.Rules), `say which directory groups to keep, such as: rules: [{match: "ai-*"}]`)
+	d.checkThere("rules", len(c.Rules)+len(c.Teams), `say which directory groups to keep, such as: rules: [{match: "ai-*"}]`)
 	readTargets(c)
 	for _, s := range c.Sources {
 		d.checkSource(s, path{"sources", s.Name})
@@ -46,6 +46,7 @@ func (d *decoder) check(c *Config) {
 	d.checkWebhooks(c)
 	d.checkPermissionSets(c)
 	d.checkRules(c)
+	d.checkTeams(c)
 	d.checkSingle(c)
 }
 

@@ -40,6 +40,9 @@ type Config struct {
 	Targets []*Target `yaml:"targets" doc:"The Open WebUI servers, by a name of your choice."`
 	Rules   []*Rule   `yaml:"rules" doc:"Which directory groups become which Open WebUI groups. Every matching rule applies."`
 
+	// Teams stand in the order of the file as well.
+	Teams []*Team `yaml:"teams" doc:"Scoped administration on top of groups: teams with members, managers, their rights and what belongs to them."`
+
 	// Webhooks stand in the order of the file too.
 	Webhooks []*Webhook `yaml:"webhooks" doc:"Who may tell the daemon whom to look at, by a name of your choice: POST /hooks/NAME of server.public."`
 
@@ -210,6 +213,11 @@ func (c *Config) Specs(target string) []mapping.Spec {
 	for _, r := range c.Rules {
 		if len(r.Target) == 0 || slices.Contains(r.Target, target) {
 			specs = append(specs, c.spec(r))
+		}
+	}
+	for _, t := range c.Teams {
+		if len(t.Target) == 0 || slices.Contains(t.Target, target) {
+			specs = append(specs, c.teamSpecs(t)...)
 		}
 	}
 	return append(specs, c.roleSpecs(target)...)

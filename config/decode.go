@@ -141,6 +141,14 @@ func (d *decoder) special(n *yaml.Node, into any, p path) bool {
 		d.block(n, slotsOf(reflect.ValueOf(x).Elem()), p)
 	case *Access:
 		d.access(n, x, p)
+	case *Team:
+		*x = *defaultTeam()
+		d.block(n, slotsOf(reflect.ValueOf(x).Elem()), p)
+	case *Discover:
+		*x = *defaultDiscover()
+		d.block(n, slotsOf(reflect.ValueOf(x).Elem()), p)
+	case *Managers:
+		d.managers(n, x, p)
 	case *mapping.Match:
 		d.match(n, x, p)
 	case *plan.Limit:

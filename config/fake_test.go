@@ -64,6 +64,8 @@ func (b *bases) UnmarshalYAML(node *yaml.Node) error {
 
 func (b bases) MarshalYAML() (any, error) { return []string(b), nil }
 
+func (c *dirConfig) ShowsOwners() bool { return c.Layout != "rfc2307" }
+
 func (c *dirConfig) Check() []providers.Problem {
 	var problems []providers.Problem
 	if len(c.URL) == 0 {

@@ -25,7 +25,8 @@ type schema map[string]any
 // come from two structs, chosen by a third value.
 func Schema(registry providers.Registry) ([]byte, error) {
 	b := &schemaBuilder{registry: registry, definitions: schema{}}
-	root := b.block(slotsOf(reflect.ValueOf(defaults()).Elem()), "sources", "targets", "rules")
+	root := b.block(slotsOf(reflect.ValueOf(defaults()).Elem()), "sources", "targets")
+	root["anyOf"] = []schema{{"required": []string{"rules"}}, {"required": []string{"teams"}}}
 	root["$schema"] = "http://json-schema.org/draft-07/schema#"
 	root["title"] = "groupsyncd configuration"
 	root["definitions"] = b.definitions
@@ -170,6 +171,14 @@ func (b *schemaBuilder) special(v reflect.Value) (schema, bool) {
 		return b.ref("access", func() schema {
 			return schema{"anyOf": []schema{b.texts(), b.block(slotsOf(reflect.ValueOf(&Access{}).Elem()))}}
 		}), true
+	case *Team:
+		return b.ref("team", func() schema { return b.block(slotsOf(reflect.ValueOf(defaultTeam()).Elem())) }), true
+	case *Discover:
+		return b.block(slotsOf(reflect.ValueOf(defaultDiscover()).Elem()), "regex"), true
+	case *Selector:
+		return b.ref("selector", func() schema { return b.block(slotsOf(reflect.ValueOf(&Selector{}).Elem()), "match") }), true
+	case *Managers:
+		return schema{"anyOf": []schema{{"const": ownersWord}, b.value(reflect.New(reflect.TypeFor[[]Selector]()).Elem(), nil)}}, true
 	case *mapping.Match:
 		return b.ref("match", func() schema {
 			return schema{"anyOf": []schema{{"type": []string{"string", "number"}}, texts, {

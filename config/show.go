@@ -134,6 +134,12 @@ func encodeSpecial(value any) (node *yaml.Node, ok bool, err error) {
 		return node, true, nil
 	case Access:
 		return encodeAccess(x), true, nil
+	case Managers:
+		if x.Owners {
+			return textNode(ownersWord), true, nil
+		}
+		node, err = encodeValue(reflect.ValueOf(x.Groups))
+		return node, true, err
 	case mapping.Match:
 		return encodeMatch(x), true, nil
 	case plan.Limit:

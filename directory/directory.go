@@ -99,6 +99,15 @@ type Group struct {
 	// Unlisted marks a group that was read only because another group contains
 	// it: it is outside the base or filter, and no rule can select it.
 	Unlisted bool `json:"-"`
+	// OwnersOf is the id of the group whose owners these are; empty for a group of the
+	// directory itself. Only a rule that asks for owners selects such a group, and no
+	// look-up of a person says anything about it.
+	OwnersOf string `json:"-"`
+}
+
+// Owners gives the group of the owners of a group, without anybody in it.
+func (g *Group) Owners() Group {
+	return Group{ID: g.ID + ":owners", OwnersOf: g.ID, Name: "owners of " + g.Name}
 }
 
 // Snapshot is what one read of a source saw. Every flag of coverage that is not
@@ -167,11 +176,15 @@ func (s *Snapshot) Coverage() Coverage {
 	}
 }
 
+// Counts reports whether the group is one of those that a source is known by: in its list,
+// and of the directory itself.
+func (g *Group) Counts() bool { return !g.Unlisted && g.OwnersOf == "" }
+
 // Memberships counts the members of all listed groups.
 func (s *Snapshot) Memberships() int {
 	n := 0
 	for i := range s.Groups {
-		if !s.Groups[i].Unlisted {
+		if s.Groups[i].Counts() {
 			n += len(s.Groups[i].Members)
 		}
 	}

@@ -143,6 +143,12 @@ type SignInSession struct {
 	Expires time.Time
 }
 
+// OwnerShower is a configuration of a source that can show who owns a group.
+type OwnerShower interface {
+	// ShowsOwners reports whether it does, as it is configured.
+	ShowsOwners() bool
+}
+
 // TargetReader is a configuration of a source that reads what a target keeps; Options
 // then carry its Sessions.
 type TargetReader interface {

@@ -19,7 +19,7 @@ func FuzzDecoders(f *testing.F) {
 	r.Groups()[0].Direct = []uint32{0}
 	r.Groups()[1].Missing = replica.Missing{First: noon(), Last: noon(), Reads: 2}
 	evidence(&r.Users()[0]).DeletedAt = noon()
-	r.Groups()[1].DeletedAt, r.Groups()[1].Kept = noon(), []uint32{1}
+	r.Groups()[1].DeletedAt, r.Groups()[1].Kept, r.Groups()[1].OwnersOf = noon(), []uint32{1}, "g"
 	r.Groups()[1].Recent = []replica.Recent{{User: 1, First: noon()}}
 	r.Groups()[1].Blocked = []replica.Block{{Child: 0, Refs: []string{"cn=x"}}}
 	m := smallMemory()

@@ -200,7 +200,7 @@ func anyReplica(source string) *rapid.Generator[*replica.Replica] {
 			g := &groups[i]
 			*g = replica.Group{ID: anyID().Draw(t, "id"), Name: anyText().Draw(t, "name"), DN: anyText().Draw(t, "dn"), Path: anyText().Draw(t, "path"),
 				Description: anyText().Draw(t, "description"), SeenAt: at.Draw(t, "seen"), MembersAt: at.Draw(t, "read"), Listed: rapid.Bool().Draw(t, "listed"),
-				Missing: missing.Draw(t, "missing"), DeletedAt: at.Draw(t, "deleted"), Members: anyRows(len(users)).Draw(t, "members"), Kept: anyRows(len(users)).Draw(t, "kept"), Children: anyRows(len(groups)).Draw(t, "children"),
+				Missing: missing.Draw(t, "missing"), DeletedAt: at.Draw(t, "deleted"), Members: anyRows(len(users)).Draw(t, "members"), Kept: anyRows(len(users)).Draw(t, "kept"), OwnersOf: rapid.SampledFrom([]string{"", "", "g1", "0a000000-0000-4000-8000-000000000001"}).Draw(t, "owners of"), Children: anyRows(len(groups)).Draw(t, "children"),
 				Unresolved: rapid.SliceOfN(anyText(), 0, 3).Draw(t, "unresolved")}
 			if rapid.Bool().Draw(t, "nested") {
 				g.Direct = append([]uint32{}, anyRows(len(users)).Draw(t, "direct")...)

@@ -46,7 +46,7 @@ func (k *kept) group(n int) bool {
 		return false
 	}
 	a, b := &k.was.Groups()[n], &k.is.Groups()[n]
-	return a.ID == b.ID && a.Name == b.Name && a.DN == b.DN && a.Path == b.Path && a.Description == b.Description && a.Listed == b.Listed &&
+	return a.ID == b.ID && a.Name == b.Name && a.DN == b.DN && a.Path == b.Path && a.Description == b.Description && a.Listed == b.Listed && a.OwnersOf == b.OwnersOf &&
 		a.SeenAt.Equal(b.SeenAt) && a.MembersAt.Equal(b.MembersAt) && oneList(a.Members, b.Members) && oneList(a.Kept, b.Kept) && oneList(a.Direct, b.Direct) &&
 		oneList(a.Children, b.Children) && oneList(a.Recent, b.Recent) && oneList(a.Blocked, b.Blocked) && oneList(a.Unresolved, b.Unresolved)
 }

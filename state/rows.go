@@ -102,7 +102,8 @@ func decodeAttributes(r *reader) map[string][]string {
 const (
 	groupListed = 1 << iota
 	groupDirect
-	groupKept = 1 << 6 // since version 3
+	groupKept   = 1 << 6 // since version 3
+	groupOwners = 1 << 7 // since version 5
 )
 
 // encodeGroup writes one group without its Missing and DeletedAt.
@@ -117,6 +118,9 @@ func encodeGroup(w *writer, g *replica.Group, c *clock) error {
 	}
 	if len(g.Kept) > 0 {
 		flags |= groupKept
+	}
+	if g.OwnersOf != "" {
+		flags |= groupOwners
 	}
 	w.byte(flags)
 	w.coded(seen, g.SeenAt)
@@ -150,6 +154,9 @@ func encodeGroup(w *writer, g *replica.Group, c *clock) error {
 		encodeStrings(w, v.Refs)
 	}
 	encodeStrings(w, g.Unresolved)
+	if g.OwnersOf != "" {
+		w.id(g.OwnersOf)
+	}
 	return nil
 }
 
@@ -182,6 +189,9 @@ func decodeGroup(payload []byte, c *clock, users, groups int) (replica.Group, er
 		g.Blocked = append(g.Blocked, replica.Block{Child: r.row(groups), Refs: decodeStrings(r)})
 	}
 	g.Unresolved = decodeStrings(r)
+	if flags&groupOwners != 0 {
+		g.OwnersOf = r.idString()
+	}
 	return g, r.end()
 }
 

@@ -73,6 +73,10 @@ func configuration(schema, example []byte) ([]byte, error) {
 	r.table("webhooks.*", r.root.Definitions["webhook"])
 	r.section("rules", "A list. What a rule does not say is left alone.")
 	r.table("rules.*", r.root.Definitions["rule"])
+	if team := r.root.Definitions["team"]; team != nil {
+		r.section("teams", "A list; see [teams.md](teams.md).")
+		r.table("teams.*", team)
+	}
 	r.permissions()
 	return r.out.Bytes(), nil
 }

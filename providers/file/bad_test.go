@@ -41,6 +41,7 @@ func badFiles() []struct{ format, name, text, want string } {
 		{YAML, "a group name twice without ids", "users: []\ngroups: [{name: g}, {name: g}]\n", `F:2:28: the id "g" is used by two groups`},
 		{YAML, "one member as text", "users: []\ngroups: [{name: g, members: a}]\n", "F:2:29: members must be a list, not text"},
 		{YAML, "an empty member", "users: []\ngroups: [{name: g, members: ['']}]\n", "F:2:30: an entry of members is empty"},
+		{YAML, "the id of a group that owners need", "users: []\ngroups: [{name: g, owners: []}, {id: 'g:owners', name: h}]\n", "F:2:28: the id for the owners of \"g\" is the id of a group"},
 		{YAML, "a number as owner", "users: []\ngroups: [{name: g, owners: [5]}]\n", "F:2:29: an entry of owners must be text, not a number"},
 		{YAML, "an alias", "users: &u []\ngroups: *u\n", "F:2:9: groups must be a list, not an alias"},
 		{YAML, "two documents", "users: []\ngroups: []\n---\nusers: []\n", "F:3:1: a second document begins here, the file may hold one"},

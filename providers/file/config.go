@@ -78,6 +78,9 @@ func (c *Config) Check() []providers.Problem {
 // own ids, and nesting.
 func (c *Config) Scope() string { return c.format() + " nested=" + strconv.FormatBool(c.Nested) }
 
+// ShowsOwners reports whether groups have owners: CSV has no place for them.
+func (c *Config) ShowsOwners() bool { return c.format() != CSV }
+
 // Place names the file.
 func (c *Config) Place() string { return "file " + string(c.Path) }
 

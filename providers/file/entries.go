@@ -31,13 +31,13 @@ type entries struct {
 }
 
 // ldifMembers are the references of one group as the file has them.
-type ldifMembers struct{ dns, uids []value }
+type ldifMembers struct{ dns, uids, owners []value }
 
 func parseLDIF(data []byte, p *problems, live func() error) (*listing, error) {
 	e := &entries{problems: p, ids: map[string]int{}, dns: map[string]int{}, userAt: map[string]uint32{}, groupAt: map[string]uint32{},
 		uidAt: map[string]uint32{}, shared: map[string]bool{}}
 	r := &ldifReader{problems: p, data: data, wanted: map[string]bool{}}
-	for _, name := range []string{"objectclass", "entryuuid", "mail", "uid", "cn", "description", "member", "uniquemember", "memberuid",
+	for _, name := range []string{"objectclass", "entryuuid", "mail", "uid", "cn", "description", "member", "uniquemember", "memberuid", "owner", "managedby",
 		"pwdaccountlockedtime", "nsaccountlock"} {
 		r.wanted[name] = true
 	}
@@ -57,6 +57,12 @@ func parseLDIF(data []byte, p *problems, live func() error) (*listing, error) {
 		p.add(1, 1, "an export that found nothing is taken for one that failed", "the file has no record")
 	}
 	for i, m := range e.members {
+		if len(m.owners) > 0 {
+			number := e.list.own(i)
+			for _, ref := range m.owners {
+				e.list.link(number, normalDN(ref.text), e.userAt, e.groupAt)
+			}
+		}
 		for _, ref := range m.dns {
 			e.list.link(i, normalDN(ref.text), e.userAt, e.groupAt)
 		}
@@ -124,7 +130,7 @@ func (e *entries) group(r *record, id, dn string) {
 	}
 	e.groupAt[dn] = uint32(len(e.list.groups))
 	e.list.groups = append(e.list.groups, directory.Group{ID: id, DN: dn, Name: name, Description: e.first(r, "description")})
-	m := ldifMembers{uids: r.values["memberuid"]}
+	m := ldifMembers{uids: r.values["memberuid"], owners: slices.Concat(r.values["owner"], r.values["managedby"])}
 	for _, ref := range slices.Concat(r.values["member"], r.values["uniquemember"]) {
 		// Some servers want a member in each group and get an empty DN for it.
 		if ref.text = withoutUID(ref.text); strings.TrimSpace(ref.text) != "" {

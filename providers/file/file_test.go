@@ -69,7 +69,12 @@ func TestGoodFiles(t *testing.T) {
 		{"the id of a group is its name by default", "x.yml", "users: [{id: a, disabled: True}]\ngroups: [{name: g, members: [a, b], groups: [h]}]\n",
 			[]string{"a||||disabled", "g|g: a ?b ?h"}},
 		{"a group and a user may share an id", "x.yaml", "users: [{id: a}]\ngroups: [{id: a, name: g}, {id: b, name: h, members: [a], owners: [z]}]\n",
-			[]string{"a|||", "a|g:", "b|h: a"}},
+			[]string{"a|||", "a|g:", "b|h: a", "b:owners|owners of h: ?z"}},
+		{"owners are people or the members of a group, or nobody", "x.yaml", "users: [{id: a}, {id: b}]\ngroups: [{name: g, members: [a], owners: [b, g]}, {name: h, owners: []}]\n",
+			[]string{"a|||", "b|||", "g|g: a", "h|h:", "g:owners|owners of g: a b", "h:owners|owners of h:"}},
+		{"LDIF with owners", "x.ldif",
+			"dn: uid=anna,dc=x\nobjectClass: person\nuid: anna\n\ndn: cn=g,dc=x\nobjectClass: groupOfNames\ncn: g\nmember: cn=h,dc=x\nowner: UID=anna,dc=x\n\ndn: cn=h,dc=x\nobjectClass: groupOfNames\ncn: h\nmanagedBy: cn=ghost,dc=x\n",
+			[]string{"uid=anna,dc=x||anna|", "cn=g,dc=x|g:", "cn=h,dc=x|h:", "cn=g,dc=x:owners|owners of g: uid=anna,dc=x", "cn=h,dc=x:owners|owners of h: ?cn=ghost,dc=x"}},
 		{"JSON with escapes that YAML reads otherwise", "x.json", `{"users": [{"id": "\ud83d\ude00\/"}], "groups": []}`, []string{"😀/|||"}},
 		{"CSV with Windows line ends, quotes, other order and a byte order mark", "x.csv",
 			"\uFEFFEmail, Group ,Name\r\nAnna@Example.org,\"Sales, EMEA\",\"Anna \"\"A\"\" Arendt\"\r\nbob@example.org,,\r\n anna@example.org ,Staff,\r\n",
@@ -314,5 +319,25 @@ func TestCheckSaysWhatIsOdd(t *testing.T) {
 	put(t, path, []byte("users: []\n"))
 	if diff := cmp.Diff([]string{"failed file: read file: F:1:1: groups is missing"}, show()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestALookUpSaysNothingOfOwners: what somebody owns is read with the lists only.
+func TestALookUpSaysNothingOfOwners(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "x.yaml")
+	put(t, path, []byte("users: [{id: a}]\ngroups: [{name: g, members: [a], owners: [a]}]\n"))
+	s, err := open(t, path).(providers.LookUp).LookUp(t.Context(), directory.Person{ID: "a"})
+	if err != nil || len(s.Groups) != 1 || s.Groups[0].ID != "g" {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func TestWhereOwnersCanBeShown(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{"x.yaml": true, "x.json": true, "x.ldif": true, "x.csv": false} {
+		if c := (&Config{Path: scalar.Path(name)}); c.ShowsOwners() != want {
+			t.Errorf("%s shows owners: %v", name, !want)
+		}
 	}
 }

@@ -25,6 +25,12 @@ func (l *listing) link(group int, ref string, users, groups map[string]uint32) {
 	}
 }
 
+// own adds the group of the owners of a group; who they are is linked as of any group.
+func (l *listing) own(group int) int {
+	l.groups = append(l.groups, l.groups[group].Owners())
+	return len(l.groups) - 1
+}
+
 // snapshot makes the complete snapshot of a file that was read to its end.
 func (l *listing) snapshot(nested bool) *directory.Snapshot {
 	s := &directory.Snapshot{Users: l.users, Groups: l.groups, UsersListed: true, GroupsListed: true}

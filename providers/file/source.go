@@ -110,6 +110,9 @@ func (s *source) LookUp(ctx context.Context, who directory.Person) (*directory.S
 	one.Users = []directory.User{user}
 	for i := range all.Groups {
 		g := &all.Groups[i]
+		if g.OwnersOf != "" {
+			continue
+		}
 		if _, in := slices.BinarySearch(g.Members, found[0]); in {
 			one.Groups = append(one.Groups, directory.Group{ID: g.ID, Name: g.Name, DN: g.DN, Description: g.Description, Direct: []uint32{0}})
 		}

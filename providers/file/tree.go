@@ -23,7 +23,11 @@ type tree struct {
 }
 
 // references are what a group names, to be resolved when all ids are known.
-type references struct{ members, groups []string }
+type references struct {
+	members, groups, owners []string
+	// owned is where the owners stand; nil: the group has no such key.
+	owned *yaml.Node
+}
 
 // parseTree reads the lists from the node of the document.
 func parseTree(root *yaml.Node, p *problems, live func() error) (*listing, error) {
@@ -52,6 +56,19 @@ func parseTree(root *yaml.Node, p *problems, live func() error) (*listing, error
 				}
 			}
 			step.read(n)
+		}
+	}
+	for i, refs := range t.members {
+		if refs.owned == nil {
+			continue
+		}
+		if _, taken := t.groupAt[t.list.groups[i].Owners().ID]; taken {
+			t.add(refs.owned.Line, refs.owned.Column, "give that group another id", "the id for the owners of %s is the id of a group", quoted(t.list.groups[i].ID))
+			continue
+		}
+		number := t.list.own(i)
+		for _, ref := range refs.owners {
+			t.list.link(number, ref, t.userAt, t.groupAt)
 		}
 	}
 	for i, refs := range t.members {
@@ -87,7 +104,7 @@ func (t *tree) group(n *yaml.Node) {
 	}
 	g := directory.Group{ID: t.text(keys["id"], "id"), Name: t.text(keys["name"], "name"), Description: t.text(keys["description"], "description")}
 	refs := references{members: t.texts(keys["members"], "members"), groups: t.texts(keys["groups"], "groups")}
-	t.texts(keys["owners"], "owners")
+	refs.owners, refs.owned = t.texts(keys["owners"], "owners"), keys["owners"]
 	id := keys["id"]
 	if id == nil {
 		id, g.ID = keys["name"], g.Name

@@ -189,6 +189,6 @@ func equalUsers(a, b directory.User) bool {
 }
 
 func equalGroups(a, b directory.Group) bool {
-	return a.ID == b.ID && a.Name == b.Name && a.DN == b.DN && a.Path == b.Path && a.Description == b.Description && a.Unlisted == b.Unlisted &&
+	return a.ID == b.ID && a.Name == b.Name && a.DN == b.DN && a.Path == b.Path && a.Description == b.Description && a.Unlisted == b.Unlisted && a.OwnersOf == b.OwnersOf &&
 		slices.Equal(a.Direct, b.Direct) && slices.Equal(a.Children, b.Children) && slices.Equal(a.Members, b.Members) && slices.Equal(a.Unresolved, b.Unresolved)
 }

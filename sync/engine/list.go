@@ -39,7 +39,7 @@ func (e *Engine) ListGroups(source string, unmatched bool) ([]run.DirectoryGroup
 		for n := range r.Groups() {
 			g := &r.Groups()[n]
 			rules := takers[directory.GroupKey{Source: src.ID, ID: g.ID}]
-			if !g.Listed || unmatched && len(rules) > 0 {
+			if !g.Listed || g.OwnersOf != "" && len(rules) == 0 || unmatched && len(rules) > 0 {
 				continue
 			}
 			if rules == nil {
@@ -130,7 +130,7 @@ func memberships(r *replica.Replica) []int {
 	counts := make([]int, len(r.Users()))
 	for n := range r.Groups() {
 		g := &r.Groups()[n]
-		if g.Listed && !g.Missing.Is() {
+		if g.Listed && g.OwnersOf == "" && !g.Missing.Is() {
 			for _, u := range g.Members {
 				counts[u]++
 			}

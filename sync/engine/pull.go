@@ -140,7 +140,7 @@ func sourceReport(src *Source, s *directory.Snapshot, err error) run.SourceRepor
 	r := run.SourceReport{Name: src.Name, Single: src.Single, Coverage: string(s.Coverage()), Reason: s.Reason, AsOf: s.AsOf,
 		Users: len(s.Users), Memberships: s.Memberships()}
 	for i := range s.Groups {
-		if !s.Groups[i].Unlisted {
+		if s.Groups[i].Counts() {
 			r.Groups++
 		}
 	}

@@ -47,6 +47,8 @@ type candidate struct {
 	description *string
 	feed        plan.Feed
 	group       *replica.Group
+	parent      string
+	team        *plan.TeamPart
 }
 
 // united says that several directory groups may share the name.
@@ -60,15 +62,23 @@ type mapper struct {
 
 func (m *mapper) source(r *Rule, s int) {
 	src := m.sources[s]
-	if r.Match.Everyone {
+	if r.Match.Everyone && !r.Owners {
 		m.add(r, s, nil, 0, nil)
 	}
 	groups := src.Replica.Groups()
+	var owners map[string]uint32
+	if r.Owners {
+		owners = ownersOf(groups)
+	}
 	for n := range groups {
-		if !groups[n].Listed {
+		if !groups[n].Listed || groups[n].OwnersOf != "" {
 			continue
 		}
-		if parts, ok := r.selects(&groups[n]); ok {
+		switch parts, ok := r.selects(&groups[n]); {
+		case !ok || !r.allows(parts):
+		case r.Owners:
+			m.addOwners(r, s, &groups[n], owners, parts)
+		default:
 			m.add(r, s, &groups[n], uint32(n), parts)
 		}
 	}
@@ -85,7 +95,14 @@ func (m *mapper) add(r *Rule, s int, g *replica.Group, number uint32, parts map[
 	key := directory.GroupKey{Source: src.ID, ID: id}
 	c := candidate{rule: r, group: g, link: plan.LinkKey{Rule: r.key, Group: key},
 		feed: plan.Feed{Key: plan.FeedKey{Rule: r.key, Group: key}, Source: s, Group: number, Everyone: g == nil, Where: r.filter()}}
-	name, err := render(r.to, v)
+	team, err := r.teamOf(v)
+	if team != nil {
+		v.Team = team.Team
+	}
+	name := ""
+	if err == nil {
+		name, err = render(r.to, v)
+	}
 	if err == nil {
 		err = checkName(name)
 	}
@@ -98,7 +115,13 @@ func (m *mapper) add(r *Rule, s int, g *replica.Group, number uint32, parts map[
 		m.problem(fmt.Sprintf("rule %s gives %s no usable name: it %s", r.key, nameOf(g, src.Name), err), "change the rule's `to`")
 		name = ""
 	}
-	c.name = name
+	c.name, c.team = name, team
+	if r.extras.parent != nil {
+		if c.parent, err = render(r.extras.parent, v); err != nil {
+			m.problem(fmt.Sprintf("rule %s gives %s no parent: it %s", r.key, nameOf(g, src.Name), err), "change the rule's `parent`")
+			c.parent = ""
+		}
+	}
 	if r.description != nil {
 		text, err := render(r.description, v)
 		if err != nil {
@@ -220,6 +243,7 @@ func (m *mapper) want(name string, set []*candidate) plan.Want {
 	if len(groups) == 1 && first.group != nil {
 		w.DirID, w.DirPath = first.group.ID, first.group.Path
 	}
+	m.uniteExtras(&w, set)
 	slices.SortFunc(w.Links, plan.LinkKey.Compare)
 	w.Links = slices.CompactFunc(w.Links, func(a, b plan.LinkKey) bool { return a.Compare(b) == 0 })
 	slices.SortFunc(w.Feeds, func(a, b plan.Feed) int { return a.Key.Compare(b.Key) })

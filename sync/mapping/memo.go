@@ -54,5 +54,5 @@ func alike(a, b Source) bool {
 
 // sameGroup compares all that rules and templates see of a group.
 func sameGroup(a, b *replica.Group) bool {
-	return a.ID == b.ID && a.Listed == b.Listed && a.Name == b.Name && a.DN == b.DN && a.Path == b.Path && a.Description == b.Description
+	return a.ID == b.ID && a.Listed == b.Listed && a.Name == b.Name && a.DN == b.DN && a.Path == b.Path && a.Description == b.Description && a.OwnersOf == b.OwnersOf
 }

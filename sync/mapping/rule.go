@@ -25,6 +25,7 @@ type Rule struct {
 	where       []condition
 	to          *template.Template
 	description *template.Template
+	extras      extras
 }
 
 // condition is one attribute that must match one of several globs.
@@ -53,6 +54,9 @@ func Compile(s Spec) (*Rule, error) {
 		if r.description, err = parseTemplate("description", *s.Description); err != nil {
 			return nil, err
 		}
+	}
+	if r.extras, err = compileExtras(&s); err != nil {
+		return nil, err
 	}
 	return r, nil
 }

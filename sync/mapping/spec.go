@@ -144,6 +144,7 @@ func (s *Spec) Check() []Problem {
 			add("description", "%s", err)
 		}
 	}
+	s.checkExtras(add)
 	return problems
 }
 
@@ -157,7 +158,9 @@ func regexpError(err error) string {
 // view is what templates see.
 type view struct {
 	Name, ID, DN, Path, Source, Description string
-	Match                                   map[string]string
+	// Team is the name of the team, in rules that make one.
+	Team  string
+	Match map[string]string
 }
 
 func parseTemplate(name, text string) (*template.Template, error) {

@@ -211,7 +211,7 @@ func (c *computer) paintFeed(f *Feed) {
 	}
 	groupFresh := c.fresh(f.Source) && c.in.Now.Sub(g.MembersAt) <= src.MaxAge
 	for _, n := range g.Members {
-		c.paintPerson(f, n, groupFresh || c.in.Now.Sub(rows[n].GroupsAt) <= src.MaxAge)
+		c.paintPerson(f, n, groupFresh || g.OwnersOf == "" && c.in.Now.Sub(rows[n].GroupsAt) <= src.MaxAge)
 	}
 }
 

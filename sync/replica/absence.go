@@ -107,9 +107,9 @@ func (r *Replica) Membership(user, group uint32, grace Grace) Verdict {
 	switch {
 	case edge:
 		return Verdict{Standing: Shown}
-	case !g.MembersAt.IsZero() && !g.MembersAt.Before(u.GroupsAt):
+	case !g.MembersAt.IsZero() && (g.OwnersOf != "" || !g.MembersAt.Before(u.GroupsAt)):
 		return Verdict{Standing: Absent, Absence: Absence{Left, r.Source, g.MembersAt, "left " + quoted(g.Name, g.DN)}}
-	case !u.GroupsAt.IsZero():
+	case !u.GroupsAt.IsZero() && g.OwnersOf == "":
 		return Verdict{Standing: Absent, Absence: Absence{Left, r.Source, u.GroupsAt, "left " + quoted(g.Name, g.DN) + ", as looked up"}}
 	}
 	return Verdict{Standing: Unknown, Why: "the members of " + quoted(g.Name, g.DN) + " were never read"}

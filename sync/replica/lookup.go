@@ -60,6 +60,9 @@ func (m *merger) mergeLookUps() {
 	in := m.shownIn(people)
 	blocked := m.new.blockedGroups()
 	for n := range m.new.groups {
+		if m.new.groups[n].OwnersOf != "" {
+			continue // A look-up says what somebody is a member of, not what they own.
+		}
 		m.mergeLookedUp(&m.new.groups[n], people, in[uint32(n)], blocked[uint32(n)])
 	}
 	for _, p := range people {

@@ -163,6 +163,9 @@ func (m *merger) mergeGroups() {
 			m.doubt = m.doubt || !sameGroup(row, g)
 			continue
 		}
+		if row.OwnersOf != g.OwnersOf {
+			row.OwnersOf = strings.Clone(g.OwnersOf)
+		}
 		if !sameGroup(row, g) {
 			row.Name, row.DN, row.Path, row.Description = strings.Clone(g.Name), strings.Clone(g.DN), strings.Clone(g.Path), strings.Clone(g.Description)
 		}
@@ -266,7 +269,7 @@ func (m *merger) members(i int, row *Group, shown []uint32, first bool) ([]uint3
 			a++
 		case a == len(old) || shown[b] < old[a]:
 			// Newer evidence about this person says they are in no such group.
-			if !m.new.users[shown[b]].GroupsAt.After(m.asOf) {
+			if row.OwnersOf != "" || !m.new.users[shown[b]].GroupsAt.After(m.asOf) {
 				out = append(out, shown[b])
 				if m.lag > 0 && !first {
 					added = append(added, Recent{User: shown[b], First: m.asOf})
@@ -290,7 +293,7 @@ func (m *merger) members(i int, row *Group, shown []uint32, first bool) ([]uint3
 // have their own grace), because the reference is too fresh for a lagging server, or
 // because they came in through a nested group that does not resolve.
 func (m *merger) stays(i int, row *Group, user uint32, since time.Time) bool {
-	if !m.listed[user] || m.new.users[user].GroupsAt.After(m.asOf) && !m.wasMissing(i, m.new.users[user].GroupsAt) {
+	if !m.listed[user] || row.OwnersOf == "" && m.new.users[user].GroupsAt.After(m.asOf) && !m.wasMissing(i, m.new.users[user].GroupsAt) {
 		return true
 	}
 	// A group that has dropped out of the list keeps everybody: what rules gave

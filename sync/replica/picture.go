@@ -97,7 +97,7 @@ func (p *picture) choose() {
 			g := &rows[n]
 			p.groupAt[n] = int32(len(p.s.Groups))
 			p.s.Groups = append(p.s.Groups, directory.Group{ID: g.ID, Name: g.Name, DN: g.DN, Path: g.Path, Description: g.Description,
-				MembersKnown: !g.MembersAt.IsZero() && !g.MembersAt.Before(p.r.CompleteAt), Unlisted: !g.Listed || g.Missing.Is()})
+				MembersKnown: !g.MembersAt.IsZero() && !g.MembersAt.Before(p.r.CompleteAt), Unlisted: !g.Listed || g.Missing.Is(), OwnersOf: g.OwnersOf})
 		}
 	}
 }

@@ -64,8 +64,10 @@ type Group struct {
 	MembersAt time.Time `json:"members_at,omitzero"`
 	// Listed says that rules may select the group; an unlisted one was seen only
 	// inside another.
-	Listed  bool    `json:"listed,omitempty"`
-	Missing Missing `json:"missing,omitzero"`
+	Listed bool `json:"listed,omitempty"`
+	// OwnersOf is the id of the group whose owners these are; empty for any other group.
+	OwnersOf string  `json:"owners_of,omitempty"`
+	Missing  Missing `json:"missing,omitzero"`
 	// DeletedAt is as for users.
 	DeletedAt time.Time `json:"deleted_at,omitzero"`
 
@@ -192,7 +194,7 @@ func (r *Replica) Size() (users, groups int) {
 		}
 	}
 	for i := range r.groups {
-		if g := &r.groups[i]; g.Listed && !g.Missing.Is() {
+		if g := &r.groups[i]; g.Listed && g.OwnersOf == "" && !g.Missing.Is() {
 			groups++
 		}
 	}

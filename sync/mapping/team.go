@@ -1,0 +1,146 @@
+package mapping
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"text/template"
+
+	"groupsyncd/directory"
+	"groupsyncd/sync/plan"
+	"groupsyncd/sync/replica"
+)
+
+// With gives a match of what either selects.
+func (m Match) With(o Match) Match {
+	return Match{Everyone: m.Everyone || o.Everyone, Names: slices.Concat(m.Names, o.Names), IDs: slices.Concat(m.IDs, o.IDs), DNs: slices.Concat(m.DNs, o.DNs),
+		Paths: slices.Concat(m.Paths, o.Paths), Regexps: slices.Concat(m.Regexps, o.Regexps)}
+}
+
+// TeamName fills a template that is made of the name of a team alone.
+func TeamName(text, team string) (string, error) {
+	t, err := parseTemplate("name", text)
+	if err != nil {
+		return "", err
+	}
+	name, err := render(t, view{Team: team})
+	if err == nil {
+		err = checkName(name)
+	}
+	return name, err
+}
+
+// extras are the parts of a rule that few rules have.
+type extras struct {
+	team, parent *template.Template
+}
+
+func compileExtras(s *Spec) (x extras, err error) {
+	if s.Team != nil {
+		if x.team, err = parseTemplate("team", s.Team.Name); err != nil {
+			return x, err
+		}
+	}
+	if s.Parent != "" {
+		x.parent, err = parseTemplate("parent", s.Parent)
+	}
+	return x, err
+}
+
+// checkExtras finds what is wrong with their templates.
+func (s *Spec) checkExtras(add func(field, format string, args ...any)) {
+	for field, text := range map[string]string{"team": s.team(), "parent": s.Parent} {
+		if _, err := parseTemplate(field, text); err != nil {
+			add(field, "%s", err)
+		}
+	}
+}
+
+func (s *Spec) team() string {
+	if s.Team == nil {
+		return ""
+	}
+	return s.Team.Name
+}
+
+// allows reports whether the named parts of the expression are those that the rule asks for.
+func (r *Rule) allows(parts map[string]string) bool {
+	for name, value := range r.Only {
+		if parts[name] != value {
+			return false
+		}
+	}
+	return true
+}
+
+// ownersOf gives, by the group that they own, the numbers of the groups of owners.
+func ownersOf(groups []replica.Group) map[string]uint32 {
+	owners := map[string]uint32{}
+	for n := range groups {
+		if groups[n].OwnersOf != "" && groups[n].Listed {
+			owners[groups[n].OwnersOf] = uint32(n)
+		}
+	}
+	return owners
+}
+
+// addOwners adds the owners of a selected group in place of its members; a group whose
+// owners the source does not show has none.
+func (m *mapper) addOwners(r *Rule, s int, g *replica.Group, owners map[string]uint32, parts map[string]string) {
+	number, ok := owners[g.ID]
+	if !ok {
+		return
+	}
+	before := len(m.candidates)
+	m.add(r, s, g, number, parts)
+	for i := range m.candidates[before:] {
+		c := &m.candidates[before+i]
+		key := directory.GroupKey{Source: m.sources[s].ID, ID: m.sources[s].Replica.Groups()[number].ID}
+		c.feed.Key.Group = key
+		if !r.Literal() {
+			c.link.Group = key
+		}
+	}
+}
+
+// teamOf gives the part of a team that a rule fills for one directory group.
+func (r *Rule) teamOf(v view) (*plan.TeamPart, error) {
+	if r.Team == nil {
+		return nil, nil //nolint:nilnil // most rules are of no team
+	}
+	name, err := render(r.extras.team, v)
+	if err == nil {
+		err = checkName(name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &plan.TeamPart{Team: name, Managers: r.Team.Managers, OwnedByManagers: r.Team.OwnedByManagers, Isolation: r.Team.Isolation}, nil
+}
+
+// uniteExtras fills in the parent, the default models and the team of a wanted group.
+func (m *mapper) uniteExtras(w *plan.Want, set []*candidate) {
+	var parents, models []string
+	var teams []*plan.TeamPart
+	for _, c := range set {
+		if c.parent != "" {
+			parents = append(parents, c.parent)
+		}
+		if len(c.rule.DefaultModels) > 0 {
+			models = append(models, strings.Join(c.rule.DefaultModels, "\n"))
+		}
+		if c.team != nil && !slices.ContainsFunc(teams, func(t *plan.TeamPart) bool { return *t == *c.team }) {
+			teams = append(teams, c.team)
+		}
+	}
+	w.Parent, _ = m.one("parent", w.Name, parents)
+	if text, ok := m.one("default_models", w.Name, models); ok {
+		w.DefaultModels = strings.Split(text, "\n")
+	}
+	switch {
+	case len(teams) == 1:
+		w.Team = teams[0]
+	case len(teams) > 1:
+		m.problem(fmt.Sprintf("several teams lead to the group %q: it counts as of none", w.Name), "give each team a name of its own")
+	}
+}
