@@ -3,7 +3,9 @@
 Making one through the interface costs a quarter of a second of password hashing.
 An account here is a copy of the administrator's rows with a new id, the address
 u0000001@example.test and so on, and the role user; accounts that are there
-already stay as they are. The server may be running meanwhile.
+already stay as they are. Their password is that of the administrator, hashed as
+cheaply as can be, so that signing in costs nothing either. The server may be
+running meanwhile.
 """
 
 import argparse
@@ -12,6 +14,8 @@ import sqlite3
 import sys
 import time
 import uuid
+
+import bcrypt
 
 
 def rows(database, table, where, value):
@@ -39,7 +43,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("database", type=pathlib.Path, help="webui.db of a server that has started once")
     parser.add_argument("count", type=int, help="how many accounts there shall be")
+    parser.add_argument("password", help="of all accounts")
     args = parser.parse_args()
+    password = bcrypt.hashpw(args.password.encode(), bcrypt.gensalt(rounds=4)).decode()
     if not args.database.is_file():
         sys.exit(f"accounts: {args.database} does not exist; start the server once before")
 
@@ -63,7 +69,7 @@ def main():
             "id": key, "email": email, "name": f"User {number:07d}", "role": "user",
             "created_at": when, "updated_at": when, "last_active_at": when,
         })
-        copy = auth | {"id": key, "email": email}
+        copy = auth | {"id": key, "email": email, "password": password}
         if "session_stamp" in copy:
             copy["session_stamp"] = str(uuid.uuid4())
         auths.append(copy)

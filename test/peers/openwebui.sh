@@ -157,7 +157,7 @@ kill)
 	;;
 accounts)
 	[ $# = 3 ] || usage
-	"$venv/bin/python" "$here/accounts.py" "$2/data/webui.db" "$3"
+	"$venv/bin/python" "$here/accounts.py" "$2/data/webui.db" "$3" "$admin_password"
 	;;
 *) usage ;;
 esac

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -34,7 +33,7 @@ func TestCompany(t *testing.T) {
 	want := wanted(company)
 
 	r := w.sync(run.ExitOK)
-	if s := r.target().Summary; s.GroupsCreated != 500 || s.MembersAdded != 50_000 {
+	if s := r.Target().Summary; s.GroupsCreated != 500 || s.MembersAdded != 50_000 {
 		t.Fatalf("the first sync made %d groups and added %d members", s.GroupsCreated, s.MembersAdded)
 	}
 	w.equal("after the first sync", want)
@@ -47,7 +46,7 @@ func TestCompany(t *testing.T) {
 		name, outsider := w.groupWithout(company)
 		w.call(http.MethodPost, "/api/v1/groups/id/"+w.id(name)+"/users/add", fmt.Sprintf(`{"user_ids":[%q]}`, w.account(outsider)), nil)
 		want[name] = sorted(append(want[name], outsider))
-		if s := w.sync(run.ExitOK).target().Summary; s.MembersRemoved != 0 || s.Foreign == 0 {
+		if s := w.sync(run.ExitOK).Target().Summary; s.MembersRemoved != 0 || s.Foreign == 0 {
 			t.Errorf("the sync removed %d members and saw %d by hand", s.MembersRemoved, s.Foreign)
 		}
 		w.equal("after a member was added by hand", want)
@@ -62,10 +61,10 @@ func TestCompany(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := w.sync(run.ExitOK)
-		if s := r.target().Summary; s.MembersRemoved != 1 || r.target().Changes[0].Absence != "left" {
-			t.Errorf("the sync removed %d members: %+v", s.MembersRemoved, r.target().Changes)
+		if s := r.Target().Summary; s.MembersRemoved != 1 || r.Target().Changes[0].Absence != "left" {
+			t.Errorf("the sync removed %d members: %+v", s.MembersRemoved, r.Target().Changes)
 		}
-		if n := r.target().Writes; n != 2 {
+		if n := r.Target().Writes; n != 2 {
 			t.Errorf("%d writes, not the removal and the number of the run in our mark", n)
 		}
 		want[group.Name] = slices.DeleteFunc(want[group.Name], func(m string) bool { return m == leaver })
@@ -80,7 +79,7 @@ func TestCompany(t *testing.T) {
 		if err := w.slapd.Admin(t).ModifyDN(ldap.NewModifyDNRequest(group.DN(), "cn=Renamed team", true, "")); err != nil {
 			t.Fatal(err)
 		}
-		if s := w.sync(run.ExitOK).target().Summary; s.GroupsUpdated != 1 || s.GroupsCreated != 0 || s.MembersRemoved != 0 {
+		if s := w.sync(run.ExitOK).Target().Summary; s.GroupsUpdated != 1 || s.GroupsCreated != 0 || s.MembersRemoved != 0 {
 			t.Errorf("the sync did %+v", s)
 		}
 		if after := w.id("Renamed team"); after != before {
@@ -112,7 +111,7 @@ func TestCompany(t *testing.T) {
 		w.configure()
 		r := w.sync(run.ExitHeld)
 		unharmed(t, r)
-		if len(r.target().Holds) == 0 {
+		if len(r.Target().Holds) == 0 {
 			t.Error("the report names no hold")
 		}
 		w.usersFilter = "(objectClass=inetOrgPerson)"
@@ -128,19 +127,19 @@ func TestCompany(t *testing.T) {
 // quiet shows that a run with nothing to do costs three requests, and what it costs us.
 func quiet(t *testing.T, w *world) {
 	t.Helper()
-	var best *result
+	var best *peer.Result
 	for range 5 {
 		r := w.sync(run.ExitOK)
-		if tr := r.target(); tr.Requests != 3 || tr.Writes != 0 {
+		if tr := r.Target(); tr.Requests != 3 || tr.Writes != 0 {
 			t.Fatalf("a run with nothing to do made %d requests and %d writes", tr.Requests, tr.Writes)
 		}
-		if best == nil || r.cpu < best.cpu {
+		if best == nil || r.CPU < best.CPU {
 			best = r
 		}
 	}
 	search := ldapsearch(t, w)
 	t.Logf("a run with nothing to do: %s wall, %s cpu, %d MB; ldapsearch of the same entries: %s; ratio %.1f",
-		best.wall, best.cpu, best.rss>>20, search, best.wall.Seconds()/search.Seconds())
+		best.Wall, best.CPU, best.RSS>>20, search, best.Wall.Seconds()/search.Seconds())
 }
 
 func ldapsearch(t *testing.T, w *world) time.Duration {
@@ -241,10 +240,10 @@ func smallest(c *ldif.Company) *ldif.Group {
 	return best
 }
 
-func unharmed(t *testing.T, r *result) {
+func unharmed(t *testing.T, r *peer.Result) {
 	t.Helper()
-	if s := r.target().Summary; s.MembersRemoved != 0 || s.MembersReleased != 0 || r.target().Writes != 0 {
-		t.Errorf("the run did %+v with %d writes", s, r.target().Writes)
+	if s := r.Target().Summary; s.MembersRemoved != 0 || s.MembersReleased != 0 || r.Target().Writes != 0 {
+		t.Errorf("the run did %+v with %d writes", s, r.Target().Writes)
 	}
 }
 
@@ -261,8 +260,8 @@ func (w *world) explainNested(c *ldif.Company) {
 				r := w.command("explain", "user", c.Users[u].Mail)
 				// DNs are shown in the form in which they are compared.
 				path := strings.ToLower(outer.DN() + " > " + inner.DN())
-				if r.code != run.ExitOK || !strings.Contains(r.out, "rule all: "+path) {
-					w.t.Errorf("explain ended with %d and does not name %q:\n%s", r.code, path, r.out)
+				if r.Code != run.ExitOK || !strings.Contains(r.Out, "rule all: "+path) {
+					w.t.Errorf("explain ended with %d and does not name %q:\n%s", r.Code, path, r.Out)
 				}
 				return
 			}
@@ -300,13 +299,13 @@ func (w *world) collision(c *ldif.Company) {
 	r := w.sync(run.ExitHeld)
 	unharmed(t, r)
 	kinds := 0
-	for _, p := range r.target().Problems {
+	for _, p := range r.Target().Problems {
 		if p.Kind == run.KindCollision {
 			kinds++
 		}
 	}
 	if kinds != 2 {
-		t.Errorf("%d collisions are reported, not 2: %+v", kinds, r.target().Problems)
+		t.Errorf("%d collisions are reported, not 2: %+v", kinds, r.Target().Problems)
 	}
 	for n := range w.groups() {
 		if n == "Twins" {
@@ -356,7 +355,7 @@ func TestReportEqualsTheContract(t *testing.T) {
 	}
 	w := newWorld(t, peer.StartSlapd(t, company, peer.SlapdOptions{}), peer.StartOpenWebUI(t, 20))
 	var report map[string]any
-	if err := json.Unmarshal([]byte(w.sync(run.ExitOK).out), &report); err != nil {
+	if err := json.Unmarshal([]byte(w.sync(run.ExitOK).Out), &report); err != nil {
 		t.Fatal(err)
 	}
 	keys(t, "report", report, "duration_ms exit mode run schema sources started targets trigger")
@@ -393,13 +392,4 @@ func keys(t *testing.T, what string, m map[string]any, want string) {
 	if got := strings.Join(sorted(have), " "); got != want {
 		t.Errorf("a %s has the keys %s, not %s", what, got, want)
 	}
-}
-
-// TestMain makes sure that the tests are run by the script that starts the servers.
-func TestMain(m *testing.M) {
-	if os.Getenv("GROUPSYNCD_TEST_BINARY") == "" {
-		fmt.Fprintln(os.Stderr, "run these tests with test/peers/run: it builds the binary and installs the servers")
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
 }

@@ -4,30 +4,24 @@
 package e2e
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
-	"groupsyncd/sync/run"
 	"groupsyncd/test/peers/peer"
 )
 
+func TestMain(m *testing.M) { peer.Main(m) }
+
 // world is a directory, an Open WebUI, and the binary between them.
 type world struct {
-	t      *testing.T
-	dir    string
-	binary string
-	slapd  *peer.Slapd
-	chat   *peer.OpenWebUI
+	*peer.Program
+	t     *testing.T
+	slapd *peer.Slapd
+	chat  *peer.OpenWebUI
 	// ldapURL is where the binary finds the directory: it may lead through a proxy.
 	ldapURL     string
 	usersFilter string
@@ -39,7 +33,7 @@ type world struct {
 
 func newWorld(t *testing.T, slapd *peer.Slapd, chat *peer.OpenWebUI) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), binary: peer.Binary(t), slapd: slapd, chat: chat, ldapURL: slapd.URL,
+	w := &world{Program: peer.NewProgram(t), t: t, slapd: slapd, chat: chat, ldapURL: slapd.URL,
 		usersFilter: "(objectClass=inetOrgPerson)", groupsBase: `"ou=groups,dc=example,dc=test"`,
 		chatURL: chat.URL, passwordFile: slapd.PasswordFile, admin: `{listen: ""}`}
 	w.configure()
@@ -48,7 +42,7 @@ func newWorld(t *testing.T, slapd *peer.Slapd, chat *peer.OpenWebUI) *world {
 
 func (w *world) configure() {
 	w.t.Helper()
-	text := fmt.Sprintf(`state: state
+	w.Configure(w.t, fmt.Sprintf(`state: state
 sources:
   corp:
     type: ldap
@@ -65,96 +59,44 @@ rules:
   - name: all
     match: "*"
 server: {admin: %s}
-`, w.ldapURL, w.slapd.BindDN, w.passwordFile, w.usersFilter, w.groupsBase, w.chatURL, w.chat.KeyFile, w.admin)
-	if err := os.WriteFile(filepath.Join(w.dir, "groupsyncd.yaml"), []byte(text), 0o600); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-// result is one run of the binary.
-type result struct {
-	code   int
-	out    string
-	report run.Report
-	wall   time.Duration
-	cpu    time.Duration
-	// rss is the peak of the memory in bytes, 0 when it is not known.
-	rss int64
+`, w.ldapURL, w.slapd.BindDN, w.passwordFile, w.usersFilter, w.groupsBase, w.chatURL, w.chat.KeyFile, w.admin))
 }
 
 // command runs the binary and waits for it.
-func (w *world) command(args ...string) *result {
+func (w *world) command(args ...string) *peer.Result {
 	w.t.Helper()
-	cmd := exec.CommandContext(w.t.Context(), w.binary, args...)
-	cmd.Dir = w.dir
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	begun := time.Now()
-	out, err := cmd.Output()
-	r := &result{out: string(out), wall: time.Since(begun), cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
-	// A child begins with the peak of its parent, so a peak not above ours is ours.
-	var own syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &own); err != nil {
-		w.t.Fatal(err)
-	}
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok && usage.Maxrss > own.Maxrss {
-		r.rss = usage.Maxrss * 1024
-	}
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		r.code = exit.ExitCode()
-	} else if err != nil {
-		w.t.Fatalf("groupsyncd %s: %v", strings.Join(args, " "), err)
-	}
-	if s := stderr.String(); s != "" {
-		w.t.Logf("groupsyncd %s: %s", strings.Join(args, " "), s)
+	return w.shown(w.Run(w.t, args...), args...)
+}
+
+// must runs a command that must end with a code.
+func (w *world) must(code int, args ...string) *peer.Result {
+	w.t.Helper()
+	return w.shown(w.Must(w.t, code, args...), args...)
+}
+
+func (w *world) shown(r *peer.Result, args ...string) *peer.Result {
+	if r.Logs != "" {
+		w.t.Logf("groupsyncd %s: %s", strings.Join(args, " "), r.Logs)
 	}
 	return r
 }
 
 // sync runs a sync that must end with the code, and gives its report.
-func (w *world) sync(code int, args ...string) *result {
+func (w *world) sync(code int, args ...string) *peer.Result {
 	w.t.Helper()
-	r := w.command(append([]string{"sync", "-o", "json"}, args...)...)
-	if r.code != code {
-		w.t.Fatalf("groupsyncd sync ended with %d instead of %d:\n%.3000s", r.code, code, r.out)
-	}
-	if err := json.Unmarshal([]byte(r.out), &r.report); err != nil {
-		w.t.Fatalf("the report is not JSON: %v\n%.1000s", err, r.out)
-	}
-	w.t.Logf("sync: %s, cpu %s, peak %d MB, %d requests, %d writes, %+v", r.wall.Round(time.Millisecond), r.cpu.Round(time.Millisecond),
-		r.rss>>20, r.target().Requests, r.target().Writes, r.target().Summary)
+	r := w.shown(w.Sync(w.t, code, args...), "sync")
+	w.t.Logf("sync: %s, cpu %s, peak %d MB, %d requests, %d writes, %+v", r.Wall.Round(time.Millisecond), r.CPU.Round(time.Millisecond),
+		r.RSS>>20, r.Target().Requests, r.Target().Writes, r.Target().Summary)
 	return r
-}
-
-func (r *result) target() *run.TargetReport {
-	if len(r.report.Targets) == 0 {
-		return &run.TargetReport{}
-	}
-	return &r.report.Targets[0]
 }
 
 // call asks Open WebUI directly, as an administrator's browser would.
 func (w *world) call(method, path, body string, into any) {
 	w.t.Helper()
-	req, err := http.NewRequestWithContext(w.t.Context(), method, w.chat.URL+path, strings.NewReader(body))
-	if err != nil {
-		w.t.Fatal(err)
+	if into == nil {
+		into = new(any)
 	}
-	req.Header.Set("Authorization", "Bearer "+w.chat.Key(w.t))
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		w.t.Fatalf("%s %s: %s", method, path, resp.Status)
-	}
-	if into != nil {
-		if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
-			w.t.Fatalf("%s %s: %v", method, path, err)
-		}
-	}
+	w.chat.Call(w.t, w.chat.Key(w.t), method, path, body, into)
 }
 
 // group is a group as Open WebUI shows it, with mail addresses for members.

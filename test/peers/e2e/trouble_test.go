@@ -40,7 +40,7 @@ func TestTrouble(t *testing.T) {
 
 	w.step("a state restored from a backup takes nobody out", w.restoredState)
 	writes.taken()
-	records = strings.Count(w.must(run.ExitOK, "audit", "export").out, "\n")
+	records = strings.Count(w.must(run.ExitOK, "audit", "export").Out, "\n")
 	w.step("a lost state takes nobody out", w.lostState)
 	records = 0
 	w.audited(writes, &records)
@@ -50,7 +50,7 @@ func TestTrouble(t *testing.T) {
 	w.step("an Open WebUI restored from its backup is not written to until somebody accepts it", w.restoredServer)
 	w.audited(writes, &records)
 	other := *w
-	other.dir = t.TempDir()
+	other.Program = peer.NewProgram(t)
 	w.step("two states on one Open WebUI see each other", func() {
 		other.t = w.t
 		w.twoStates(&other)
@@ -77,10 +77,10 @@ func (w *world) approval() {
 	w.staff("Alpha", 1, 2, 3)
 	r := w.sync(run.ExitHeld)
 	unharmed(t, r)
-	if !r.held(run.MaxGroupLoss) {
-		t.Fatalf("held: %+v", r.target().Holds)
+	if !r.Held(run.MaxGroupLoss) {
+		t.Fatalf("held: %+v", r.Target().Holds)
 	}
-	hold := w.hold(run.MaxGroupLoss)
+	hold := w.Hold(w.t, run.MaxGroupLoss)
 	// Meanwhile somebody joins, and somebody leaves elsewhere.
 	w.staff("Alpha", 1, 2, 3, 30)
 	w.staff("Beta", 13, 14, 15, 16, 17)
@@ -88,7 +88,7 @@ func (w *world) approval() {
 	w.has("while it is held", "Alpha", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 30)
 	w.has("while it is held", "Beta", 13, 14, 15, 16, 17)
 	w.must(run.ExitOK, "approve", hold.Hash, "--reason", "they moved")
-	if s := w.sync(run.ExitOK).target().Summary; s.MembersRemoved != 9 {
+	if s := w.sync(run.ExitOK).Target().Summary; s.MembersRemoved != 9 {
 		t.Errorf("the sync did %+v", s)
 	}
 	w.has("after the approval", "Alpha", 1, 2, 3, 30)
@@ -96,18 +96,18 @@ func (w *world) approval() {
 
 func (w *world) writtenPlan() {
 	w.staff("Beta", 13, 14, 15, 16, 17, 31)
-	file := filepath.Join(w.dir, "first.plan")
+	file := filepath.Join(w.Dir, "first.plan")
 	w.must(run.ExitOK, "plan", "--out", file)
 	w.staff("Beta", 14, 15, 16, 17, 31)
 	w.must(run.ExitStale, "apply", file)
 	w.has("after a plan of yesterday", "Beta", 13, 14, 15, 16, 17)
-	second := filepath.Join(w.dir, "second.plan")
+	second := filepath.Join(w.Dir, "second.plan")
 	w.must(run.ExitOK, "plan", "--out", second)
 	// Now the world changes in Open WebUI: the member to be taken out is taken out by hand.
 	w.call(http.MethodPost, "/api/v1/groups/id/"+w.id("Beta")+"/users/remove", `{"user_ids":["`+w.account(ldif.Mail(13))+`"]}`, nil)
 	w.must(run.ExitStale, "apply", second)
 	w.has("after a plan that somebody overtook", "Beta", 14, 15, 16, 17)
-	third := filepath.Join(w.dir, "third.plan")
+	third := filepath.Join(w.Dir, "third.plan")
 	w.must(run.ExitOK, "plan", "--out", third)
 	w.must(run.ExitOK, "apply", third)
 	w.has("after the plan", "Beta", 14, 15, 16, 17, 31)
@@ -118,20 +118,20 @@ func (w *world) reverted() {
 	w.staff("Beta", 15, 16, 17, 31, 32)
 	r := w.sync(run.ExitOK)
 	w.has("before the revert", "Beta", 15, 16, 17, 31, 32)
-	w.must(run.ExitOK, "revert", r.report.Run, "--reason", "it was wrong")
+	w.must(run.ExitOK, "revert", r.Report.Run, "--reason", "it was wrong")
 	w.has("after the revert", "Beta", 14, 15, 16, 17, 31)
 	next := w.sync(run.ExitHeld)
 	unharmed(w.t, next)
-	if !next.held(run.Reverted) {
-		w.t.Errorf("held: %+v", next.target().Holds)
+	if !next.Held(run.Reverted) {
+		w.t.Errorf("held: %+v", next.Target().Holds)
 	}
-	w.must(run.ExitOK, "approve", w.hold(run.Reverted).Hash, "--reason", "it was right")
+	w.must(run.ExitOK, "approve", w.Hold(w.t, run.Reverted).Hash, "--reason", "it was right")
 	w.sync(run.ExitOK)
 	w.has("after the approval of what was reverted", "Beta", 15, 16, 17, 31, 32)
 }
 
 func (w *world) restoredState() {
-	file := filepath.Join(w.dir, "state-backup.db")
+	file := filepath.Join(w.Dir, "state-backup.db")
 	w.must(run.ExitOK, "state", "backup", file)
 	// What happens after the backup: 20 leaves, 33 joins, 40 is put there by hand.
 	w.staff("Gamma", 21, 22, 23, 24, 33)
@@ -143,36 +143,36 @@ func (w *world) restoredState() {
 	w.staff("Gamma", 21, 22, 23, 24)
 	r := w.sync(run.ExitHeld)
 	// That 20 is gone was written before: it is only noted.
-	if s := r.target().Summary; s.MembersRemoved != 0 || s.MembersReleased != 1 || r.target().Writes != 0 {
+	if s := r.Target().Summary; s.MembersRemoved != 0 || s.MembersReleased != 1 || r.Target().Writes != 0 {
 		w.t.Errorf("the sync did %+v", s)
 	}
-	if !r.held(run.StateLost) {
-		w.t.Fatalf("held: %+v", r.target().Holds)
+	if !r.Held(run.StateLost) {
+		w.t.Fatalf("held: %+v", r.Target().Holds)
 	}
 	w.has("after the restore", "Gamma", 21, 22, 23, 24, 33, 40)
-	if n := len(w.hold(run.StateLost).Keys); n != 2 {
+	if n := len(w.Hold(w.t, run.StateLost).Keys); n != 2 {
 		w.t.Errorf("%d are held, not 2", n)
 	}
-	w.must(run.ExitOK, "release", "--hold", w.hold(run.StateLost).Hash, "--reason", "they may stay")
+	w.must(run.ExitOK, "release", "--hold", w.Hold(w.t, run.StateLost).Hash, "--reason", "they may stay")
 	unharmed(w.t, w.sync(run.ExitOK))
 	w.has("after the release", "Gamma", 21, 22, 23, 24, 33, 40)
 }
 
 func (w *world) lostState() {
-	if err := os.RemoveAll(filepath.Join(w.dir, "state")); err != nil {
+	if err := os.RemoveAll(filepath.Join(w.Dir, "state")); err != nil {
 		w.t.Fatal(err)
 	}
 	w.staff("Gamma", 21, 22, 23)
 	w.put("Beta", 41)
 	r := w.sync(run.ExitHeld)
-	if s := r.target().Summary; s.MembersRemoved != 0 || s.MembersAdded != 0 || s.GroupsCreated != 0 || s.MembersAdopted == 0 {
+	if s := r.Target().Summary; s.MembersRemoved != 0 || s.MembersAdded != 0 || s.GroupsCreated != 0 || s.MembersAdopted == 0 {
 		w.t.Errorf("the sync did %+v", s)
 	}
 	w.has("after the loss", "Gamma", 21, 22, 23, 24, 33, 40)
 	w.has("after the loss", "Beta", 15, 16, 17, 31, 32, 41)
 	unharmed(w.t, w.sync(run.ExitHeld))
-	w.must(run.ExitOK, "release", "--hold", w.hold(run.StateLost).Hash, "--group", "Gamma", "--reason", "they may stay")
-	w.must(run.ExitOK, "approve", w.hold(run.StateLost).Hash, "--reason", "nobody knows them")
+	w.must(run.ExitOK, "release", "--hold", w.Hold(w.t, run.StateLost).Hash, "--group", "Gamma", "--reason", "they may stay")
+	w.must(run.ExitOK, "approve", w.Hold(w.t, run.StateLost).Hash, "--reason", "nobody knows them")
 	w.sync(run.ExitOK)
 	w.has("after the decisions", "Gamma", 21, 22, 23, 24, 33, 40)
 	w.has("after the decisions", "Beta", 15, 16, 17, 31, 32)
@@ -180,7 +180,7 @@ func (w *world) lostState() {
 }
 
 func (w *world) wrongPassword() {
-	wrong := filepath.Join(w.dir, "wrong-password")
+	wrong := filepath.Join(w.Dir, "wrong-password")
 	if err := os.WriteFile(wrong, []byte("not-the-password"), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
@@ -189,14 +189,14 @@ func (w *world) wrongPassword() {
 	w.configure()
 	w.staff("Gamma", 22, 23)
 	unharmed(w.t, w.sync(run.ExitSource))
-	if r := w.must(run.ExitOK, "status"); !strings.Contains(r.out, "quarantine") {
-		w.t.Errorf("status does not tell:\n%s", r.out)
+	if r := w.must(run.ExitOK, "status"); !strings.Contains(r.Out, "quarantine") {
+		w.t.Errorf("status does not tell:\n%s", r.Out)
 	}
 	w.passwordFile = right
 	w.configure()
 	w.sync(run.ExitOK)
-	if r := w.must(run.ExitOK, "status"); strings.Contains(r.out, "quarantine") {
-		w.t.Errorf("it is still in quarantine:\n%s", r.out)
+	if r := w.must(run.ExitOK, "status"); strings.Contains(r.Out, "quarantine") {
+		w.t.Errorf("it is still in quarantine:\n%s", r.Out)
 	}
 	w.has("after the password was right", "Gamma", 22, 23, 24, 33, 40)
 }
@@ -212,12 +212,12 @@ func (w *world) adminListener() {
 	w.staff("Delta", 54)
 	w.ask(http.StatusUnauthorized, http.MethodPost, base+"/api/v1/sync", "", "{}")
 	var report run.Report
-	w.decode(&result{out: w.ask(http.StatusOK, http.MethodPost, base+"/api/v1/sync", aliceToken, "{}")}, &report)
+	(&peer.Result{Out: w.ask(http.StatusOK, http.MethodPost, base+"/api/v1/sync", aliceToken, "{}")}).Decode(t, &report)
 	if report.Exit != run.ExitHeld {
 		t.Errorf("the sync ended with %d", report.Exit)
 	}
 	var list struct{ Holds []run.Hold }
-	w.decode(&result{out: w.ask(http.StatusOK, http.MethodGet, base+"/api/v1/holds", "", "")}, &list)
+	(&peer.Result{Out: w.ask(http.StatusOK, http.MethodGet, base+"/api/v1/holds", "", "")}).Decode(t, &list)
 	if len(list.Holds) != 1 || list.Holds[0].Check != run.Emptied {
 		t.Fatalf("held: %+v", list.Holds)
 	}
@@ -225,13 +225,13 @@ func (w *world) adminListener() {
 
 	second := time.Now()
 	if r := w.must(run.ExitState, "serve"); time.Since(second) < 9*time.Second || time.Since(second) > 30*time.Second {
-		t.Errorf("a second daemon ended after %s:\n%s", time.Since(second), r.out)
+		t.Errorf("a second daemon ended after %s:\n%s", time.Since(second), r.Out)
 	}
 	approve := base + "/api/v1/holds/" + list.Holds[0].Hash + "/approve"
 	w.ask(http.StatusUnauthorized, http.MethodPost, approve, "", `{"reason": "why"}`)
 	w.ask(http.StatusOK, http.MethodPost, approve, aliceToken, `{"reason": "the team is new"}`)
-	w.until("the approval is carried out", func() bool { return len(w.groups()["Delta"].members) == 1 })
-	if r := w.must(run.ExitOK, "audit", "export"); !strings.Contains(r.out, "alice (token)") || !strings.Contains(r.out, "the team is new") {
+	peer.Until(w.t, "the approval is carried out", func() bool { return len(w.groups()["Delta"].members) == 1 })
+	if r := w.must(run.ExitOK, "audit", "export"); !strings.Contains(r.Out, "alice (token)") || !strings.Contains(r.Out, "the team is new") {
 		t.Error("the audit does not say who approved, and why")
 	}
 	w.ask(http.StatusOK, http.MethodGet, base+"/readyz", "", "")
@@ -243,7 +243,7 @@ func (w *world) adminListener() {
 func (w *world) restoredServer() {
 	t := w.t
 	database := filepath.Join(w.chat.Dir, "data", "webui.db")
-	backup := filepath.Join(w.dir, "webui.db")
+	backup := filepath.Join(w.Dir, "webui.db")
 	w.chat.Stop(t)
 	duplicate(t, database, backup)
 	w.chat.Start(t)
@@ -258,8 +258,8 @@ func (w *world) restoredServer() {
 	w.has("restored", "Alpha", 1, 2, 3, 30)
 	r := w.sync(run.ExitHeld)
 	unharmed(t, r)
-	if !r.held(run.TargetChanged) {
-		t.Fatalf("held: %+v", r.target().Holds)
+	if !r.Held(run.TargetChanged) {
+		t.Fatalf("held: %+v", r.Target().Holds)
 	}
 	unharmed(t, w.sync(run.ExitHeld))
 	w.has("while it is not accepted", "Alpha", 1, 2, 3, 30)
@@ -276,24 +276,24 @@ func (w *world) twoStates(other *world) {
 	other.configure()
 	// Whom the directory names is adopted; whom nobody names is held there.
 	first := other.sync(run.ExitHeld)
-	if s := first.target().Summary; s.MembersRemoved != 0 || s.MembersAdded != 0 {
+	if s := first.Target().Summary; s.MembersRemoved != 0 || s.MembersAdded != 0 {
 		t.Errorf("the second state did %+v", s)
 	}
 	w.staff("Beta", 15, 16, 17, 31, 32, 36)
 	w.sync(run.ExitOK)
-	if r := other.sync(run.ExitHeld); !r.problem(run.KindCompeting) {
-		t.Errorf("the second state does not see the first: %+v", r.target().Problems)
+	if r := other.sync(run.ExitHeld); !r.Problem(run.KindCompeting) {
+		t.Errorf("the second state does not see the first: %+v", r.Target().Problems)
 	}
 	w.staff("Beta", 15, 16, 17, 31, 32, 36, 37)
 	other.sync(run.ExitHeld)
-	if r := w.sync(run.ExitOK); !r.problem(run.KindCompeting) {
-		t.Errorf("the first state does not see the second: %+v", r.target().Problems)
+	if r := w.sync(run.ExitOK); !r.Problem(run.KindCompeting) {
+		t.Errorf("the first state does not see the second: %+v", r.Target().Problems)
 	}
 	// A leaver leaves once, whoever is first.
 	w.staff("Beta", 15, 16, 17, 31, 32, 37)
 	other.sync(run.ExitHeld)
-	if r := w.sync(run.ExitOK); r.target().Summary.MembersReleased != 1 || r.target().Writes != 0 {
-		t.Errorf("the first state did %+v", r.target().Summary)
+	if r := w.sync(run.ExitOK); r.Target().Summary.MembersReleased != 1 || r.Target().Writes != 0 {
+		t.Errorf("the first state did %+v", r.Target().Summary)
 	}
 	w.has("in the end", "Beta", 15, 16, 17, 31, 32, 37)
 	for name, g := range before {

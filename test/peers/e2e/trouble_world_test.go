@@ -7,25 +7,19 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
-	"testing"
-	"time"
 
 	"github.com/go-ldap/ldap/v3"
 
 	"groupsyncd/sync/run"
 	"groupsyncd/test/peers/ldif"
+	"groupsyncd/test/peers/peer"
 )
 
 // write is one call to Open WebUI that changes something, and that it carried out.
@@ -166,7 +160,7 @@ func (w *world) audited(k *register, known *int, others ...*world) {
 func (w *world) exported() []string {
 	w.t.Helper()
 	w.must(run.ExitOK, "audit", "verify")
-	return strings.Split(strings.TrimSpace(w.must(run.ExitOK, "audit", "export").out), "\n")
+	return strings.Split(strings.TrimSpace(w.must(run.ExitOK, "audit", "export").Out), "\n")
 }
 
 // count counts the records of what was told to Open WebUI.
@@ -237,103 +231,18 @@ func (w *world) put(name string, person int) {
 	w.call(http.MethodPost, "/api/v1/groups/id/"+w.id(name)+"/users/add", `{"user_ids":["`+w.account(ldif.Mail(person))+`"]}`, nil)
 }
 
-// hold gives the one open hold with a check.
-func (w *world) hold(check run.Check) run.Hold {
-	w.t.Helper()
-	var list struct{ Holds []run.Hold }
-	w.decode(w.command("holds", "-o", "json"), &list)
-	for _, h := range list.Holds {
-		if h.Check == check {
-			return h
-		}
-	}
-	w.t.Fatalf("nothing is held as %s: %+v", check, list.Holds)
-	return run.Hold{}
-}
-
-func (w *world) decode(r *result, into any) {
-	w.t.Helper()
-	if err := json.Unmarshal([]byte(r.out), into); err != nil {
-		w.t.Fatalf("not JSON: %v\n%.1000s", err, r.out)
-	}
-}
-
-// must runs a command that must end with a code.
-func (w *world) must(code int, args ...string) *result {
-	w.t.Helper()
-	r := w.command(args...)
-	if r.code != code {
-		w.t.Fatalf("groupsyncd %s ended with %d, not %d:\n%.3000s", strings.Join(args, " "), r.code, code, r.out)
-	}
-	return r
-}
-
-// problem says whether the report of a run has a problem of a kind.
-func (r *result) problem(kind run.ProblemKind) bool {
-	return slices.ContainsFunc(r.target().Problems, func(p run.Problem) bool { return p.Kind == kind })
-}
-
-// held says whether the report of a run has such a hold.
-func (r *result) held(check run.Check) bool {
-	return slices.ContainsFunc(r.target().Holds, func(h run.HoldNote) bool { return h.Check == check })
-}
-
 // daemon starts the daemon of a world with an admin listener, and gives its address and
 // how to stop it.
 func (w *world) daemon() (base string, stop func()) {
 	w.t.Helper()
-	addr := freeAddr(w.t)
-	token := filepath.Join(w.dir, "alice")
-	if err := os.WriteFile(token, []byte(aliceToken), 0o600); err != nil {
-		w.t.Fatal(err)
-	}
-	w.admin = `{listen: "` + addr + `", approvers: {alice: "file:` + token + `"}}`
+	addr := peer.FreeAddr(w.t)
+	w.Write(w.t, "alice", aliceToken)
+	w.admin = `{listen: "` + addr + `", approvers: {alice: "file:alice"}}`
 	w.configure()
-	log, err := os.Create(filepath.Join(w.dir, "daemon.log"))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	cmd := exec.Command(w.binary, "serve")
-	cmd.Dir, cmd.Stderr, cmd.Stdout = w.dir, log, log
-	if err := cmd.Start(); err != nil {
-		w.t.Fatal(err)
-	}
-	var once sync.Once
-	stop = func() {
-		once.Do(func() {
-			_ = cmd.Process.Signal(syscall.SIGTERM)
-			kill := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
-			defer kill.Stop()
-			if err := cmd.Wait(); err != nil {
-				text, _ := os.ReadFile(log.Name())
-				w.t.Errorf("the daemon ended with %v:\n%s", err, text)
-			}
-			_ = log.Close()
-		})
-	}
-	w.t.Cleanup(stop)
-	base = "http://" + addr
-	w.until("the daemon is ready", func() bool {
-		resp, err := http.Get(base + "/readyz")
-		if err != nil {
-			return false
-		}
-		_ = resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
-	})
-	return base, stop
+	return "http://" + addr, w.Serve(w.t, addr)
 }
 
 const aliceToken = "alice-token-for-a-server-on-loopback"
-
-func (w *world) until(what string, ok func() bool) {
-	w.t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(100 * time.Millisecond) {
-		if time.Now().After(end) {
-			w.t.Fatalf("%s: not in 30 s", what)
-		}
-	}
-}
 
 // ask asks the admin listener and demands a status.
 func (w *world) ask(status int, method, address, token, body string) string {
@@ -361,14 +270,4 @@ func (w *world) ask(status int, method, address, token, body string) string {
 		w.t.Errorf("%s %s: %s\n%s", method, address, resp.Status, text)
 	}
 	return string(text)
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }

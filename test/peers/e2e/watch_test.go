@@ -36,8 +36,8 @@ func TestAChangeArrivesWithoutWaitingForTheSchedule(t *testing.T) {
 	w.sync(run.ExitOK)
 	w.sync(run.ExitOK)
 	_, stop := w.daemon()
-	w.until("the source is watched", func() bool {
-		text, err := os.ReadFile(filepath.Join(w.dir, "daemon.log"))
+	peer.Until(w.t, "the source is watched", func() bool {
+		text, err := os.ReadFile(filepath.Join(w.Dir, "daemon.log"))
 		return err == nil && strings.Contains(string(text), "source is watched for changes")
 	})
 
@@ -94,8 +94,8 @@ func (w *world) onlyChangesWereRead() {
 	w.t.Helper()
 	var list struct{ Runs []run.Report }
 	r := w.must(run.ExitOK, "history", "-o", "json")
-	if err := json.Unmarshal([]byte(r.out), &list); err != nil {
-		w.t.Fatalf("%v: %.500s", err, r.out)
+	if err := json.Unmarshal([]byte(r.Out), &list); err != nil {
+		w.t.Fatalf("%v: %.500s", err, r.Out)
 	}
 	watched := 0
 	for i := range list.Runs {

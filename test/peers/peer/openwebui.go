@@ -1,6 +1,8 @@
 package peer
 
 import (
+	"encoding/json"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -73,4 +75,48 @@ func SSO(issuer, clientID, clientSecret string, scopes ...string) []string {
 		"OAUTH_CLIENT_ID=" + clientID, "OAUTH_CLIENT_SECRET=" + clientSecret, "OAUTH_SCOPES=" + strings.Join(append([]string{"openid", "email", "profile"}, scopes...), " "),
 		"ENABLE_OAUTH_SIGNUP=true", "ENABLE_OAUTH_GROUP_MANAGEMENT=false", "ENABLE_OAUTH_ROLE_MANAGEMENT=false",
 	}
+}
+
+// AccountPassword is that of the administrator and of every account that AddAccounts made.
+const AccountPassword = "admin-password-1"
+
+// Login signs an account in by its password, and gives the token of the session.
+func (w *OpenWebUI) Login(tb testing.TB, mail string) string {
+	tb.Helper()
+	var session struct{ Token string }
+	w.Do(tb, "", http.MethodPost, "/api/v1/auths/signin", map[string]string{"email": mail, "password": AccountPassword}, &session)
+	return session.Token
+}
+
+// Call makes one call with somebody's token or key, and gives the status of the answer.
+// When there is something to decode it into, every status but 200 fails the test.
+func (w *OpenWebUI) Call(tb testing.TB, token, method, path, body string, into any) int {
+	tb.Helper()
+	status := w.Try(tb, token, method, path, body, into)
+	if into != nil && status != http.StatusOK {
+		tb.Fatalf("%s %s: %d", method, path, status)
+	}
+	return status
+}
+
+// Try makes one call that may be refused: only an answer with 200 is decoded.
+func (w *OpenWebUI) Try(tb testing.TB, token, method, path, body string, into any) int {
+	tb.Helper()
+	got := send(tb, method, w.URL+path, "application/json", token, strings.NewReader(body))
+	if into == nil || got.status != http.StatusOK {
+		if got.status != http.StatusOK {
+			tb.Logf("%s %s: %d: %.200s", method, path, got.status, got.body)
+		}
+		return got.status
+	}
+	if err := json.Unmarshal(got.body, into); err != nil {
+		tb.Fatalf("%s %s: %v: %.500s", method, path, err, got.body)
+	}
+	return got.status
+}
+
+// Do makes one call that succeeds, with a value for a body, or none.
+func (w *OpenWebUI) Do(tb testing.TB, token, method, path string, body, into any) {
+	tb.Helper()
+	call(tb, method, w.URL+path, token, body, into)
 }

@@ -166,8 +166,8 @@ func (c *claims) last() {
 	var list struct{ Holds []run.Hold }
 	c.until("the removal is held", func() bool {
 		r := c.must(run.ExitOK, "holds", "-o", "json")
-		if err := json.Unmarshal([]byte(r.out), &list); err != nil {
-			c.t.Fatalf("%v: %.500s", err, r.out)
+		if err := json.Unmarshal([]byte(r.Out), &list); err != nil {
+			c.t.Fatalf("%v: %.500s", err, r.Out)
 		}
 		return len(list.Holds) > 0
 	})

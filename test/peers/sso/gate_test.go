@@ -5,7 +5,6 @@ package sso
 import (
 	"bytes"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -117,16 +116,6 @@ func waited(calls []passed, from, to time.Time) time.Duration {
 		}
 	}
 	return sum
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // share is the one value of a sorted list below or at which that part of all lie.

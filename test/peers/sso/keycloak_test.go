@@ -130,10 +130,10 @@ func (w *world) listed() []hook {
 func (w *world) findings() string {
 	w.t.Helper()
 	r := w.command("doctor")
-	if strings.Contains(r.out+r.logs, eventSecret) {
+	if strings.Contains(r.Out+r.Logs, eventSecret) {
 		w.t.Error("doctor shows the secret of the webhook")
 	}
-	return r.out
+	return r.Out
 }
 
 // setUp registers our webhook where somebody else's is, twice, takes it away, and registers
@@ -144,7 +144,7 @@ func (s *staff) setUp() {
 	before := s.findings()
 	for range 2 {
 		r := s.must(run.ExitOK, "webhook", "setup", "chat")
-		if strings.Contains(r.out+r.logs, eventSecret) {
+		if strings.Contains(r.Out+r.Logs, eventSecret) {
 			t.Error("webhook setup shows the secret")
 		}
 	}
@@ -331,8 +331,8 @@ func (w *world) runs(trigger string) []string {
 	w.t.Helper()
 	var list struct{ Runs []run.Report }
 	r := w.must(run.ExitOK, "history", "-o", "json")
-	if err := json.Unmarshal([]byte(r.out), &list); err != nil {
-		w.t.Fatalf("%v: %.500s", err, r.out)
+	if err := json.Unmarshal([]byte(r.Out), &list); err != nil {
+		w.t.Fatalf("%v: %.500s", err, r.Out)
 	}
 	var out []string
 	seen := false

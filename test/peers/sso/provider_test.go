@@ -116,7 +116,7 @@ func (p *second) signedOut() {
 // posted is a source that Open WebUI has no part in: an application sends us tokens.
 func (p *second) posted() {
 	key := []byte("0123456789abcdef0123456789abcdef")
-	p.write("posts", "whsec_"+base64.StdEncoding.EncodeToString(key))
+	p.Write(p.t, "posts", "whsec_"+base64.StdEncoding.EncodeToString(key))
 	p.configure(tokens(p.provider.Issuer, "tokens: webhook"), ofTokens, "off", `  posts: {type: standard, secret: "file:posts", source: sso}`)
 	p.daemon()
 	body, err := json.Marshal(map[string]any{"type": "user.login", "timestamp": time.Now().UTC().Format(time.RFC3339), "data": map[string]string{"id_token": p.tokens.ID}})
