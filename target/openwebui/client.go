@@ -122,11 +122,8 @@ type Session struct {
 	// known are the ids of the groups as last listed, by which a creation with a lost
 	// answer is told from what was there before; nil: never listed.
 	known map[string]bool
-	// me is our own account; nil: not asked for yet. counts are of what there is to share,
-	// when counted.
-	me      *string
-	counts  *previewWire
-	counted bool
+	// me is our own account; nil: not asked for yet.
+	me *string
 }
 
 // Spent gives the number of requests so far, and how many of them were writes.

@@ -76,19 +76,12 @@ func (s *Session) resources(ctx context.Context, kind string) ([]plan.Resource, 
 		return nil, fault.New(fault.Invalid, "read "+kind, "target "+s.c.name,
 			fmt.Errorf("an administrator is shown no list of the %s of others", kind), "")
 	}
-	wire, err := s.listResources(ctx, kind, c)
+	wire, err := s.rows(ctx, kind, c)
+	if errors.Is(err, errOnlyShared) { // or something was made since the list was read
+		wire, err = s.rows(ctx, kind, c)
+	}
 	if err != nil {
 		return nil, shareHint(err, kind)
-	}
-	if kind == plan.Models {
-		more, err := s.baseModels(ctx)
-		if err != nil {
-			return nil, shareHint(err, kind)
-		}
-		wire = append(wire, more...)
-	}
-	if err := s.checkResources(ctx, kind, wire); err != nil {
-		return nil, err
 	}
 	out := make([]plan.Resource, 0, len(wire))
 	for i := range wire {
@@ -106,6 +99,22 @@ func (s *Session) resources(ctx context.Context, kind string) ([]plan.Resource, 
 		return 1
 	})
 	return out, nil
+}
+
+// rows reads the rows of a type and proves that they are all.
+func (s *Session) rows(ctx context.Context, kind string, c calls) ([]resourceWire, error) {
+	wire, err := s.listResources(ctx, kind, c)
+	if err != nil {
+		return nil, err
+	}
+	if kind == plan.Models {
+		more, err := s.baseModels(ctx)
+		if err != nil {
+			return nil, err
+		}
+		wire = append(wire, more...)
+	}
+	return wire, s.checkResources(ctx, kind, wire)
 }
 
 // listResources reads a list whole, again when it moved while its pages were read.
@@ -259,27 +268,14 @@ type previewWire struct {
 	}
 }
 
-// preview counts what there is; nil where this version does not, or not for our key. It
-// makes the server look at everything, so it is asked for once in a session.
+// preview counts what there is; nil where this version does not, or not for our key.
 func (s *Session) preview(ctx context.Context, me string) (*previewWire, error) {
-	s.mu.Lock()
-	have, asked := s.counts, s.counted
-	s.mu.Unlock()
-	if asked {
-		return have, nil
-	}
 	var w *previewWire
 	_, err := s.get(ctx, "count resources", userPath(me, "/preview"), &w)
 	if status, ok := statusOf(err); absent(err) || ok && status == http.StatusForbidden {
 		w, err = nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.counts, s.counted = w, true
-	return w, nil
+	return w, err
 }
 
 // myself gives the account behind our key, empty when the server does not tell.
@@ -309,12 +305,14 @@ func (s *Session) remembered(me string) {
 func (s *Session) gentle() *Session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &Session{c: s.c, http: s.http, once: true, me: s.me, counts: s.counts, counted: s.counted}
+	return &Session{c: s.c, http: s.http, once: true, me: s.me}
 }
+
+var errOnlyShared = errors.New("the server shows only what is shared with the key's own account")
 
 func (s *Session) onlyShared(kind string) error {
 	return fault.New(fault.Incomplete, "read "+kind, "target "+s.c.name,
-		errors.New("the server shows only what is shared with the key's own account"),
+		errOnlyShared,
 		"BYPASS_ADMIN_ACCESS_CONTROL is false there, or ENABLE_TOOLS is: set it to true, or take "+kind+" out of the configuration")
 }
 

@@ -305,6 +305,9 @@ func (s *Server) dropGroup(g *group) *answer {
 	}
 	if g != nil {
 		s.db.deleteGroup(g.id, s.seconds())
+		if s.shape.hierarchy {
+			s.db.dropGrants(g.id)
+		}
 	}
 	return send(true)
 }

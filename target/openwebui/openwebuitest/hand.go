@@ -139,7 +139,7 @@ func (s *Server) DeleteGroup(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.db.groups[id] != nil {
-		s.db.deleteGroup(id, s.seconds())
+		s.dropGroup(s.db.groups[id])
 	}
 }
 
@@ -218,7 +218,7 @@ func (s *Server) Upgrade(version string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.version, s.shape = version, shapeOf(version)
-	s.settings.permissions = permissionsOf(version)
+	s.settings.permissions = s.shape.shipped
 }
 
 // SetDeployment changes the id of the installation.

@@ -3,7 +3,6 @@ package openwebuitest
 import (
 	"encoding/json"
 	"net/http"
-	"slices"
 	"strings"
 )
 
@@ -15,6 +14,7 @@ const (
 	noPermission  = "You do not have permission to access this resource. Please contact your administrator for assistance."
 	keysOff       = "Use of API key is not enabled in the environment."
 	restricted    = "The requested action has been restricted as a security measure."
+	emailTaken    = "Uh-oh! This email is already registered. Sign in with your existing account or choose another email to start anew."
 )
 
 // call is one request on its way through the server.
@@ -22,8 +22,9 @@ type call struct {
 	r    *http.Request
 	body []byte
 	lose func(string) bool
-	// by is the account behind the key.
-	by *account
+	// by is the account behind the key, or behind the sign-in of a session.
+	by      *account
+	session bool
 }
 
 // handle routes a request. What no route takes, the web application takes: GET
@@ -36,7 +37,9 @@ func (s *Server) handle(c *call) *answer {
 	case p == "/health":
 		return s.get(c, func(*call) *answer { return send(map[string]bool{"status": true}) })
 	case p == "/api/v1/auths/":
-		return s.get(c, s.authorized(s.ownAccount))
+		return s.get(c, s.known(s.ownAccount))
+	case p == "/api/v1/auths/signin":
+		return s.post(c, s.passwordSignIn)
 	case p == "/api/v1/auths/add":
 		return s.post(c, s.administrator(s.addAccount))
 	case strings.HasPrefix(p, "/api/v1/auths/admin/config"):
@@ -56,13 +59,29 @@ func (s *Server) handle(c *call) *answer {
 	case p == "/api/v1/users/all":
 		return s.get(c, s.administrator(s.allUsers))
 	case p == "/api/v1/users/default/permissions":
-		return s.get(c, s.administrator(func(*call) *answer { return raw(s.settings.permissions) }))
+		if c.r.Method == http.MethodPost {
+			return s.administrator(s.setDefaults)(c)
+		}
+		return s.get(c, s.administrator(s.getDefaults))
+	case p == "/api/v1/users/permissions":
+		return s.get(c, s.authorized(s.ownPermissions))
+	case p == "/api/models/base":
+		return s.get(c, s.administrator(s.offeredModels))
+	case p == "/api/models":
+		return s.get(c, s.authorized(s.usableModels))
 	case p == "/api/v1/users/user/status" && s.shape.ownAccount:
 		return s.get(c, s.authorized(func(c *call) *answer { return send(s.userJSON(c.by)) }))
 	case strings.HasPrefix(p, "/api/v1/users/") && strings.HasSuffix(p, "/oauth/sessions"):
 		return s.get(c, s.administrator(s.listSessions))
 	case strings.HasPrefix(p, "/api/v1/users/") && !strings.Contains(p[len("/api/v1/users/"):], "/"):
 		return s.handleUser(c)
+	case strings.HasPrefix(p, "/api/v1/users/"):
+		if a, ok := s.handleOneUser(c); ok {
+			return a
+		}
+	}
+	if a, ok := s.handleResource(c); ok {
+		return a
 	}
 	return fallback(c)
 }
@@ -89,9 +108,19 @@ func (s *Server) post(c *call, f func(*call) *answer) *answer {
 	return f(c)
 }
 
-// authorized finds the account behind the key, as the server does it: a key that
-// nobody has is 401, keys switched off or restricted to other paths are 403.
+// authorized refuses who is not let in yet.
 func (s *Server) authorized(f func(*call) *answer) func(*call) *answer {
+	return s.known(func(c *call) *answer {
+		if c.by.role == "pending" {
+			return refuse(http.StatusUnauthorized, noPermission)
+		}
+		return f(c)
+	})
+}
+
+// known finds the account behind the key or the sign-in, as the server does it: a key that
+// nobody has is 401, keys switched off or restricted to other paths are 403.
+func (s *Server) known(f func(*call) *answer) func(*call) *answer {
 	return func(c *call) *answer {
 		token, ok := strings.CutPrefix(c.r.Header.Get("Authorization"), "Bearer ")
 		if !ok && s.shape.xAPIKey {
@@ -102,7 +131,12 @@ func (s *Server) authorized(f func(*call) *answer) func(*call) *answer {
 			return refuse(http.StatusUnauthorized, "Not authenticated")
 		}
 		if !strings.HasPrefix(token, "sk-") {
-			return refuse(http.StatusUnauthorized, "401 Unauthorized")
+			if c.by = s.db.accounts[s.db.tokens[token]]; c.by == nil {
+				return refuse(http.StatusUnauthorized, "401 Unauthorized")
+			}
+			c.session = true
+			s.touch(c.by)
+			return f(c)
 		}
 		c.by = s.db.accounts[s.db.keys[token]]
 		if c.by == nil {
@@ -111,13 +145,8 @@ func (s *Server) authorized(f func(*call) *answer) func(*call) *answer {
 		if !s.settings.keys || c.by.role != "admin" && !s.settings.keysForUsers {
 			return refuse(http.StatusForbidden, keysOff)
 		}
-		if len(s.settings.endpoints) > 0 && !slices.ContainsFunc(s.settings.endpoints, func(e string) bool {
-			return c.r.URL.Path == e || strings.HasPrefix(c.r.URL.Path, e+"/")
-		}) {
+		if !allowed(s.settings.endpoints, c.r.URL.Path) {
 			return refuse(http.StatusForbidden, noPermission)
-		}
-		if c.by.role == "pending" {
-			return refuse(http.StatusUnauthorized, noPermission)
 		}
 		s.touch(c.by)
 		return f(c)
@@ -143,7 +172,7 @@ func (s *Server) getVersion(*call) *answer {
 }
 
 func (s *Server) ownAccount(c *call) *answer {
-	if !s.shape.keyOnAuths {
+	if !s.shape.keyOnAuths && !c.session {
 		return refuse(http.StatusForbidden, "A human session is required.")
 	}
 	return send(map[string]string{"id": c.by.id, "email": c.by.email, "name": c.by.name, "role": c.by.role})

@@ -1,12 +1,11 @@
 // Package openwebuitest is an Open WebUI in this process: the calls for groups,
-// members and accounts, in the forms of the versions from 0.6.36 to 0.12.4, with
-// faults that a test can order and with the hand of an administrator who changes
+// members, accounts, permissions and what grants share, in the forms of the versions from
+// 0.6.36 to 0.12.4, with faults that a test can order and with the hand of an administrator who changes
 // things behind the client's back.
 //
 // It keeps what the real server was observed to do, oddities included, and leaves
-// out everything that has to do with chats and models. The suite in suite runs
-// against it and against a real server alike. The demonstration uses it too, so it
-// needs no testing.T.
+// out everything that has to do with chats. The suite in suite runs against it and
+// against a real server alike. The demonstration uses it too, so it needs no testing.T.
 package openwebuitest
 
 import (

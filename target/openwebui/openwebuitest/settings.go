@@ -24,10 +24,19 @@ type settings struct {
 	// mergeByEmail: a first sign-in takes over the account with the same mail.
 	mergeByEmail bool
 	activeEvery  int64
+	// roleSync: the server sets roles at sign-in. noBypass: administrators see only what
+	// is shared with them. channels are switched on.
+	roleSync, noBypass, channels bool
+	defaultRole                  string
+	// offered are the ids of the models of the providers.
+	offered []string
+	// policy says whether a password will do; nil: any.
+	policy func(string) bool
 }
 
 func newSettings(version string) settings {
-	return settings{keys: true, keysForUsers: true, permissions: permissionsOf(version), providers: map[string]string{}, activeEvery: 60}
+	return settings{keys: true, keysForUsers: true, permissions: permissionsOf(version), providers: map[string]string{}, activeEvery: 60,
+		defaultRole: "user"}
 }
 
 // getSettings answers the pages of settings; the secrets in them are planted so that
@@ -37,13 +46,14 @@ func (s *Server) getSettings(c *call) *answer {
 	switch strings.TrimPrefix(c.r.URL.Path, "/api/v1/auths/admin/config") {
 	case "":
 		return send(map[string]any{
-			"ENABLE_SIGNUP": false, "ENABLE_API_KEYS": s.settings.keys, "DEFAULT_USER_ROLE": "user", "DEFAULT_GROUP_ID": "",
+			"ENABLE_SIGNUP": false, "ENABLE_API_KEYS": s.settings.keys, "DEFAULT_USER_ROLE": s.settings.defaultRole, "DEFAULT_GROUP_ID": "",
 			"ENABLE_API_KEYS_ENDPOINT_RESTRICTIONS": len(s.settings.endpoints) > 0,
 			"API_KEYS_ALLOWED_ENDPOINTS":            strings.Join(s.settings.endpoints, ","), "JWT_EXPIRES_IN": "4w",
 		})
 	case "/oauth":
 		return send(map[string]any{
 			"ENABLE_OAUTH": true, "ENABLE_OAUTH_GROUP_MANAGEMENT": s.settings.oauthGroups,
+			"ENABLE_OAUTH_ROLE_MANAGEMENT": s.settings.roleSync, "OAUTH_MERGE_ACCOUNTS_BY_EMAIL": s.settings.mergeByEmail,
 			"ENABLE_OAUTH_GROUP_CREATION": s.settings.oauthCreate, "OAUTH_GROUP_CLAIM": "groups",
 			"OAUTH_BLOCKED_GROUPS": string(send(blocked).body), "OAUTH_CLIENT_ID": "open-webui",
 			"OAUTH_CLIENT_SECRET": "canary-client-secret",

@@ -1,6 +1,7 @@
 package openwebuitest
 
 import (
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -44,6 +45,20 @@ type shape struct {
 	deployment bool
 	// events: event webhooks exist.
 	events bool
+	// accessControl: who may use something stands inside it. grantMakesModel: the first
+	// grant makes the row of a model. checksAudience: grants for everybody without an
+	// account are refused.
+	accessControl, grantMakesModel, checksAudience bool
+	// roleAlone: a role is changed without the other fields. checksPicture: a picture at an
+	// address is refused then.
+	roleAlone, checksPicture bool
+	// revokes: the sign-ins of others can be ended. previews: what somebody may use is told.
+	revokes, previews bool
+	// shipped are the default permissions of the version. fillsDefaults: what the stored
+	// ones leave out is as shipped. publicByForm: sharing.public_tools and public_notes are
+	// on where the form leaves them out.
+	shipped                     json.RawMessage
+	fillsDefaults, publicByForm bool
 	// primaryAdmin is the answer to deleting the oldest administrator.
 	primaryAdmin int
 }
@@ -59,6 +74,9 @@ func shapeOf(version string) shape {
 		oldestFirst: since("0.7.2") && !since("0.11.0"), oauthSub: !since("0.6.41"), scim: since("0.8.12"),
 		groupIDs: since("0.6.37"), ownAccount: since("0.12.0"), keyOnAuths: !since("0.12.0"),
 		xAPIKey: since("0.9.0"), events: since("0.10.0"), info: since("0.8.0"), deployment: since("0.6.37"),
+		accessControl: !since("0.8.0"), grantMakesModel: since("0.8.12"), checksAudience: since("0.12.0"),
+		roleAlone: since("0.9.0"), checksPicture: since("0.8.0") && !since("0.9.0"), revokes: since("0.12.0"), previews: since("0.9.6"),
+		shipped: permissionsOf(version), fillsDefaults: since("0.12.0"), publicByForm: !since("0.11.0"),
 		primaryAdmin: http.StatusInternalServerError,
 	}
 	if since("0.12.0") {

@@ -13,6 +13,7 @@ import (
 type account struct {
 	id, email, name, role string
 	oauth                 map[string]string
+	password, picture     string
 	created, active       int64
 	// touched is when a request of theirs moved active last.
 	touched  int64
@@ -39,18 +40,28 @@ type store struct {
 	accounts map[string]*account
 	groups   map[string]*group
 	keys     map[string]string // API key to account id
-	webhooks []webhook
-	seq      int
+	// tokens are the sign-ins, by what their browsers send.
+	tokens    map[string]string
+	resources map[key]*resource
+	webhooks  []webhook
+	seq       int
 	// newest caches the accounts in the order of creation, newest first.
 	newest []*account
 }
 
 func newStore() *store {
-	return &store{accounts: map[string]*account{}, groups: map[string]*group{}, keys: map[string]string{}}
+	return &store{accounts: map[string]*account{}, groups: map[string]*group{}, keys: map[string]string{}, tokens: map[string]string{},
+		resources: map[key]*resource{}}
 }
 
 func (st *store) clone() *store {
-	c := &store{accounts: maps.Clone(st.accounts), groups: maps.Clone(st.groups), keys: maps.Clone(st.keys), webhooks: slices.Clone(st.webhooks), seq: st.seq}
+	c := &store{accounts: maps.Clone(st.accounts), groups: maps.Clone(st.groups), keys: maps.Clone(st.keys), webhooks: slices.Clone(st.webhooks), seq: st.seq,
+		tokens: maps.Clone(st.tokens), resources: maps.Clone(st.resources)}
+	for k, r := range c.resources {
+		b := *r
+		b.grants = slices.Clone(r.grants)
+		c.resources[k] = &b
+	}
 	for id, a := range c.accounts {
 		b := *a
 		b.oauth, b.groups, b.sessions = maps.Clone(a.oauth), slices.Clone(a.groups), slices.Clone(a.sessions)
@@ -103,6 +114,7 @@ func (st *store) deleteAccount(id string, now int64) {
 		st.remove(st.groups[gid], []string{id})
 		st.groups[gid].updated = now
 	}
+	st.signOut(id)
 	delete(st.accounts, id)
 	st.newest = nil
 }

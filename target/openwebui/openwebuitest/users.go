@@ -1,6 +1,7 @@
 package openwebuitest
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -34,7 +35,7 @@ type userJSON struct {
 
 func (s *Server) userJSON(a *account) userJSON {
 	out := userJSON{
-		ID: a.id, Email: a.email, Role: a.role, Name: a.name, Picture: "/user.png",
+		ID: a.id, Email: a.email, Role: a.role, Name: a.name, Picture: cmp.Or(a.picture, "/user.png"),
 		ActiveAt: a.active, UpdatedAt: a.created, CreatedAt: a.created,
 	}
 	null := json.RawMessage("null")
@@ -170,14 +171,17 @@ func (s *Server) addAccount(c *call) *answer {
 		return refuse(http.StatusBadRequest, "The email format you entered is invalid.")
 	}
 	if s.db.byEmail(form.Email) != nil {
-		return refuse(http.StatusBadRequest, "This email is already registered.")
+		return refuse(http.StatusBadRequest, emailTaken)
+	}
+	if s.settings.policy != nil && !s.settings.policy(form.Password) {
+		return refuse(http.StatusBadRequest, "Invalid password.")
 	}
 	if form.Role == "" {
 		form.Role = "pending"
 	}
-	a := s.db.addAccount(&account{name: form.Name, email: form.Email, role: form.Role, created: s.seconds()})
+	a := s.db.addAccount(&account{name: form.Name, email: form.Email, role: form.Role, password: form.Password, created: s.seconds()})
 	s.publish("user.created", "admin", c.by, "user", a.id, map[string]any{"role": a.role})
 	return send(map[string]string{
-		"id": a.id, "name": a.name, "email": a.email, "role": a.role, "token": "header.payload.signature", "token_type": "Bearer",
+		"id": a.id, "name": a.name, "email": a.email, "role": a.role, "token": s.db.signIn(a), "token_type": "Bearer",
 	})
 }

@@ -86,7 +86,7 @@ func (w *World) must(t *testing.T, method, path, body string) []byte {
 // account makes an account and takes it away when the test ends.
 func (w *World) account(t *testing.T, name string) string {
 	t.Helper()
-	body := fmt.Sprintf(`{"name":%q,"email":"%s%s@example.test","password":"Long-password-1","role":"user"}`, name, w.Prefix, name)
+	body := fmt.Sprintf(`{"name":%q,"email":"%s%s@example.test","password":%q,"role":"user"}`, name, w.Prefix, name, password)
 	var made struct {
 		ID string `json:"id"`
 	}
@@ -138,6 +138,18 @@ func Run(t *testing.T, w *World) {
 	t.Run("who is new is noticed", w.noticesNewcomers)
 	t.Run("who never signed in through a provider has no sessions", w.readsSessions)
 	t.Run("our event webhook comes, changes and goes", w.setsUpEvents)
+	t.Run("a role is set, and nobody's who cannot have it", w.roles)
+	t.Run("a look at roles sees a changed one", w.observesRoles)
+	t.Run("sign-ins are ended where the server can", w.revokes)
+	t.Run("an account is made before a first sign-in", w.createsAccounts)
+	t.Run("the settings are read", w.readsSettings)
+	t.Run("grants are replaced whole and read back", w.shares)
+	t.Run("lists of several pages are read whole", w.listsLong)
+	t.Run("default permissions are replaced without loss", w.setsDefaults)
+	t.Run("rights are united", w.unites)
+	t.Run("a group gets a parent where the server has them", w.parents)
+	t.Run("a group gets default models", w.defaultModels)
+	t.Run("who may make things owns them", w.managersCreate)
 	t.Run("doctor finds nothing wrong", w.doctor)
 }
 
