@@ -43,6 +43,7 @@ type Backend interface {
 	ApplyPlan(ctx context.Context, file *run.PlanFile, reason, by string) (*run.Report, error)
 	AuditBackend
 	Portable
+	RightsBackend
 }
 
 // NewConfig is a configuration file that a plan is made with.
@@ -108,6 +109,7 @@ func Control(b Backend, log *slog.Logger, caller func(context.Context) string) h
 	c.auditRoutes(mux)
 	c.undoRoutes(mux)
 	c.portableRoutes(mux)
+	c.rightsRoutes(mux)
 	return c.plans(http.MaxBytesHandler(mux, maxBody))
 }
 

@@ -93,16 +93,20 @@ pending (plan --check), 9 the world changed since the plan (apply), 130 interrup
 	f.StringVarP(&c.output, "output", "o", "table", "how data is printed: table, json or yaml")
 	f.BoolVarP(&c.quiet, "quiet", "q", false, "log errors only")
 	f.BoolVarP(&c.verbose, "verbose", "v", false, "log details")
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
-		if !slices.Contains([]string{"table", "json", "yaml"}, c.output) {
-			return usage("-o takes table, json or yaml, not %q", c.output)
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		csv := cmd.Annotations[takesCSV] != ""
+		switch {
+		case slices.Contains([]string{"table", "json", "yaml"}, c.output) || csv && c.output == "csv":
+			return nil
+		case csv:
+			return usage("-o takes table, json, yaml or csv, not %q", c.output)
 		}
-		return nil
+		return usage("-o takes table, json or yaml, not %q", c.output)
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fault.New(fault.Invalid, "", "", err, "see: "+cmd.CommandPath()+" --help")
 	})
-	root.AddCommand(c.serveCommand(), c.syncCommand(), c.planCommand(), c.explainCommand(), c.statusCommand(), c.historyCommand(),
+	root.AddCommand(c.serveCommand(), c.syncCommand(), c.planCommand(), c.explainCommand(), c.accessCommand(), c.statusCommand(), c.historyCommand(),
 		c.holdsCommand(), c.approveCommand(), c.releaseCommand(),
 		c.linkCommand(), c.takeoverCommand(), c.listCommand(), c.targetCommand(), c.configCommand(), c.webhookCommand(), c.doctorCommand(), c.demoCommand(),
 		c.reloadCommand(), c.stateCommand(), c.auditCommand(), c.versionCommand(), c.applyCommand(), c.revertCommand(), c.exportCommand())

@@ -1,0 +1,151 @@
+package access
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"groupsyncd/permission"
+	"groupsyncd/sync/plan"
+)
+
+// Who gives a right. A group is named behind FromGroup, with its id where several groups
+// have its name.
+const (
+	FromDefault = permission.Default
+	FromGroup   = "group:"
+	FromOwner   = "owner"
+	FromPublic  = "public"
+	FromUser    = "user"
+	FromAdmin   = "admin"
+)
+
+// trees reads the defaults and what each group gives. Where one tree has a category, the
+// switch of the same name in another counts for nothing: the server keeps the category.
+func (v *View) trees(m *plan.Mirror) {
+	own := leaves(m.Defaults)
+	if m.Defaults != nil {
+		for key, on := range shipped(m.Version) {
+			if _, named := own[key]; !named {
+				own[key] = on
+			}
+		}
+	}
+	all := make([]map[string]bool, len(v.groups))
+	categories := map[string]bool{}
+	note := func(set map[string]bool) {
+		for key := range set {
+			for i, r := range key {
+				if r == '.' {
+					categories[key[:i]] = true
+				}
+			}
+		}
+	}
+	note(own)
+	for i := range v.groups {
+		all[i] = leaves(m.Group(v.groups[i].id).Permissions)
+		note(all[i])
+	}
+	names := map[string]bool{}
+	for _, set := range append(all, own) {
+		for key := range set {
+			if categories[key] {
+				delete(set, key)
+				continue
+			}
+			names[key] = true
+		}
+	}
+	v.keys = slices.Sorted(maps.Keys(names))
+	places := make(map[string]int32, len(v.keys))
+	for i, key := range v.keys {
+		places[key] = int32(i)
+	}
+	v.defaults = planted(own, places)
+	for i := range v.groups {
+		v.groups[i].gives = planted(all[i], places)
+	}
+}
+
+func planted(set map[string]bool, places map[string]int32) tree {
+	t := make(tree, 0, len(set))
+	for _, key := range slices.Sorted(maps.Keys(set)) {
+		t = append(t, leaf{places[key], set[key]})
+	}
+	return t
+}
+
+// leaves reads the switches of a tree by their dotted names. Any value is one, and on or
+// off as the server's own language takes it: a tree of a group is not checked there.
+func leaves(raw json.RawMessage) map[string]bool {
+	set := map[string]bool{}
+	var top map[string]any
+	if json.Unmarshal(raw, &top) == nil {
+		grow(top, "", set)
+	}
+	return set
+}
+
+func grow(branch map[string]any, prefix string, set map[string]bool) {
+	for key, value := range branch {
+		switch value := value.(type) {
+		case map[string]any:
+			grow(value, prefix+key+".", set)
+		case bool:
+			set[prefix+key] = value
+		case float64:
+			set[prefix+key] = value != 0
+		case string:
+			set[prefix+key] = value != ""
+		case []any:
+			set[prefix+key] = len(value) > 0
+		default:
+			set[prefix+key] = false
+		}
+	}
+}
+
+// rights gives what the defaults and groups allow, for every key that one of them names.
+// Whoever the server does not answer is allowed nothing.
+func (v *View) rights(groups []int32, answered bool) map[string]permission.Right {
+	out := map[string]permission.Right{}
+	add := func(from string, t tree) {
+		for _, l := range t {
+			key := v.keys[l.key]
+			right, known := out[key]
+			if !known {
+				right.From = []string{}
+			}
+			if l.on && answered {
+				right.Allowed = true
+				right.From = append(right.From, from)
+			}
+			out[key] = right
+		}
+	}
+	add(FromDefault, v.defaults)
+	for _, g := range v.byName(groups) {
+		add(v.groups[g].label, v.groups[g].gives)
+	}
+	return out
+}
+
+// byName orders groups for people.
+func (v *View) byName(groups []int32) []int32 {
+	return slices.SortedFunc(slices.Values(groups), func(a, b int32) int {
+		return compareLabels(v.groups[a].label, v.groups[b].label)
+	})
+}
+
+// allows reports whether the defaults or one of the groups, those above them included,
+// allow a key.
+func (v *View) allows(key int32, groups []int32) bool {
+	if on, _ := v.defaults.find(key); on {
+		return true
+	}
+	return slices.ContainsFunc(groups, func(g int32) bool {
+		on, _ := v.groups[g].gives.find(key)
+		return on
+	})
+}
