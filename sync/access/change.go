@@ -85,7 +85,7 @@ func (v *View) compare(n uint32, u *User, c *Change, groups []int32) {
 	}
 	p := v.reader(n, groups)
 	reach, writeOnly := v.reach(&p)
-	before, after := append(slices.Clone(u.Resources), u.WriteOnly...), append(reach, writeOnly...)
+	before, after := slices.Concat(u.Resources, u.WriteOnly), slices.Concat(reach, writeOnly)
 	c.Gained.Resources = more(before, after)
 	c.Lost.Resources = more(after, before)
 }

@@ -137,15 +137,3 @@ func (v *View) byName(groups []int32) []int32 {
 		return compareLabels(v.groups[a].label, v.groups[b].label)
 	})
 }
-
-// allows reports whether the defaults or one of the groups, those above them included,
-// allow a key.
-func (v *View) allows(key int32, groups []int32) bool {
-	if on, _ := v.defaults.find(key); on {
-		return true
-	}
-	return slices.ContainsFunc(groups, func(g int32) bool {
-		on, _ := v.groups[g].gives.find(key)
-		return on
-	})
-}

@@ -107,7 +107,7 @@ func (v *View) opened(p *reader, r *plan.Resource, permission string) bool {
 
 // resource says how somebody may use one resource; false: not at all. writeOnly: they may
 // change what they cannot see.
-func (v *View) resource(p *reader, r *plan.Resource) (out Resource, writeOnly, any bool) {
+func (v *View) resource(p *reader, r *plan.Resource) (out Resource, writeOnly, some bool) {
 	out = Resource{Type: r.Type, ID: r.ID, Name: r.Name, Permission: plan.Read}
 	if r.Unlisted {
 		// It has no row there that could be shared.
@@ -168,10 +168,10 @@ func (v *View) reach(p *reader) (all, writeOnly []Resource) {
 			if v.resources[i].Type != t {
 				continue
 			}
-			switch r, blind, any := v.resource(p, &v.resources[i]); {
+			switch r, blind, some := v.resource(p, &v.resources[i]); {
 			case blind:
 				writeOnly = append(writeOnly, r)
-			case any:
+			case some:
 				all = append(all, r)
 			}
 		}

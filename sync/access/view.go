@@ -60,9 +60,9 @@ type leaf struct {
 	on  bool
 }
 
-func (t tree) find(key int32) (on, named bool) {
+func (t tree) allows(key int32) bool {
 	at, named := slices.BinarySearchFunc(t, key, func(l leaf, key int32) int { return int(l.key - key) })
-	return named && t[at].on, named
+	return named && t[at].on
 }
 
 // Picture says of which target, and how good, an answer is.

@@ -113,13 +113,13 @@ func (v *View) whoIs(h *Holders, role string) error {
 // whoMay lists who has a permission; administrators have every one. A negative key is one
 // that nothing names.
 func (v *View) whoMay(h *Holders, key int32) {
-	byDefault, _ := v.defaults.find(key)
+	byDefault := v.defaults.allows(key)
 	if byDefault {
 		h.Everybody = []string{FromDefault}
 	}
 	gives := make([]bool, len(v.groups))
 	for g := range v.groups {
-		gives[g], _ = v.groups[g].gives.find(key)
+		gives[g] = v.groups[g].gives.allows(key)
 	}
 	var room []int32
 	for _, n := range v.living() {
@@ -165,8 +165,8 @@ func (v *View) whoUses(h *Holders, at int) {
 		}
 		room = v.all(v.direct(n), room)
 		p := v.reader(n, room)
-		got, blind, any := v.resource(&p, r)
-		if !any {
+		got, blind, some := v.resource(&p, r)
+		if !some {
 			continue
 		}
 		holder := Holder{Person: person(a), Role: a.Role, Permission: got.Permission, From: got.From, Note: got.Unusable}
