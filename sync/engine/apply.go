@@ -204,11 +204,17 @@ func heldNow(mem *plan.Memory, key string) bool {
 
 // create makes a group and links it.
 func (w *work) create(ctx context.Context, c *plan.Change, dirty *plan.Dirty) (string, error) {
+	mem, now := w.state.mem, w.e.now()
+	if c.Below != nil {
+		// A parent that could not be made is no reason to make nothing: the next run sets it.
+		if up := mem.Mirror.Group(mem.Links[*c.Below].GroupID); up != nil {
+			c.Spec.Parent = &up.ID
+		}
+	}
 	g, err := w.api.CreateGroup(ctx, c.Spec)
 	if err != nil {
 		return "", err
 	}
-	mem, now := w.state.mem, w.e.now()
 	g.Members, g.MembersRead = nil, true
 	dirty.Merge(mem.ObserveGroup(&g))
 	link := plan.GroupLink{GroupID: g.ID, Since: now, Created: true}
@@ -242,6 +248,7 @@ func created(s *plan.GroupSpec) []run.Field {
 	if s.Share != "" {
 		fields = append(fields, run.Field{Name: "share", To: s.Share})
 	}
+	fields = append(fields, plan.Placed(s)...)
 	for _, k := range s.Permissions.Keys() {
 		fields = append(fields, run.Field{Name: "permissions." + k, To: s.Permissions[k]})
 	}

@@ -75,6 +75,8 @@ type computer struct {
 	// account; unsettled says that the group at hand has people who cannot be matched.
 	without   [][]bool
 	unsettled bool
+	// parents are the wants that can be above others, by their name.
+	parents map[string][]int
 }
 
 // What a user has in place of a seat.
@@ -347,7 +349,7 @@ func (c *computer) finish() {
 // sort puts the changes into the order in which they are carried out.
 func (p *Plan) sort() {
 	slices.SortFunc(p.Changes, func(a, b Change) int {
-		return cmp.Or(cmp.Compare(opOrder[a.Op], opOrder[b.Op]), cmp.Compare(a.GroupName(), b.GroupName()),
+		return cmp.Or(cmp.Compare(opOrder[a.Op], opOrder[b.Op]), cmp.Compare(a.level, b.level), cmp.Compare(a.GroupName(), b.GroupName()),
 			cmp.Compare(a.GroupID(), b.GroupID()), cmp.Compare(a.email(), b.email()), cmp.Compare(a.Key, b.Key))
 	})
 }

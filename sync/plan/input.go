@@ -133,8 +133,11 @@ type Change struct {
 	// Proof is the absence behind a removal; Scope the rule, source or group that a
 	// hold of it is about.
 	Proof Proof
-	// Spec is what a create or an update writes.
-	Spec GroupSpec
+	// Spec is what a create or an update writes. Below is the wanted group above a new one
+	// that is made in the same run, level how many such there are.
+	Spec  GroupSpec
+	Below *LinkKey
+	level int
 	// Resource and Grants are what a change of grants is about: those to add and to remove.
 	// The principal of an added one is the group of Link where its ID is still empty.
 	Resource ResourceKey

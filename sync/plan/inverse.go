@@ -226,7 +226,7 @@ func (v *inverse) values(did *run.Change) {
 			v.skip(c, "undone already")
 		case !equal(now, f.To):
 			v.refuse(c, fmt.Sprintf("it is %v now: somebody changed it since then", now))
-		case back.To == nil || back.To == "" && f.Name != "description":
+		case back.To == nil || back.To == "" && !canBeEmpty(f.Name):
 			v.refuse(c, "there was no value before, and it cannot be taken away")
 		case f.Name == "name" && v.taken(g, back.To):
 			v.refuse(c, "another group has that name now")
@@ -285,6 +285,10 @@ func value(g *MirrorGroup, field string) any {
 		return g.Description
 	case "share":
 		return g.Share
+	case parentField:
+		return g.Parent
+	case modelsField:
+		return defaultModels(g)
 	}
 	have, _, err := permission.Flatten(g.Permissions)
 	on, known := have[field[min(len(permissionField), len(field)):]]

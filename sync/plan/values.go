@@ -29,11 +29,13 @@ func (c *computer) create(at int) bool {
 			"share them with the new group again; to keep a group away, take it out of the rules")
 	}
 	key := createKey(w.Links[0])
-	c.plan.Changes = append(c.plan.Changes, Change{
+	ch := Change{
 		Change: run.Change{Op: run.CreateGroup, Group: &run.GroupRef{Name: w.Name}, Rule: w.Rule(), Reason: reason, Hold: r.hold},
 		Key:    key, Link: w.Links[0], Links: w.Links, Leaves: c.leaves(w), Want: at,
 		Spec: GroupSpec{Name: w.Name, Description: w.Description, Share: w.Share, Permissions: w.Permissions, Mark: c.mark(w)},
-	})
+	}
+	c.place(at, &ch)
+	c.plan.Changes = append(c.plan.Changes, ch)
 	return r.hold == nil || c.approved[key]
 }
 
@@ -76,6 +78,7 @@ func (c *computer) values(at int) {
 	if w.Share != "" && w.Share != g.Share {
 		set("share", g.Share, w.Share)
 	}
+	c.placed(at, g, set)
 	restored := c.restore(w, g, link, &fields)
 	c.update(run.UpdateGroup, at, g, fields, restored)
 	c.permissions(at, g, link)
@@ -100,6 +103,7 @@ func (c *computer) restore(w *Want, g *MirrorGroup, link GroupLink, fields *[]ru
 	if w.Share == "" {
 		back("share", g.Share)
 	}
+	c.displaced(w, g, link, back)
 	return names
 }
 
@@ -207,6 +211,10 @@ func specOf(fields []run.Field) GroupSpec {
 			spec.Description = &text
 		case f.Name == "share":
 			spec.Share = text
+		case f.Name == parentField:
+			spec.Parent = &text
+		case f.Name == modelsField:
+			spec.DefaultModels = modelsOf(text)
 		}
 	}
 	return spec

@@ -349,8 +349,16 @@ func (w *world) change(c *plan.Change, made map[plan.LinkKey]string) {
 		if c.Spec.Description != nil {
 			g.Description = *c.Spec.Description
 		}
+		if c.Below != nil {
+			up := m.Links[*c.Below].GroupID
+			c.Spec.Parent = &up
+		}
+		w.place(&g, &c.Spec)
 		m.ObserveGroup(&g)
-		link := plan.GroupLink{GroupID: id, Created: true, Since: w.now}
+		link := plan.GroupLink{GroupID: id, Created: true, Since: w.now, Applied: map[string]json.RawMessage{}, Before: map[string]json.RawMessage{}}
+		for _, f := range plan.Placed(&c.Spec) {
+			link.Applied[f.Name], link.Before[f.Name] = raw(w.t, f.To), raw(w.t, f.From)
+		}
 		if _, again := m.Links[c.Link]; again {
 			link.RecreatedAt = w.now
 		}
@@ -390,6 +398,7 @@ func (w *world) update(c *plan.Change) {
 	if c.Spec.Share != "" {
 		next.Share = c.Spec.Share
 	}
+	w.place(&next, &c.Spec)
 	tree, err := permission.Merge(next.Permissions, c.Spec.Permissions)
 	if err != nil {
 		w.t.Fatal(err)

@@ -177,7 +177,7 @@ func (s *session) Observe(_ context.Context, m *plan.Mirror, look plan.Look) (*p
 	if err := s.read(); err != nil {
 		return nil, err
 	}
-	o := &plan.Observation{Version: "0.12.4", Deployment: s.Deployment, Self: s.Self, At: s.clock.Now(), ReadAll: true}
+	o := &plan.Observation{Version: "0.12.4", Parents: true, Deployment: s.Deployment, Self: s.Self, At: s.clock.Now(), ReadAll: true}
 	strangers := false
 	for _, id := range slices.Sorted(maps.Keys(s.groups)) {
 		g := s.groups[id].view()
@@ -216,6 +216,9 @@ func (g *webGroup) view() plan.Group {
 	v := g.Group
 	v.MemberCount = len(g.members)
 	v.Permissions = encode(g.perms)
+	if g.models != nil {
+		v.Data = g.data()
+	}
 	if g.Mark != nil {
 		mark := *g.Mark
 		v.Mark = &mark
