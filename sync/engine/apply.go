@@ -97,6 +97,12 @@ func (w *work) gaveUp(err error) {
 // batch makes one call and records what became of it. It gives the id of the group.
 func (w *work) batch(ctx context.Context, p *plan.Plan, b batch) (string, error) {
 	defer w.hold()()
+	switch {
+	case b.op == run.SetGrants:
+		return "", w.share(ctx, p, b)
+	case b.op == run.SetPermissions && p.Changes[b.changes[0]].Group == nil:
+		return "", w.setDefaults(ctx, p, b)
+	}
 	mem := w.state.mem
 	id := p.Changes[b.changes[0]].GroupID()
 	if id == "" {
@@ -118,7 +124,7 @@ func (w *work) batch(ctx context.Context, p *plan.Plan, b batch) (string, error)
 	case run.CreateGroup:
 		id, err = w.create(call, changes[0], &dirty)
 	case run.UpdateGroup, run.SetPermissions:
-		err = w.update(call, changes[0], &dirty)
+		err = w.update(call, changes, &dirty)
 	case run.AddMember, run.RemoveMember:
 		err = w.members(call, b.op, id, changes, &dirty)
 	default:
@@ -140,10 +146,10 @@ func (w *work) batch(ctx context.Context, p *plan.Plan, b batch) (string, error)
 	return id, err
 }
 
-// unsure reports whether a call that failed may have changed members all the same: its
+// unsure reports whether a call that failed may have changed members or grants all the same: its
 // answer was lost, or made no sense. A server that refuses has done nothing.
 func unsure(op run.Op, err error) bool {
-	if err == nil || op != run.AddMember && op != run.RemoveMember {
+	if err == nil || op != run.AddMember && op != run.RemoveMember && op != run.SetGrants {
 		return false
 	}
 	switch fault.KindOf(err) {
@@ -256,23 +262,29 @@ func created(s *plan.GroupSpec) []run.Field {
 }
 
 // update writes values of a group.
-func (w *work) update(ctx context.Context, c *plan.Change, dirty *plan.Dirty) error {
-	mem := w.state.mem
-	have := mem.Mirror.Group(c.Group.ID)
+func (w *work) update(ctx context.Context, changes []*plan.Change, dirty *plan.Dirty) error {
+	mem, first := w.state.mem, changes[0]
+	have := mem.Mirror.Group(first.Group.ID)
 	if have == nil {
-		return fault.Errorf(fault.NotFound, "update group", c.Group.Name, "the group was deleted meanwhile")
+		return fault.Errorf(fault.NotFound, "update group", first.Group.Name, "the group was deleted meanwhile")
 	}
-	g, err := w.api.UpdateGroup(ctx, have.Group, c.Spec)
+	g, err := w.api.UpdateGroup(ctx, have.Group, joined(changes))
 	if err != nil {
 		return err
 	}
 	g.MembersRead = false
 	dirty.Merge(mem.ObserveGroup(&g))
-	link := mem.Links[c.Link]
-	apply(&link, c.Fields, c.Restored)
-	mem.Links[c.Link] = link
-	dirty.Links = append(dirty.Links, c.Link)
-	w.useApproval(c.Key, dirty)
+	for _, c := range changes {
+		for _, name := range c.Restored { // whichever link of the group has it
+			mem.ForgetValue(c.Group.ID, name, dirty)
+		}
+		link := mem.Links[c.Link]
+		apply(&link, c.Fields, c.Restored)
+		mem.Links[c.Link] = link
+		dirty.Links = append(dirty.Links, c.Link)
+		w.useApproval(c.Key, dirty)
+		w.loseCut(c, dirty)
+	}
 	return nil
 }
 

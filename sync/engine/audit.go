@@ -49,6 +49,9 @@ func (w *work) changeEvent(c *plan.Change) run.Event {
 	if c.User != nil {
 		e.User = c.User.ID
 	}
+	if c.Change.Resource != nil {
+		e.Resource = c.Change.Resource.Type + "/" + c.Change.Resource.ID
+	}
 	if w.setup.AuditNames {
 		if c.Group != nil {
 			e.GroupName = c.GroupName()
@@ -136,6 +139,10 @@ func (w *work) settled(in *plan.Intent, group string, done, not []string) []run.
 	}
 	base.Outcome, base.Keys, base.Count = run.Skipped, not, len(not)
 	base.Detail = "not found done after an interruption, by run " + w.report.Run
+	if in.Resource != (plan.ResourceKey{}) {
+		base.Resource = in.Resource.Type + "/" + in.Resource.ID
+		base.Detail = "interrupted: the resource was read, seen by run " + w.report.Run
+	}
 	if base.Op == run.UpdateGroup || base.Op == run.SetPermissions {
 		base.Detail = "interrupted: the next plan compares the values, seen by run " + w.report.Run
 	}

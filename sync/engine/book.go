@@ -47,6 +47,7 @@ func (w *work) book(p *plan.Plan, g *plan.Guarded, only *plan.Only) error {
 		}
 	}
 	w.bookEvidence(p, &dirty)
+	w.bookGrants(p, &dirty)
 	if only == nil && w.undo == nil {
 		if err := w.join(&dirty); err != nil {
 			return err
@@ -177,7 +178,8 @@ func prune(mem *plan.Memory, now time.Time, dirty *plan.Dirty) {
 	dirty.Approvals = dirty.Approvals || len(mem.Approvals) != before
 }
 
-// batch is one call to the target: a single change to a group, or members of one group.
+// batch is one call to the target: a single change to a group, members of one group, or the
+// grants of one resource.
 type batch struct {
 	seq     int
 	op      run.Op
@@ -193,17 +195,27 @@ func batches(p *plan.Plan) []batch {
 		if c.Outcome != run.Planned {
 			continue
 		}
-		member := c.Op == run.AddMember || c.Op == run.RemoveMember
-		if n := len(out); member && n > 0 && out[n-1].op == c.Op && len(out[n-1].changes) < plan.MaxBatch {
-			first := &p.Changes[out[n-1].changes[0]]
-			if first.GroupID() == c.GroupID() && first.Link == c.Link {
-				out[n-1].changes = append(out[n-1].changes, i)
-				continue
-			}
+		if n := len(out); n > 0 && oneCall(&p.Changes[out[n-1].changes[0]], c) && len(out[n-1].changes) < plan.MaxBatch {
+			out[n-1].changes = append(out[n-1].changes, i)
+			continue
 		}
 		out = append(out, batch{seq: len(out), op: c.Op, link: c.Link, changes: []int{i}})
 	}
 	return out
+}
+
+// oneCall reports whether two changes go into one call.
+func oneCall(a, b *plan.Change) bool {
+	if a.Op != b.Op {
+		return false
+	}
+	switch a.Op {
+	case run.AddMember, run.RemoveMember, run.SetPermissions:
+		return a.GroupID() == b.GroupID() && a.Link == b.Link
+	case run.SetGrants:
+		return a.Resource == b.Resource
+	}
+	return false
 }
 
 // intents writes down every call before the first is made.
@@ -212,6 +224,9 @@ func intents(runID string, p *plan.Plan, batches []batch, now time.Time) []plan.
 	for _, b := range batches {
 		first := &p.Changes[b.changes[0]]
 		in := plan.Intent{Run: runID, Seq: b.seq, At: now, Op: string(b.op), Link: b.link, GroupID: first.GroupID(), Name: first.GroupName()}
+		if b.op == run.SetGrants {
+			intendGrants(&in, pick(p, b))
+		}
 		for _, i := range b.changes {
 			c := &p.Changes[i]
 			if c.User == nil {

@@ -373,7 +373,15 @@ func (w *work) observe(ctx context.Context, tr *run.TargetReport) (stop bool, er
 // that can be shared is read as well, so that what a group had can be told when somebody
 // deletes it.
 func (w *work) wanted(all bool) plan.Look {
-	look := plan.Look{All: all, Roles: w.t.Accounts != nil, Defaults: all || w.t.Defaults != nil, Resources: w.t.Resources}
+	mem := w.state.mem
+	look := plan.Look{All: all, Roles: w.t.Accounts != nil, Defaults: all || w.t.Defaults != nil || len(mem.Defaults.Applied) > 0}
+	look.Resources = slices.Clone(w.t.Resources)
+	for key := range mem.Grants { // also where no rule names the type any more
+		if !slices.Contains(look.Resources, key.Type) {
+			look.Resources = append(look.Resources, key.Type)
+		}
+	}
+	slices.Sort(look.Resources)
 	if all {
 		look.Also = plan.ResourceTypes()
 	}
@@ -404,7 +412,16 @@ func (w *work) dropLost(dirty *plan.Dirty) {
 	for _, l := range mem.Links {
 		linked[l.GroupID] = true
 	}
-	for _, id := range slices.Sorted(maps.Keys(mem.Owned)) {
+	ids := slices.Collect(maps.Keys(mem.Owned))
+	for _, ours := range mem.Grants {
+		for _, o := range ours {
+			if o.Kind == plan.KindGroup {
+				ids = append(ids, o.ID)
+			}
+		}
+	}
+	slices.Sort(ids)
+	for _, id := range slices.Compact(ids) {
 		if mem.Mirror.Group(id) == nil && !linked[id] {
 			mem.EndGroup(id, w.e.now(), dirty)
 		}

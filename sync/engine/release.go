@@ -70,7 +70,7 @@ func (w *work) release(ctx context.Context, req run.Release, by string) (*run.Re
 		if hold == nil {
 			return nil, nil //nolint:nilnil // not here; the next target is asked
 		}
-		if !slices.ContainsFunc(keys, plan.Removal) {
+		if !slices.ContainsFunc(keys, func(k string) bool { return plan.Removal(k) || hold.Check == run.MaxCuts && plan.Cutting(k) }) {
 			return nil, fault.New(fault.Invalid, "release", "", errors.New("the hold "+req.Hold+" lists nobody who would lose something, so there is nothing to keep"),
 				"let it through with: "+hold.Approve)
 		}

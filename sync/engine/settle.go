@@ -62,6 +62,11 @@ func (w *work) settle(ctx context.Context, open []plan.Intent) error {
 				done, not = w.settleMembers(&in, id, g.Members, &dirty)
 			}
 		}
+		if op == run.SetGrants {
+			if err := w.settleGrants(ctx, &in, &dirty); err != nil {
+				return err
+			}
+		}
 		dirty.Events = append(dirty.Events, w.settled(&in, id, done, not)...)
 		w.log.LogAttrs(ctx, slog.LevelWarn, "call of an interrupted run settled", slog.String(logging.KeyOp, in.Op),
 			slog.String(logging.KeyGroup, in.Name), slog.String("interrupted", in.Run))

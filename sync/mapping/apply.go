@@ -21,11 +21,12 @@ type Source struct {
 
 // Apply says what the rules that concern a target want of it.
 func Apply(target string, rules []*Rule, sources []Source) *plan.Desired {
-	m := mapper{sources: sources, desired: &plan.Desired{AddOnly: map[string]bool{}}}
+	m := mapper{sources: sources, desired: &plan.Desired{AddOnly: map[string]bool{}, Access: map[string]map[string]plan.Access{}}}
 	for _, r := range rules {
 		if len(r.Targets) > 0 && !slices.Contains(r.Targets, target) {
 			continue
 		}
+		m.desired.Access[r.key] = r.Resources
 		if r.members() == plan.AddOnly {
 			m.desired.AddOnly[r.key] = true
 		}
@@ -203,7 +204,6 @@ func partition(all []*candidate) [][]*candidate {
 func (m *mapper) want(name string, set []*candidate) plan.Want {
 	first := set[0]
 	w := plan.Want{Name: name, Members: first.rule.members(), Create: first.rule.create(), Adopt: first.rule.adopt()}
-	var sets []permission.Set
 	var shares, descriptions []string
 	groups := map[directory.GroupKey]bool{}
 	for _, c := range set {
@@ -223,7 +223,10 @@ func (m *mapper) want(name string, set []*candidate) plan.Want {
 		if c.description != nil {
 			descriptions = append(descriptions, *c.description)
 		}
-		sets = append(sets, r.Permissions)
+		if r.Permissions != nil {
+			w.Permissions = permission.Union(w.Permissions, r.Permissions)
+		}
+		share(&w, r.Resources)
 		w.Links = append(w.Links, c.link)
 		w.Feeds = append(w.Feeds, c.feed)
 		groups[c.feed.Key.Group] = true
@@ -237,9 +240,6 @@ func (m *mapper) want(name string, set []*candidate) plan.Want {
 	if text, ok := m.one("description", name, descriptions); ok {
 		w.Description = &text
 	}
-	if union := permission.Union(sets...); len(union) > 0 {
-		w.Permissions = union
-	}
 	if len(groups) == 1 && first.group != nil {
 		w.DirID, w.DirPath = first.group.ID, first.group.Path
 	}
@@ -249,6 +249,24 @@ func (m *mapper) want(name string, set []*candidate) plan.Want {
 	slices.SortFunc(w.Feeds, func(a, b plan.Feed) int { return a.Key.Compare(b.Key) })
 	slices.Sort(w.Could)
 	return w
+}
+
+// share adds what a rule shares with its groups to what others share with this one.
+func share(w *plan.Want, more map[string]plan.Access) {
+	for kind, a := range more {
+		if w.Resources == nil {
+			w.Resources = map[string]plan.Access{}
+		}
+		have := w.Resources[kind]
+		w.Resources[kind] = plan.Access{Read: unite(have.Read, a.Read), Write: unite(have.Write, a.Write)}
+	}
+}
+
+// unite gives all words of two lists, sorted.
+func unite(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // one gives the value on which all rules agree that name one; where they differ, none is

@@ -80,8 +80,10 @@ func (m *Memory) returned(o *Observation) []Tombstone {
 	return again
 }
 
-// EndGroup ends what we owned in a group that is not there, with tombstones.
+// EndGroup ends what we owned in a group that is not there, with tombstones, and what we
+// shared with it.
 func (m *Memory) EndGroup(id string, at time.Time, dirty *Dirty) {
+	m.endGrants(id, dirty)
 	owned := m.Owned[id]
 	if owned == nil {
 		return

@@ -19,16 +19,23 @@ func compute(in *Input, closely bool) *Plan {
 	own, desired := *in, *in.Desired
 	own.Desired, desired.Wants = &desired, slices.Clone(in.Desired.Wants)
 	in = &own
-	c := &computer{in: in, closely: closely, people: matchPeople(in), approved: in.Memory.approved(in.Now), homeless: map[FeedKey]bool{}, claimed: map[string][]int{}, plan: &Plan{
-		Target: in.Memory.Target, Clocks: map[string][]Clock{}, Lost: map[string][]uint32{}, Unknown: map[string]bool{},
-		Waiting: map[string]int{}, SourceLosses: map[string]bool{}, Accepts: true,
-	}}
+	c := &computer{in: in, closely: closely, people: matchPeople(in), approved: in.Memory.approved(in.Now), homeless: map[FeedKey]bool{}, claimed: map[string][]int{},
+		making: map[int]bool{}, settledValues: map[string]bool{}, plan: &Plan{
+			Target: in.Memory.Target, Clocks: map[string][]Clock{}, Lost: map[string][]uint32{}, Unknown: map[string]bool{},
+			Waiting: map[string]int{}, SourceLosses: map[string]bool{}, Accepts: true,
+		}}
 	c.prepare()
 	c.resolve()
 	for w := range in.Desired.Wants {
 		c.want(w)
 	}
 	c.orphans()
+	if in.Only == nil {
+		c.orphanPermissions()
+		c.defaultPermissions()
+		c.resources()
+		c.keepCuts()
+	}
 	c.finish()
 	return c.plan
 }
@@ -77,6 +84,12 @@ type computer struct {
 	unsettled bool
 	// parents are the wants that can be above others, by their name.
 	parents map[string][]int
+	// making are the wants whose group this plan makes; byGroup the links by their group.
+	making  map[int]bool
+	byGroup map[string][]LinkKey
+	// settledValues are the groups, with an empty id for the defaults, whose permissions this
+	// plan has decided about.
+	settledValues map[string]bool
 }
 
 // What a user has in place of a seat.
@@ -322,7 +335,7 @@ func (c *computer) confirm(t time.Time) {
 // opOrder is the order in which changes are carried out: what takes away first, then
 // what is needed for adding, then adding.
 var opOrder = map[run.Op]int{run.RemoveMember: 1, run.ReleaseMember: 2, run.CreateGroup: 3, run.UpdateGroup: 4,
-	run.SetPermissions: 5, run.AdoptMember: 6, run.AddMember: 7, run.DeleteGroup: 8}
+	run.SetPermissions: 5, run.AdoptMember: 6, run.AddMember: 7, run.SetGrants: 8, run.DeleteGroup: 9}
 
 func (c *computer) finish() {
 	p := c.plan

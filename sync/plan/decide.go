@@ -40,7 +40,7 @@ type spot struct {
 func decide(in *Input, change func(*Decided), spare func(*Change) bool) *Decided {
 	before := map[string]bool{}
 	for _, c := range Compute(in).Changes {
-		before[c.Key] = c.Loss()
+		before[c.Key] = c.Loss() || c.Cut()
 	}
 	next := *in
 	d := &Decided{Memory: in.Memory.clone(), in: &next, before: before, touched: map[string]spot{}}
@@ -50,6 +50,11 @@ func decide(in *Input, change func(*Decided), spare func(*Change) bool) *Decided
 		p, kept := Compute(&next), false
 		for i := range p.Changes {
 			c := &p.Changes[i]
+			if c.Cut() && !before[c.Key] && !c.Foreign && (c.Op == run.SetGrants || len(c.Restored) > 0) {
+				d.spareCut(c)
+				kept = true
+				continue
+			}
 			_, touched := d.touched[c.Key]
 			if !c.Loss() || !touched && before[c.Key] || spare != nil && spare(c) {
 				continue
@@ -194,6 +199,7 @@ func (m *Memory) clone() *Memory {
 		}
 		next.Owned[id] = own
 	}
+	next.Grants = maps.Clone(m.Grants)
 	next.Holds, next.Approvals = slices.Clone(m.Holds), slices.Clone(m.Approvals)
 	return &next
 }

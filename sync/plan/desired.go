@@ -14,6 +14,9 @@ type Desired struct {
 	// AddOnly are the keys of rules that never take a membership away, not even where
 	// they select nothing any more.
 	AddOnly map[string]bool
+	// Access is what each rule that concerns the target shares with its groups, by the key of
+	// the rule and the type of resource, whether it selects anything now or not.
+	Access map[string]map[string]Access
 }
 
 // Want is one Open WebUI group that rules ask for.

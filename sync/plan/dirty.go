@@ -61,4 +61,7 @@ type Intent struct {
 	Resource ResourceKey  `json:"resource,omitzero"`
 	Add      []OwnedGrant `json:"add,omitempty"`
 	Remove   []Grant      `json:"remove,omitempty"`
+	// AddLinks are the wanted groups that added grants are for, one for each, where a group
+	// had no id yet; nil: all had one.
+	AddLinks []LinkKey `json:"add_links,omitempty"`
 }

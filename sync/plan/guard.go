@@ -52,6 +52,7 @@ func Guard(p *Plan, in *Input, limits Limits) *Guarded {
 	g.configuration()
 	g.groups()
 	g.people()
+	g.cuts()
 	g.creations()
 	g.undone()
 	return g.conclude()
@@ -76,8 +77,10 @@ type guard struct {
 	limits Limits
 	found  map[holdKey]*found
 	// fresh are positions of losses that are neither held nor approved from before.
-	fresh  []int
-	scopes map[string]AcceptedSource
+	fresh []int
+	// cutting are those of permissions and grants that go, in the same sense.
+	cutting []int
+	scopes  map[string]AcceptedSource
 	// approved counts the losses that are let through, by group.
 	approved map[string]int
 }
@@ -115,6 +118,8 @@ func (g *guard) mark() {
 		case g.stays(i, held[c.Key], details):
 		case c.Loss():
 			g.fresh = append(g.fresh, i)
+		case c.Cut():
+			g.cutting = append(g.cutting, i)
 		}
 	}
 }
@@ -124,7 +129,7 @@ func (g *guard) mark() {
 func (g *guard) stays(i int, listed []holdKey, details map[holdKey]string) bool {
 	c := &g.p.Changes[i]
 	for _, k := range listed {
-		if k.check != run.Reverted && !c.Loss() || g.in.Undo != nil && k == (holdKey{run.Reverted, g.in.Undo.Reverts}) {
+		if k.check != run.Reverted && !c.Loss() && !c.Cut() || g.in.Undo != nil && k == (holdKey{run.Reverted, g.in.Undo.Reverts}) {
 			continue
 		}
 		g.hold(i, k.check, k.scope, details[k])
@@ -356,7 +361,7 @@ func (g *guard) holdAll(changes []int, check run.Check, scope, detail string) {
 func (g *guard) lost() map[string][]string {
 	lost := map[string][]string{}
 	for _, l := range g.in.Memory.Losses {
-		if !l.Approved && g.in.Now.Sub(l.At) < window {
+		if !l.Approved && !l.Cut && g.in.Now.Sub(l.At) < window {
 			lost[l.Group] = append(lost[l.Group], l.Account)
 		}
 	}
@@ -462,7 +467,7 @@ func (g *guard) creations() {
 		links[g.p.Changes[i].Link] = true
 	}
 	for i := range g.p.Changes {
-		if c := &g.p.Changes[i]; c.Op == run.AddMember && c.GroupID() == "" && links[c.Link] {
+		if c := &g.p.Changes[i]; (c.Op == run.AddMember || c.Op == run.SetGrants) && c.GroupID() == "" && links[c.Link] {
 			g.hold(i, run.MaxNewGroups, "", detail)
 		}
 	}

@@ -76,8 +76,11 @@ func (g *guard) keepUnplanned(before map[holdKey]run.Hold) {
 // undoing reports whether a listed change would undo a run: only reverting that run plans
 // it, so it stays held while what it takes away is there and ours.
 func (g *guard) undoing(h *run.Hold, i int) bool {
-	if i >= len(h.Changes) || h.Changes[i].Reverts == "" || h.Changes[i].Op != run.RemoveMember {
+	if i >= len(h.Changes) || h.Changes[i].Reverts == "" {
 		return false
+	}
+	if h.Changes[i].Op != run.RemoveMember {
+		return g.stillCut(&h.Changes[i])
 	}
 	m, c := g.in.Memory, &h.Changes[i]
 	group, owned := m.Mirror.Group(c.GroupID()), m.Owned[c.GroupID()]
@@ -134,7 +137,7 @@ func (g *guard) merge(k holdKey, f *found, last run.Hold, planned map[string]run
 func commands(h *run.Hold) {
 	h.Approve = "groupsyncd approve " + h.Hash + " --reason TEXT"
 	h.Release = ""
-	if slices.ContainsFunc(h.Keys, Removal) {
+	if slices.ContainsFunc(h.Keys, func(k string) bool { return Removal(k) || h.Check == run.MaxCuts && Cutting(k) }) {
 		h.Release = "groupsyncd release --hold " + h.Hash + " --reason TEXT"
 	}
 }

@@ -99,6 +99,11 @@ type Plan struct {
 	// Clocks are the clocks of each group as they are after this run, for groups where
 	// they changed.
 	Clocks map[string][]Clock
+	// Grants are those of ours as they are after this run but for what its calls change, for
+	// resources where that differs, sorted.
+	Grants []ResourceGrants
+	// Forgotten are values that are ours no longer although no call changes them.
+	Forgotten []ForgottenValue
 	// Lost are the members in doubt of each group as they are after this run, for groups
 	// where they changed.
 	Lost map[string][]uint32
@@ -152,6 +157,9 @@ type Change struct {
 	Restored []string
 	// Approved says that an approval lets this change through.
 	Approved bool
+	// Affected are the accounts that lose something by permissions or grants that go, as far
+	// as the guard had to count them.
+	Affected []uint32
 	// Against are the changes by which a later run would undo this one, which undoes
 	// another: they are held from then on.
 	Against []Opposite
@@ -213,6 +221,18 @@ type NewLink struct {
 type FoundLink struct {
 	Link    LinkKey
 	GroupID string
+}
+
+// ResourceGrants are the grants of one resource that are ours.
+type ResourceGrants struct {
+	ResourceKey
+	Grants []OwnedGrant
+}
+
+// ForgottenValue is a value of a group, or without a group one of the default permissions,
+// that somebody else has set since we did, and that no rule names any more.
+type ForgottenValue struct {
+	GroupID, Field string
 }
 
 // Regrant replaces the grants of one owned membership.

@@ -57,7 +57,14 @@ func reverted(m *Memory, runID string) map[string]bool {
 }
 
 func (v *inverse) change(did *run.Change) {
-	if did.Group == nil {
+	switch {
+	case did.Op == run.SetGrants:
+		v.grants(did)
+		return
+	case did.Op == run.SetPermissions && did.Group == nil:
+		v.defaults(did)
+		return
+	case did.Group == nil:
 		return
 	}
 	switch did.Op {
@@ -222,6 +229,8 @@ func (v *inverse) values(did *run.Change) {
 			v.refuse(c, "the group was deleted in Open WebUI since then")
 		case !linked:
 			v.refuse(c, "no rule leads to the group any more")
+		case f.Name == wholeTree:
+			v.skip(c, "an explicit no takes nothing away")
 		case !equal(now, f.To) && equal(now, back.To) && v.undone[key]:
 			v.skip(c, "undone already")
 		case !equal(now, f.To):
@@ -241,8 +250,7 @@ func (v *inverse) values(did *run.Change) {
 		}
 	}
 	if len(all.Fields) > 0 {
-		all.Key, all.Spec = valueKey(did.Op, did.GroupID(), all.Fields...), specOf(all.Fields)
-		v.add(all)
+		v.apart(all, did.GroupID())
 	}
 }
 

@@ -354,7 +354,7 @@ func TestValuesGoBackWhereTheyStillAreAsTheyWereSet(t *testing.T) {
 		t.Parallel()
 		w, r := start(t)
 		p, undone := w.minute(1).revert("two", r)
-		expect(t, p, "release_member sales ann", "update_group sales", "set_permissions sales")
+		expect(t, p, "release_member sales ann", "update_group sales", "set_permissions sales", "set_permissions sales")
 		g := w.group("sales")
 		if g.Description != "by hand" || g.Share != "anyone" || w.permissions("sales")["chat.edit"] || w.permissions("sales")["chat.share"] {
 			t.Errorf("now %+v", g.Group)
@@ -395,7 +395,7 @@ func TestValuesGoBackWhereTheyStillAreAsTheyWereSet(t *testing.T) {
 		w, r := start(t)
 		w.edit("sales", func(g *plan.Group) { g.Description = "mine" })
 		p, _ := w.minute(1).revert("two", r)
-		expect(t, p, "release_member sales ann", "update_group sales failed", "update_group sales", "set_permissions sales")
+		expect(t, p, "release_member sales ann", "update_group sales failed", "update_group sales", "set_permissions sales", "set_permissions sales")
 		if got := errors(p); got != "it is mine now: somebody changed it since then" {
 			t.Errorf("errors %q", got)
 		}

@@ -75,6 +75,16 @@ type GroupLink struct {
 	// Kept are the ids, sorted, of accounts that somebody decided to leave in the group
 	// although it takes only whom the directory names.
 	Kept []string `json:"kept,omitempty"`
+	// Shared are the grants that the group had when somebody deleted it, as they were last
+	// read.
+	Shared []SharedGrant `json:"shared,omitempty"`
+}
+
+// SharedGrant is a grant of a group, by what it shares.
+type SharedGrant struct {
+	ResourceKey
+	Name       string `json:"name,omitempty"`
+	Permission string `json:"permission"`
 }
 
 // Values are single values by field name: what we last wrote, and what was there before us.
@@ -128,12 +138,14 @@ type Clock struct {
 	Reads   int       `json:"reads"`
 }
 
-// Loss is one membership that we took away.
+// Loss is one membership that we took away, or, as a Cut and without a group, that somebody
+// lost a permission or a grant.
 type Loss struct {
 	At       time.Time `json:"at"`
 	Group    string    `json:"group"`
 	Account  string    `json:"account"`
 	Approved bool      `json:"approved,omitempty"`
+	Cut      bool      `json:"cut,omitempty"`
 }
 
 // AcceptedRule is a rule as a full run applied it.

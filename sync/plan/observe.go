@@ -86,6 +86,11 @@ func (m *Memory) Observe(o *Observation) Dirty {
 	if o.Defaults != nil {
 		r.Defaults = o.Defaults
 	}
+	present := make(map[string]bool, len(o.Groups))
+	for i := range o.Groups {
+		present[o.Groups[i].ID] = true
+	}
+	m.keepShared(present, &dirty) // before it is read that nothing is shared with them now
 	m.resources(o, &dirty)
 	seen := make(map[uint32]bool, len(o.Accounts))
 	for i := range o.Accounts {
@@ -104,9 +109,7 @@ func (m *Memory) Observe(o *Observation) Dirty {
 			}
 		}
 	}
-	present := make(map[string]bool, len(o.Groups))
 	for i := range o.Groups {
-		present[o.Groups[i].ID] = true
 		if m.group(&o.Groups[i], &dirty) {
 			dirty.MirrorGroups = append(dirty.MirrorGroups, o.Groups[i].ID)
 		}
@@ -150,6 +153,14 @@ func (m *Memory) ObserveResource(seen *Resource, dirty *Dirty) {
 	next := *seen
 	m.Mirror.resources[seen.ResourceKey] = &next
 	dirty.Resources = append(dirty.Resources, seen.ResourceKey)
+}
+
+// ForgetResource takes a resource that is proved to be gone out of the memory.
+func (m *Memory) ForgetResource(key ResourceKey) Dirty {
+	delete(m.Mirror.resources, key)
+	dirty := Dirty{Resources: []ResourceKey{key}}
+	m.setGrants(key, nil, &dirty)
+	return dirty
 }
 
 func sameResource(a, b *Resource) bool {
@@ -225,8 +236,10 @@ func (m *Memory) ObserveGroup(g *Group) Dirty {
 
 // ForgetGroup takes a group that is proved to be gone out of the mirror.
 func (m *Memory) ForgetGroup(id string) Dirty {
+	dirty := Dirty{MirrorGroups: []string{id}}
+	m.keepSharedOf(id, &dirty)
 	delete(m.Mirror.groups, id)
-	return Dirty{MirrorGroups: []string{id}}
+	return dirty
 }
 
 // ObserveAccount takes the look at one account, with the groups it is in, into the
@@ -285,6 +298,9 @@ func (d *Dirty) Merge(o Dirty) {
 	d.Links = append(d.Links, o.Links...)
 	d.Owned = append(d.Owned, o.Owned...)
 	d.Lost = append(d.Lost, o.Lost...)
+	d.Roles = append(d.Roles, o.Roles...)
+	d.Grants = append(d.Grants, o.Grants...)
+	d.Resources = append(d.Resources, o.Resources...)
 	d.Events = append(d.Events, o.Events...)
 	d.Losses = d.Losses || o.Losses
 	d.Holds = d.Holds || o.Holds

@@ -22,13 +22,16 @@ type Letting struct {
 // Release ends what is ours; what is there stays. A membership that has other grants stays
 // ours through those while the rules want it.
 func Release(in *Input, what Letting) *Decided {
-	r := &releasing{Letting: what, exact: exactGroups(in), keys: map[string]bool{}}
+	r := &releasing{Letting: what, exact: exactGroups(in), keys: map[string]bool{}, dropped: map[string]bool{}}
 	for _, k := range what.Keys {
 		r.keys[k] = Removal(k)
 	}
 	d := decide(in, func(d *Decided) {
 		r.Decided = d
 		r.grants()
+		if what.Source == "" {
+			r.cuts()
+		}
 		if what.Source == "" && what.Rule == "" {
 			r.doubts()
 			r.strangers()
@@ -48,6 +51,8 @@ type releasing struct {
 	exact map[string]bool
 	// sources are those whose grants ended.
 	sources map[string]bool
+	// dropped are permissions and grants that are no longer ours, by the keys of their cuts.
+	dropped map[string]bool
 }
 
 // exactGroups are the groups that take only whom the directory names.
@@ -202,6 +207,7 @@ func (r *releasing) holds() {
 	if r.Source == "" && r.Rule == "" && r.Group == "" {
 		maps.Copy(gone, r.keys)
 	}
+	maps.Copy(gone, r.dropped)
 	drop := func(k string) bool { return gone[k] }
 	m.Holds = slices.DeleteFunc(m.Holds, func(h run.Hold) bool {
 		return len(h.Keys) > 0 && !slices.ContainsFunc(h.Keys, func(k string) bool { return !gone[k] }) && r.ends(&h)

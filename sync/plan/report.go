@@ -118,8 +118,14 @@ func (p *Plan) Tally() run.Summary {
 		switch p.Changes[i].Op {
 		case run.CreateGroup:
 			s.GroupsCreated++
-		case run.UpdateGroup, run.SetPermissions:
+		case run.UpdateGroup:
 			s.GroupsUpdated++
+		case run.SetPermissions: // one call for each group
+			if i == 0 || p.Changes[i-1].Op != run.SetPermissions || p.Changes[i-1].GroupID() != p.Changes[i].GroupID() || p.Changes[i-1].Outcome != p.Changes[i].Outcome {
+				s.GroupsUpdated++
+			}
+		case run.SetGrants:
+			s.GrantsChanged++
 		case run.DeleteGroup:
 			s.GroupsDeleted++
 		case run.AddMember:

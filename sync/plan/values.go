@@ -25,8 +25,7 @@ func (c *computer) create(at int) bool {
 	reason := "wanted by rule " + w.Rule()
 	if r.again {
 		reason = "deleted in Open WebUI by somebody; made again"
-		c.problem(run.KindLostGrants, fmt.Sprintf("group %q was deleted in Open WebUI and is made again; what models, knowledge and tools were shared with it is lost", w.Name),
-			"share them with the new group again; to keep a group away, take it out of the rules")
+		c.lostGrants(w)
 	}
 	key := createKey(w.Links[0])
 	ch := Change{
@@ -36,7 +35,8 @@ func (c *computer) create(at int) bool {
 	}
 	c.place(at, &ch)
 	c.plan.Changes = append(c.plan.Changes, ch)
-	return r.hold == nil || c.approved[key]
+	c.making[at] = r.hold == nil || c.approved[key]
+	return c.making[at]
 }
 
 // leaves gives the group that a want without one is linked to, because another want holds
@@ -81,7 +81,7 @@ func (c *computer) values(at int) {
 	c.placed(at, g, set)
 	restored := c.restore(w, g, link, &fields)
 	c.update(run.UpdateGroup, at, g, fields, restored)
-	c.permissions(at, g, link)
+	c.permissions(w, at, g)
 }
 
 // restore puts back what was there before us where the rules name a value no longer
@@ -117,66 +117,38 @@ func textOf(stored json.RawMessage) (string, bool) {
 	return text, err == nil
 }
 
-func (c *computer) permissions(at int, g *MirrorGroup, link GroupLink) {
+// update plans values of a group in one call. A value that a person undid is a change of
+// its own, so that the others need not wait for it; so is a permission that goes, because
+// the guard may hold it, and what it holds is told again by its key.
+func (c *computer) update(op run.Op, at int, g *MirrorGroup, fields []run.Field, restored []string) {
 	w := &c.in.Desired.Wants[at]
-	if len(w.Permissions) == 0 {
-		return
-	}
-	have, _, err := permission.Flatten(g.Permissions)
-	if err != nil {
-		c.problem(run.KindNaming, fmt.Sprintf("the permissions of group %q cannot be read: %s", g.Name, err), "")
-		c.doubtReverted(g.ID)
-		return
-	}
-	var fields []run.Field
-	for _, d := range permission.Diff(have, w.Permissions) {
-		if _, named := w.Permissions[d.Key]; !named {
-			continue
-		}
-		from, known := have[d.Key]
-		name := permissionField + d.Key
-		var before any
-		if known {
-			before = from
-		}
-		fields = append(fields, run.Field{Name: name, From: before, To: w.Permissions[d.Key]})
-		if last, ok := link.Applied[name]; ok && !sameJSON(last, before) {
-			c.plan.Summary.Drift++
-			c.problem(run.KindDrift, fmt.Sprintf("%s of group %q was changed in Open WebUI; it is set again", name, g.Name),
-				"take the key out of the permission set to keep what was set by hand")
-		}
-	}
-	c.update(run.SetPermissions, at, g, fields, nil)
+	c.set(Change{Change: run.Change{Op: op, Group: &run.GroupRef{ID: g.ID, Name: g.Name}, Rule: w.Rule()}, Link: w.Links[0], Want: at}, fields, restored)
 }
 
-// update plans values of a group in one call. A value that a person undid is a change of
-// its own, so that the others need not wait for it.
-func (c *computer) update(op run.Op, at int, g *MirrorGroup, fields []run.Field, restored []string) {
+// set plans the fields of a change, whose group is nil for the default permissions.
+func (c *computer) set(like Change, fields []run.Field, restored []string) {
+	id := like.GroupID()
+	add := func(fields ...run.Field) {
+		ch := like
+		ch.Fields, ch.Key, ch.Spec = fields, valueKey(ch.Op, id, fields...), specOf(fields)
+		for _, f := range fields {
+			if slices.Contains(restored, f.Name) {
+				ch.Restored = append(ch.Restored, f.Name)
+			}
+		}
+		c.plan.Changes = append(c.plan.Changes, ch)
+	}
 	var together []run.Field
 	for _, f := range fields {
-		if c.isReverted(g.ID, valueKey(op, g.ID, f)) {
-			c.set(op, at, g, []run.Field{f}, restored)
+		if cuts(f) || c.isReverted(id, valueKey(like.Op, id, f)) {
+			add(f)
 			continue
 		}
 		together = append(together, f)
 	}
 	if len(together) > 0 {
-		c.set(op, at, g, together, restored)
+		add(together...)
 	}
-}
-
-func (c *computer) set(op run.Op, at int, g *MirrorGroup, fields []run.Field, restored []string) {
-	w := &c.in.Desired.Wants[at]
-	ch := Change{
-		Change: run.Change{Op: op, Group: &run.GroupRef{ID: g.ID, Name: g.Name}, Rule: w.Rule(), Fields: fields},
-		Key:    valueKey(op, g.ID, fields...), Link: w.Links[0], Want: at, Spec: specOf(fields),
-	}
-	for _, f := range fields {
-		if slices.Contains(restored, f.Name) {
-			ch.Restored = append(ch.Restored, f.Name)
-		}
-	}
-	c.plan.Changes = append(c.plan.Changes, ch)
 }
 
 // valueKey identifies a change of values across runs.
@@ -189,22 +161,30 @@ func valueKey(op run.Op, group string, fields ...run.Field) string {
 	return changeKey(op, group, strings.Join(names, ","))
 }
 
-// permissionField is how the name of a field begins that is a permission.
-const permissionField = "permissions."
+// permissionField is how the name of a field begins that is a permission; wholeTree is the
+// field of a tree that has none yet and becomes an explicit no to everything.
+const (
+	permissionField = "permissions."
+	wholeTree       = "permissions"
+)
 
 // specOf gives what a call has to write to set fields. An empty name or share cannot be
-// written.
+// written; a permission with nothing is taken out.
 func specOf(fields []run.Field) GroupSpec {
 	var spec GroupSpec
 	for _, f := range fields {
 		text, _ := f.To.(string)
 		on, _ := f.To.(bool)
 		switch key, permitted := strings.CutPrefix(f.Name, permissionField); {
-		case permitted:
+		case permitted && f.To == nil:
+			spec.Dropped = append(spec.Dropped, key)
+		case permitted || f.Name == wholeTree:
 			if spec.Permissions == nil {
 				spec.Permissions = permission.Set{}
 			}
-			spec.Permissions[key] = on
+			if permitted {
+				spec.Permissions[key] = on
+			}
 		case f.Name == "name":
 			spec.Name = text
 		case f.Name == "description":

@@ -37,6 +37,8 @@ type world struct {
 	ignore, protect []string
 	only            *plan.Only
 	made            int
+	// defaults are the default permissions that are kept.
+	defaults permission.Set
 	// report is of a run that a test undoes.
 	report *run.Report
 }
@@ -45,7 +47,7 @@ type world struct {
 func newWorld(t testing.TB, sources ...string) *world {
 	w := &world{t: t, now: at(0), mem: plan.NewMemory("chat", "here", at(-1)), match: []string{"sign_in", "email"},
 		limits: plan.Limits{MaxPeople: plan.LimitOff(), MaxPeople24h: plan.LimitOff(), MaxGroupLoss: plan.LimitOff(), MaxNewGroups: plan.LimitOff(),
-			MaxSourceShrink: plan.LimitOff(), ApprovalTTL: 24 * time.Hour}}
+			MaxSourceShrink: plan.LimitOff(), MaxCuts: plan.LimitOff(), ApprovalTTL: 24 * time.Hour}}
 	for _, id := range sources {
 		w.sources = append(w.sources, plan.Source{ID: id, Name: id, Replica: replica.New(id), Grace: replica.Grace{Reads: 2, Over: 15 * time.Minute},
 			MaxAge: 48 * time.Hour, Scope: "all of " + id})
@@ -261,7 +263,7 @@ func (w *world) desired(specs []mapping.Spec) *plan.Desired {
 
 func (w *world) input() *plan.Input {
 	in := &plan.Input{Now: w.now, Memory: w.mem, Sources: w.sources, Desired: w.desired(w.rules), Rules: map[string]bool{},
-		Match: w.match, Ignore: w.ignore, Protect: w.protect, Only: w.only}
+		Match: w.match, Ignore: w.ignore, Protect: w.protect, Only: w.only, Defaults: w.defaults}
 	if w.accepted != nil {
 		in.Accepted = w.desired(w.accepted)
 	}
@@ -303,6 +305,7 @@ func (w *world) apply(p *plan.Plan, g *plan.Guarded) {
 		link.GroupID, link.Since = l.GroupID, w.now
 		m.Links[l.Link] = link
 	}
+	w.book(p)
 	made := map[plan.LinkKey]string{}
 	for i := range p.Changes {
 		if p.Changes[i].Outcome == run.Planned {
@@ -333,9 +336,12 @@ func (w *world) apply(p *plan.Plan, g *plan.Guarded) {
 
 func (w *world) change(c *plan.Change, made map[plan.LinkKey]string) {
 	m := w.mem
-	id := c.Group.ID
+	id := c.GroupID()
 	if id == "" {
 		id = made[c.Link]
+	}
+	if w.shared(c, id) {
+		return
 	}
 	switch c.Op {
 	case run.CreateGroup:
@@ -399,13 +405,12 @@ func (w *world) update(c *plan.Change) {
 		next.Share = c.Spec.Share
 	}
 	w.place(&next, &c.Spec)
-	tree, err := permission.Merge(next.Permissions, c.Spec.Permissions)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	next.Permissions = tree
+	next.Permissions = w.tree(next.Permissions, c)
 	next.MembersRead = false
 	w.mem.ObserveGroup(&next)
+	for _, name := range c.Restored {
+		w.mem.ForgetValue(g.ID, name, &plan.Dirty{})
+	}
 	link := w.mem.Links[c.Link]
 	link.Applied, link.Before = maps.Clone(link.Applied), maps.Clone(link.Before)
 	if link.Applied == nil {
@@ -507,7 +512,7 @@ func (w *world) holds() []string {
 func show(p *plan.Plan) []string {
 	var all []string
 	for _, c := range p.Changes {
-		text := string(c.Op) + " " + c.Group.Name
+		text := string(c.Op) + " " + c.About() + granted(&c.Change)
 		if c.User != nil {
 			text += " " + strings.TrimPrefix(c.User.ID, "a-")
 		}
@@ -550,7 +555,7 @@ func told(p *plan.Plan, kind run.ProblemKind, text string) bool {
 func (w *world) settled() {
 	w.t.Helper()
 	p, _ := w.plan()
-	if len(p.Changes) != 0 || len(p.Provenance) != 0 || len(p.Links) != 0 || len(p.People.New) != 0 || len(p.People.Ended) != 0 {
+	if len(p.Changes) != 0 || len(p.Grants) != 0 || len(p.Forgotten) != 0 || len(p.Provenance) != 0 || len(p.Links) != 0 || len(p.People.New) != 0 || len(p.People.Ended) != 0 {
 		w.t.Errorf("after all is done there is more to do: %v; provenance %v, links %v, people %v", show(p), p.Provenance, p.Links, p.People)
 	}
 }

@@ -79,6 +79,8 @@ func describe(c *run.Change) string {
 	}
 	if c.Group != nil {
 		line += fmt.Sprintf(", group %q", c.Group.Name)
+	} else if c.User == nil {
+		line += ", " + c.About()
 	}
 	parts := []string{line}
 	for _, f := range c.Fields {

@@ -45,19 +45,21 @@ type Event struct {
 	Op     Op     `json:"op,omitempty"`
 	// Group and User are ids in Open WebUI. Names are kept only where the audit is
 	// configured to.
-	Group     string  `json:"group,omitempty"`
-	GroupName string  `json:"group_name,omitempty"`
-	User      string  `json:"user,omitempty"`
-	UserName  string  `json:"user_name,omitempty"`
-	Rule      string  `json:"rule,omitempty"`
-	Absence   string  `json:"absence,omitempty"`
-	Fields    []Field `json:"fields,omitempty"`
-	Outcome   Outcome `json:"outcome,omitempty"`
-	Error     string  `json:"error,omitempty"`
-	Check     Check   `json:"check,omitempty"`
-	Scope     string  `json:"scope,omitempty"`
-	Hash      string  `json:"hash,omitempty"`
-	Count     int     `json:"count,omitempty"`
+	Group     string `json:"group,omitempty"`
+	GroupName string `json:"group_name,omitempty"`
+	User      string `json:"user,omitempty"`
+	UserName  string `json:"user_name,omitempty"`
+	// Resource is the type and id of something that grants share.
+	Resource string  `json:"resource,omitempty"`
+	Rule     string  `json:"rule,omitempty"`
+	Absence  string  `json:"absence,omitempty"`
+	Fields   []Field `json:"fields,omitempty"`
+	Outcome  Outcome `json:"outcome,omitempty"`
+	Error    string  `json:"error,omitempty"`
+	Check    Check   `json:"check,omitempty"`
+	Scope    string  `json:"scope,omitempty"`
+	Hash     string  `json:"hash,omitempty"`
+	Count    int     `json:"count,omitempty"`
 	// Keys are what a hold or an approval lists; of members of one group whom one call
 	// failed for, their ids.
 	Keys   []string `json:"keys,omitempty"`

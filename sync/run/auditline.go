@@ -69,6 +69,7 @@ func (e *Event) appendLine(b []byte) []byte {
 	text("group_name", e.GroupName)
 	text("user", e.User)
 	text("user_name", e.UserName)
+	text("resource", e.Resource)
 	text("rule", e.Rule)
 	text("absence", e.Absence)
 	if len(e.Fields) > 0 {
@@ -98,6 +99,9 @@ func appendFields(b []byte, fields []Field) []byte {
 		b = appendText(append(b, `{"name":`...), fields[i].Name)
 		b = AppendValue(append(b, `,"from":`...), fields[i].From)
 		b = AppendValue(append(b, `,"to":`...), fields[i].To)
+		if fields[i].Principal != "" {
+			b = appendText(append(b, `,"principal":`...), fields[i].Principal)
+		}
 		b = append(b, '}')
 	}
 	return append(b, ']')

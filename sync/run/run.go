@@ -148,6 +148,9 @@ type Field struct {
 	Name string `json:"name"`
 	From any    `json:"from"`
 	To   any    `json:"to"`
+	// Principal is whom a grant is for, as group:ID or user:ID: names of groups are not
+	// unique. It is empty for a group that does not exist yet, and for all other values.
+	Principal string `json:"principal,omitempty"`
 }
 
 // HoldRef is the hold that keeps a change back.
@@ -180,7 +183,9 @@ type Change struct {
 	Rule     string       `json:"rule,omitempty"`
 	Outcome  Outcome      `json:"outcome"`
 	Error    string       `json:"error,omitempty"`
-	Hold     *HoldRef     `json:"hold,omitempty"`
+	// Foreign marks grants that somebody else had made.
+	Foreign bool     `json:"foreign,omitempty"`
+	Hold    *HoldRef `json:"hold,omitempty"`
 	// Reverts is the run whose change this one undoes.
 	Reverts string `json:"reverts,omitempty"`
 }

@@ -490,7 +490,7 @@ func (w *world) judgeReport(e *expect, name string) {
 
 // line writes a change as stories do: what, where, who, why and what became of it.
 func line(c *run.Change) string {
-	words := []string{string(c.Op), c.Group.Name}
+	words := []string{string(c.Op), c.About()}
 	if c.User != nil {
 		who, _, _ := strings.Cut(c.User.Email, "@")
 		words = append(words, who)
