@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"groupsyncd/sync/run"
 )
@@ -20,13 +21,14 @@ const (
 	fieldCount
 	fieldKeys
 	fieldValues
-	fieldText = 16
+	fieldPrincipals // of the values before it, one for each
+	fieldText       = 16
 )
 
 // auditTexts are the texts of an event. New ones are added at the end only.
 func auditTexts(e *run.Event) []*string {
 	return []*string{(*string)(&e.Kind), &e.Run, &e.Target, &e.By, &e.Reason, (*string)(&e.Op), &e.Group, &e.GroupName, &e.User, &e.UserName,
-		&e.Rule, &e.Absence, (*string)(&e.Outcome), &e.Error, (*string)(&e.Check), &e.Scope, &e.Hash, &e.Detail}
+		&e.Rule, &e.Absence, (*string)(&e.Outcome), &e.Error, (*string)(&e.Check), &e.Scope, &e.Hash, &e.Detail, &e.Resource}
 }
 
 // encodeAudit sets the hash of a record and writes it.
@@ -52,6 +54,13 @@ func encodeAudit(w *writer, r *run.AuditRecord) error {
 			e.string(f.Name)
 			e.bytes(run.AppendValue(nil, f.From))
 			e.bytes(run.AppendValue(nil, f.To))
+		}
+	}
+	if slices.ContainsFunc(r.Event.Fields, func(f run.Field) bool { return f.Principal != "" }) {
+		e.byte(fieldPrincipals)
+		e.uint(uint64(len(r.Event.Fields)))
+		for _, f := range r.Event.Fields {
+			e.id(f.Principal)
 		}
 	}
 	for i, text := range auditTexts(&r.Event) {
@@ -98,6 +107,12 @@ func decodeAudit(payload []byte) (run.AuditRecord, error) {
 		case field == fieldValues:
 			for range r.count(3) {
 				rec.Event.Fields = append(rec.Event.Fields, run.Field{Name: r.string(), From: r.value(), To: r.value()})
+			}
+		case field == fieldPrincipals:
+			for i, id := range r.ids(r.count(1)) {
+				if i < len(rec.Event.Fields) {
+					rec.Event.Fields[i].Principal = id
+				}
 			}
 		case field >= fieldText && int(field) < fieldText+len(texts):
 			*texts[field-fieldText] = r.idString()

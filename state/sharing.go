@@ -131,10 +131,11 @@ type intentMore struct {
 	Resource plan.ResourceKey  `json:"resource,omitzero"`
 	Add      []plan.OwnedGrant `json:"add,omitempty"`
 	Remove   []plan.Grant      `json:"remove,omitempty"`
+	AddLinks []plan.LinkKey    `json:"add_links,omitempty"`
 }
 
 func (w *writer) intentMore(in *plan.Intent) error {
-	more := intentMore{Role: in.Role, Email: in.Email, Resource: in.Resource, Add: in.Add, Remove: in.Remove}
+	more := intentMore{Role: in.Role, Email: in.Email, Resource: in.Resource, Add: in.Add, Remove: in.Remove, AddLinks: in.AddLinks}
 	if in.Role == nil && in.Email == "" && in.Resource == (plan.ResourceKey{}) && len(in.Add)+len(in.Remove) == 0 {
 		return nil
 	}
@@ -159,5 +160,5 @@ func (r *reader) intentMore(in *plan.Intent) {
 		r.fail(err)
 		return
 	}
-	in.Role, in.Email, in.Resource, in.Add, in.Remove = more.Role, more.Email, more.Resource, more.Add, more.Remove
+	in.Role, in.Email, in.Resource, in.Add, in.Remove, in.AddLinks = more.Role, more.Email, more.Resource, more.Add, more.Remove, more.AddLinks
 }

@@ -88,7 +88,7 @@ func TestCallsAboutAccountsAndResourcesComeBack(t *testing.T) {
 	want := []plan.Intent{
 		{Run: "01RUN", Seq: 0, At: noon(), Op: "set_role", Accounts: []string{"a0"}, Role: &role},
 		{Run: "01RUN", Seq: 1, At: noon(), Op: "create_account", Email: "new@example.org", Role: &role},
-		{Run: "01RUN", Seq: 2, At: noon().Add(time.Second), Op: "set_grants", Resource: smallResource().ResourceKey, Add: m.Grants[smallResource().ResourceKey]},
+		{Run: "01RUN", Seq: 2, At: noon().Add(time.Second), Op: "set_grants", Resource: smallResource().ResourceKey, Add: m.Grants[smallResource().ResourceKey], AddLinks: []plan.LinkKey{{Rule: "all", To: "new"}}},
 		{Run: "01RUN", Seq: 3, At: noon(), Op: "set_grants", Resource: smallResource().ResourceKey, Remove: smallResource().Grants},
 	}
 	ok(t, db.Begin(m, "01RUN", "sha256:x", want, everything(m)))

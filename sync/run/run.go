@@ -190,8 +190,8 @@ type Change struct {
 	Reverts string `json:"reverts,omitempty"`
 }
 
-// GroupID and GroupName give the group that the change is about; empty: none, or one that
-// does not exist yet.
+// GroupID gives the id of the group that the change is about; empty: none, or one that does
+// not exist yet.
 func (c *Change) GroupID() string {
 	if c.Group == nil {
 		return ""
@@ -199,6 +199,7 @@ func (c *Change) GroupID() string {
 	return c.Group.ID
 }
 
+// GroupName gives its name, which also a group has that does not exist yet.
 func (c *Change) GroupName() string {
 	if c.Group == nil {
 		return ""
