@@ -2,13 +2,17 @@ package app
 
 import (
 	"groupsyncd/config"
+	"groupsyncd/permission"
 	"groupsyncd/providers"
 	"groupsyncd/target/openwebui"
 )
 
 // expect gives what the configuration expects of a target, for doctor.
 func expect(cfg *config.Config, t *config.Target) openwebui.Expect {
-	e := openwebui.Expect{Watch: watchesDoor(cfg, t)}
+	e := openwebui.Expect{Watch: watchesDoor(cfg, t), Permissions: permission.Set{}, Defaults: cfg.DefaultPermissions(t.Name)}
+	for _, spec := range cfg.Specs(t.Name) {
+		e.Permissions = permission.Union(e.Permissions, spec.Permissions)
+	}
 	for _, src := range cfg.Sources {
 		if reader, ok := src.Config.(providers.TargetReader); ok && reader.ReadsTarget() == t.Name {
 			e.Sessions = true

@@ -9,14 +9,14 @@ import (
 // know more or fewer: the list serves to notice typing errors, never to refuse.
 func KnownKeys() []string {
 	tree := map[string]string{
-		"workspace": "models knowledge prompts tools skills models_import models_export prompts_import prompts_export" +
+		"workspace": "models knowledge prompts tools skills models_import models_export models_hidden prompts_import prompts_export" +
 			" tools_import tools_export skills_import skills_export",
 		"sharing": "models public_models knowledge public_knowledge prompts public_prompts tools public_tools skills" +
 			" public_skills notes public_notes folders public_chats open_chats public_calendars",
 		"access_grants": "allow_users allow_groups",
 		"chat": "controls valves system_prompt params file_upload web_upload delete delete_message continue_response" +
 			" regenerate_response rate_response edit share export import stt tts call multiple_models temporary temporary_enforced",
-		"features": "api_keys notes channels folders direct_tool_servers web_search image_generation code_interpreter" +
+		"features": "api_keys notes channels encrypted_channels folders direct_tool_servers web_search image_generation code_interpreter" +
 			" memories automations calendar webhooks",
 		"settings": "interface",
 	}
@@ -41,7 +41,10 @@ func FromEnvironment(variable string) (key string, ok bool) {
 	what := strings.TrimPrefix(rest, "workspace_")
 	var candidates []string
 	if thing, found := strings.CutSuffix(what, "_allow_public_sharing"); found {
-		candidates = append(candidates, "sharing.public_"+thing)
+		candidates = append(candidates, "sharing.public_"+thing, "sharing.public_"+thing+"s")
+	}
+	if thing, found := strings.CutSuffix(what, "_allow_open_sharing"); found {
+		candidates = append(candidates, "sharing.open_"+thing+"s")
 	}
 	if thing, found := strings.CutSuffix(what, "_allow_sharing"); found {
 		candidates = append(candidates, "sharing."+thing)
@@ -51,7 +54,7 @@ func FromEnvironment(variable string) (key string, ok bool) {
 	}
 	for i, r := range rest {
 		if r == '_' {
-			candidates = append(candidates, rest[:i]+"."+rest[i+1:])
+			candidates = append(candidates, rest[:i]+"."+rest[i+1:], rest[:i]+"."+strings.TrimPrefix(rest[i+1:], "user_"))
 		}
 	}
 	known := KnownKeys()

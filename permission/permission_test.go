@@ -155,7 +155,7 @@ func TestExplicitNamesEveryKnownKey(t *testing.T) {
 func TestKnownKeysAreSortedAndUnique(t *testing.T) {
 	t.Parallel()
 	keys := permission.KnownKeys()
-	if !slices.IsSorted(keys) || len(slices.Compact(slices.Clone(keys))) != len(keys) || len(keys) != 65 {
+	if !slices.IsSorted(keys) || len(slices.Compact(slices.Clone(keys))) != len(keys) || len(keys) != 67 {
 		t.Errorf("%d keys: %v", len(keys), keys)
 	}
 }
@@ -169,6 +169,12 @@ func TestEnvironmentNamesLeadToKeys(t *testing.T) {
 		"USER_PERMISSIONS_NOTES_ALLOW_SHARING":                   "sharing.notes",
 		"USER_PERMISSIONS_ACCESS_GRANTS_ALLOW_USERS":             "access_grants.allow_users",
 		"USER_PERMISSIONS_WORKSPACE_TOOLS_IMPORT":                "workspace.tools_import",
+		"USER_PERMISSIONS_WORKSPACE_MODELS_HIDDEN":               "workspace.models_hidden",
+		"USER_PERMISSIONS_CHAT_ALLOW_PUBLIC_SHARING":             "sharing.public_chats",
+		"USER_PERMISSIONS_CHAT_ALLOW_OPEN_SHARING":               "sharing.open_chats",
+		"USER_PERMISSIONS_CALENDAR_ALLOW_PUBLIC_SHARING":         "sharing.public_calendars",
+		"USER_PERMISSIONS_FEATURES_USER_WEBHOOKS":                "features.webhooks",
+		"USER_PERMISSIONS_FEATURES_ENCRYPTED_CHANNELS":           "features.encrypted_channels",
 		"USER_PERMISSIONS_NO_SUCH_THING":                         "",
 		"OAUTH_BLOCKED_GROUPS":                                   "",
 	} {

@@ -93,6 +93,7 @@ func (c *command) validateCommand() *cobra.Command {
 				return err
 			default:
 				v.Warnings = append(v.Warnings, cfg.Warnings()...)
+				v.Warnings = append(v.Warnings, cfg.Lint()...)
 				if !noSecrets {
 					v.Problems = append(v.Problems, cfg.CheckSecrets()...)
 				}

@@ -344,6 +344,7 @@ func (c *computer) finish() {
 	p.Problems = append(p.Problems, c.people.problems...)
 	p.Problems = append(p.Problems, c.in.Desired.Problems...)
 	c.reportPeople()
+	c.unknownKeys()
 	for s, why := range c.stale {
 		if why != "" {
 			p.Problems = append(p.Problems, run.Problem{Kind: run.KindStale,

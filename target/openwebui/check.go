@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"groupsyncd/internal/fault"
+	"groupsyncd/permission"
 	"groupsyncd/providers"
 )
 
@@ -21,6 +22,8 @@ type Expect struct {
 	// Sessions: a source reads stored sessions, of sign-ins through Provider; empty: any.
 	Sessions bool
 	Provider string
+	// Permissions are the keys that groups are to have, Defaults those that everybody is.
+	Permissions, Defaults permission.Set
 }
 
 // findings collects what doctor says.
@@ -91,6 +94,7 @@ func (c *Client) Check(ctx context.Context, expect Expect) []providers.Finding {
 	if expect.Sessions {
 		s.checkSessions(ctx, expect.Provider, &found)
 	}
+	s.checkPermissions(ctx, v.Version, expect, &found)
 	for _, h := range expect.Hooks {
 		s.checkHook(ctx, h, &found)
 	}
