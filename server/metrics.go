@@ -36,6 +36,8 @@ type metrics struct {
 	// end of the run of its person.
 	hooks  *prometheus.CounterVec
 	logins *prometheus.HistogramVec
+	// suspensions is how long accounts stayed open whose people the directory ended.
+	suspensions prometheus.Histogram
 
 	mu    sync.Mutex
 	known []string // targets
@@ -67,12 +69,15 @@ func newMetrics(a *Admin) *metrics {
 		logins: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "login_duration_seconds",
 			Help:    "From an event that told of a person to the end of that person's run, by how the event was noticed.",
 			Buckets: []float64{0.005, 0.01, 0.015, 0.025, 0.06, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 10, 60}}, []string{"trigger"}),
+		suspensions: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "suspension_seconds",
+			Help:    "From the beginning of the read that showed somebody disabled or gone to the end of the call that made the account pending.",
+			Buckets: []float64{0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600, 86400}}),
 		read: map[string]int{},
 	}
 	info := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info", Help: "Which program this is; the value is 1.",
 		ConstLabels: prometheus.Labels{"version": a.Version, "revision": a.Revision}}, func() float64 { return 1 })
 	m.registry.MustRegister(m.runs, m.duration, m.requests, m.reads, m.writes, m.changes[run.Planned], m.changes[run.Applied], m.changes[run.Failed],
-		m.refused, m.hooks, m.logins, info, newGauges(a, m), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		m.refused, m.hooks, m.logins, m.suspensions, info, newGauges(a, m), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -172,6 +177,9 @@ func result(exit int) string {
 func (m *metrics) ended(r *run.Report) {
 	m.runs.WithLabelValues(triggerOf(r.Trigger), result(r.Exit)).Inc()
 	m.duration.Observe((time.Duration(r.DurationMS) * time.Millisecond).Seconds())
+	for _, ms := range r.Suspensions {
+		m.suspensions.Observe((time.Duration(ms) * time.Millisecond).Seconds())
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i := range r.Sources {

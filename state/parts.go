@@ -15,6 +15,7 @@ import (
 const (
 	accountDeleted = 1 << iota
 	accountSubjects
+	accountByHand
 )
 
 // encodeAccounts writes one chunk of accounts: all ids, then the rest row by row.
@@ -31,6 +32,9 @@ func encodeAccounts(w *writer, accounts []plan.Account) {
 		}
 		if a.Subjects != nil {
 			flags |= accountSubjects
+		}
+		if a.ByHand {
+			flags |= accountByHand
 		}
 		w.byte(flags)
 		w.string(a.Email)
@@ -54,7 +58,7 @@ func decodeAccounts(payload []byte, accounts []plan.Account) ([]plan.Account, er
 	r.share()
 	for _, id := range ids {
 		flags := r.byte()
-		a := plan.Account{ID: id, Deleted: flags&accountDeleted != 0}
+		a := plan.Account{ID: id, Deleted: flags&accountDeleted != 0, ByHand: flags&accountByHand != 0}
 		a.Email = r.string()
 		a.Name = r.string()
 		a.Role = r.string()

@@ -72,6 +72,9 @@ func (c *command) userTable(e *engine.UserExplanation) {
 		default:
 			c.line("target %s: no account yet; what follows applies once there is one", t.Target)
 		}
+		if t.RoleWhy != nil {
+			c.roleWhy(t.RoleWhy)
+		}
 		for _, g := range t.Groups {
 			c.groupWhy(&g)
 		}
@@ -102,13 +105,34 @@ func standing(state string) string {
 	return "not a member"
 }
 
+// roleWhy says in words why an account has its role.
+func (c *command) roleWhy(r *engine.RoleWhy) {
+	text := map[string]string{"ours": "through groupsyncd", "manual": "not through groupsyncd", "suspended": "suspended because of the directory",
+		"by_hand": "suspended by somebody in Open WebUI, and left so", "held": "held by the guard", "unknown": "stays: not proved to have ended"}[r.State]
+	if r.State == "changing" {
+		text = "the next run makes it " + r.Next
+	}
+	c.line("  role: %s", text)
+	c.whys(r.Why)
+	if r.Hold != "" {
+		c.line("    %s", r.Hold)
+	}
+}
+
 func (c *command) groupWhy(g *engine.GroupWhy) {
 	text := standing(g.State)
 	if g.Run != "" {
 		text += ", since run " + g.Run
 	}
 	c.line("  %s: %s", g.Group, text)
-	for _, w := range g.Why {
+	c.whys(g.Why)
+	if g.Hold != "" {
+		c.line("    %s", g.Hold)
+	}
+}
+
+func (c *command) whys(all []engine.Why) {
+	for _, w := range all {
 		parts := []string{}
 		if w.Rule != "" {
 			parts = append(parts, "rule "+w.Rule)
@@ -120,9 +144,6 @@ func (c *command) groupWhy(g *engine.GroupWhy) {
 			parts = append(parts, w.Note)
 		}
 		c.line("    %s", strings.Join(parts, ": "))
-	}
-	if g.Hold != "" {
-		c.line("    %s", g.Hold)
 	}
 }
 

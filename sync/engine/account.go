@@ -74,7 +74,7 @@ func (w *work) findAccount(ctx context.Context, tr *run.TargetReport, who []dire
 			return nil, true, err
 		}
 		if account, found = plan.AccountFor(w.people(), who); !found {
-			return &plan.Only{None: true}, false, nil
+			return &plan.Only{None: true, People: who}, false, nil
 		}
 	}
 	seen, err := w.readAccount(ctx, tr, w.state.mem.Mirror.Account(account).ID)
@@ -82,7 +82,7 @@ func (w *work) findAccount(ctx context.Context, tr *run.TargetReport, who []dire
 	case err != nil || seen.stop:
 		return nil, true, err
 	case seen.gone:
-		return &plan.Only{None: true}, false, nil
+		return &plan.Only{None: true, People: who}, false, nil
 	}
 	w.refreshed(seen.number)
 	return &plan.Only{Account: seen.number}, false, nil

@@ -125,6 +125,10 @@ func (w *work) batch(ctx context.Context, p *plan.Plan, b batch) (string, error)
 		id, err = w.create(call, changes[0], &dirty)
 	case run.UpdateGroup, run.SetPermissions:
 		err = w.update(call, changes, &dirty)
+	case run.SetRole:
+		err = w.setRole(call, changes[0], &dirty)
+	case run.CreateAccount:
+		err = w.createAccount(call, changes[0], &dirty)
 	case run.AddMember, run.RemoveMember:
 		err = w.members(call, b.op, id, changes, &dirty)
 	default:
@@ -149,7 +153,7 @@ func (w *work) batch(ctx context.Context, p *plan.Plan, b batch) (string, error)
 // unsure reports whether a call that failed may have changed members or grants all the same: its
 // answer was lost, or made no sense. A server that refuses has done nothing.
 func unsure(op run.Op, err error) bool {
-	if err == nil || op != run.AddMember && op != run.RemoveMember && op != run.SetGrants {
+	if err == nil || op != run.AddMember && op != run.RemoveMember && op != run.SetGrants && op != run.SetRole && op != run.CreateAccount {
 		return false
 	}
 	switch fault.KindOf(err) {
@@ -183,6 +187,10 @@ func (w *work) still(p *plan.Plan, b batch, id string) []*plan.Change {
 			why = "somebody decided meanwhile that they stay"
 		case b.op == run.RemoveMember && c.Proof.Lost && !slices.Contains(mem.Lost[id], c.Account):
 			why = "no longer in doubt"
+		case b.op == run.SetRole && w.stillRole(c) != "":
+			why = w.stillRole(c)
+		case b.op == run.CreateAccount && made(mem, c.User.Email):
+			why = "made meanwhile"
 		case c.User != nil && !c.Approved && heldNow(mem, c.Key):
 			why = "held meanwhile"
 		}
@@ -392,6 +400,9 @@ func (w *work) outcome(ctx context.Context, changes []*plan.Change, id string, e
 		attrs := []slog.Attr{slog.String(logging.KeyOp, string(c.Op)), slog.String(logging.KeyGroup, c.GroupName())}
 		if c.User != nil {
 			attrs = append(attrs, slog.String(logging.KeyUser, c.User.ID))
+		}
+		if from, to := c.Roles(); to != "" {
+			attrs = append(attrs, slog.String("from", from), slog.String("to", to))
 		}
 		if c.Rule != "" {
 			attrs = append(attrs, slog.String(logging.KeyRule, c.Rule))

@@ -38,6 +38,11 @@ func (w *work) book(p *plan.Plan, g *plan.Guarded, only *plan.Only) error {
 			w.useApproval(c.Key, &dirty)
 			c.Outcome = run.Applied
 			dirty.Events = append(dirty.Events, w.changeEvent(c))
+		case c.Op == run.SetRole && !c.Demotes() && !c.Promotes():
+			mem.NoteRole(c.Account, c.Record, c.Role, c.Feeds, &dirty)
+			w.useApproval(c.Key, &dirty)
+			c.Outcome = run.Applied
+			dirty.Events = append(dirty.Events, w.changeEvent(c))
 		case c.Op == run.ReleaseMember:
 			w.bury(c, &dirty)
 			own(mem, c.GroupID(), c.Account, nil, &dirty)
@@ -48,6 +53,7 @@ func (w *work) book(p *plan.Plan, g *plan.Guarded, only *plan.Only) error {
 	}
 	w.bookEvidence(p, &dirty)
 	w.bookGrants(p, &dirty)
+	w.bookRoles(p, &dirty)
 	if only == nil && w.undo == nil {
 		if err := w.join(&dirty); err != nil {
 			return err
@@ -224,16 +230,23 @@ func intents(runID string, p *plan.Plan, batches []batch, now time.Time) []plan.
 	for _, b := range batches {
 		first := &p.Changes[b.changes[0]]
 		in := plan.Intent{Run: runID, Seq: b.seq, At: now, Op: string(b.op), Link: b.link, GroupID: first.GroupID(), Name: first.GroupName()}
-		if b.op == run.SetGrants {
+		switch b.op {
+		case run.SetGrants:
 			intendGrants(&in, pick(p, b))
+		case run.SetRole:
+			in.GroupID, in.Role = first.Role, first.Record
+			in.Name, _ = first.Roles()
+		case run.CreateAccount:
+			in.Email, in.Role, in.Name = first.NewAccount.Email, first.Record, first.NewAccount.Email
+			in.Link.Group = directory.GroupKey{Source: first.Person.Source, ID: first.Person.ID}
 		}
 		for _, i := range b.changes {
 			c := &p.Changes[i]
-			if c.User == nil {
+			if c.User == nil || c.User.ID == "" {
 				continue
 			}
 			in.Accounts = append(in.Accounts, c.User.ID)
-			if b.op == run.AddMember {
+			if b.op == run.AddMember || b.op == run.SetRole {
 				in.Feeds = append(in.Feeds, positions(&in.Keys, c.Feeds))
 			}
 		}

@@ -45,6 +45,7 @@ type AccountWhy struct {
 	Account string     `json:"account,omitempty"`
 	Email   string     `json:"email,omitempty"`
 	Role    string     `json:"role,omitempty"`
+	RoleWhy *RoleWhy   `json:"role_why,omitempty"`
 	By      string     `json:"matched_by,omitempty"`
 	State   string     `json:"state"` // linked, pending, unmatched, conflict
 	Groups  []GroupWhy `json:"groups"`
@@ -142,7 +143,13 @@ func (e *Engine) explainIn(s *Setup, t *TargetSetup, who string) (*AccountWhy, e
 	p := plan.Compute(in)
 	plan.Guard(p, in, s.Limits)
 	x := explainer{e: e, in: in, p: p, mem: mem, who: who, account: account, found: found}
+	if found {
+		out.RoleWhy = x.role()
+	}
 	for at := range in.Desired.Wants {
+		if in.Desired.Wants[at].Role != "" {
+			continue
+		}
 		if g, ok := x.want(&in.Desired.Wants[at]); ok {
 			out.Groups = append(out.Groups, g)
 		}

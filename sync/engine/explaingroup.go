@@ -63,6 +63,9 @@ func (w *work) explainGroup(name string) []GroupInWhole {
 	seen := map[string]bool{}
 	for at := range in.Desired.Wants {
 		want := &in.Desired.Wants[at]
+		if want.Role != "" {
+			continue
+		}
 		id := ""
 		for _, l := range want.Links {
 			id = cmp.Or(id, mem.Links[l].GroupID)

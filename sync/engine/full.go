@@ -266,9 +266,7 @@ func (w *work) widely(ctx context.Context, tr *run.TargetReport, only *plan.Only
 		return nil, nil, w.targetError(tr, err)
 	}
 	p, g := w.compute(only)
-	if only != nil && (p.Summary.Drift > 0 || slices.ContainsFunc(p.Changes, func(c plan.Change) bool { return c.Op == run.CreateGroup })) {
-		// A group is made only after a look at all that there are; and a membership of ours
-		// that is missing may mean that this is not the server we know.
+	if only != nil && needsAll(p) {
 		if stop, err := w.observe(ctx, tr); stop || err != nil {
 			return nil, nil, err
 		}
@@ -422,7 +420,7 @@ func (w *work) dropLost(dirty *plan.Dirty) {
 	}
 	slices.Sort(ids)
 	for _, id := range slices.Compact(ids) {
-		if mem.Mirror.Group(id) == nil && !linked[id] {
+		if mem.Mirror.Group(id) == nil && !linked[id] && !plan.IsRole(id) {
 			mem.EndGroup(id, w.e.now(), dirty)
 		}
 	}

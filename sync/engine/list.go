@@ -71,6 +71,9 @@ func (w *work) takers(all map[directory.GroupKey][]run.Taker) {
 	for i := range in.Desired.Wants {
 		want := &in.Desired.Wants[i]
 		ref := run.GroupRef{Name: want.Name}
+		if want.Role != "" {
+			ref.Name = "role " + want.Role
+		}
 		for _, l := range want.Links {
 			if g := mem.Mirror.Group(mem.Links[l].GroupID); g != nil {
 				ref = run.GroupRef{ID: g.ID, Name: g.Name}

@@ -102,6 +102,8 @@ func (w *work) touches(p *plan.Plan, g *plan.Guarded) (*touched, bool) {
 		case c.Outcome != run.Planned:
 		case (c.Op == run.AddMember || c.Op == run.RemoveMember) && c.GroupID() != "":
 			t.groups[c.GroupID()], t.accounts[c.User.ID] = true, true
+		case c.Op == run.SetRole && !needsAll(&plan.Plan{Changes: p.Changes[i : i+1]}):
+			t.accounts[c.User.ID] = true
 		default:
 			return nil, false
 		}

@@ -47,10 +47,19 @@ func (w *work) settle(ctx context.Context, open []plan.Intent) error {
 		var dirty plan.Dirty
 		done, not := []string(nil), in.Accounts
 		id := in.GroupID
-		if id == "" {
+		op := run.Op(in.Op)
+		if id == "" && op != run.SetRole && op != run.CreateAccount {
 			id = w.marked(&in)
 		}
-		op := run.Op(in.Op)
+		switch op {
+		case run.SetRole:
+			var err error
+			if done, not, err = w.settleRole(ctx, &in, &dirty); err != nil {
+				return err
+			}
+		case run.CreateAccount:
+			done = w.settleAccount(&in, &dirty)
+		}
 		if id != "" && (op == run.AddMember || op == run.RemoveMember) {
 			g, err := w.api.ReadGroup(ctx, id)
 			switch {

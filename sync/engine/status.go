@@ -3,6 +3,7 @@ package engine
 import (
 	"time"
 
+	"groupsyncd/sync/plan"
 	"groupsyncd/sync/run"
 )
 
@@ -157,8 +158,10 @@ func (e *Engine) targetStatus(name string, names map[string]string) TargetStatus
 		managed[l.GroupID] = true
 	}
 	out.Managed = len(managed)
-	for _, o := range mem.Owned {
-		out.Memberships += o.Count()
+	for id, o := range mem.Owned {
+		if !plan.IsRole(id) {
+			out.Memberships += o.Count()
+		}
 	}
 	for _, h := range mem.Holds {
 		out.Held += len(h.Keys)

@@ -28,7 +28,7 @@ func (w *work) apply(ctx context.Context, p *plan.Plan) error {
 	}
 	w.e.live(w.report.Run, true)
 	defer w.e.live(w.report.Run, false)
-	if !w.req.Single() || len(w.batches) > fewCalls || slices.ContainsFunc(w.batches, func(b batch) bool { return b.op == run.CreateGroup }) {
+	if !w.req.Single() || len(w.batches) > fewCalls || slices.ContainsFunc(w.batches, func(b batch) bool { return b.op == run.CreateGroup || b.op == run.CreateAccount }) {
 		return w.calls(ctx, p)
 	}
 	w.state.mu.Lock()

@@ -30,6 +30,10 @@ func Apply(target string, rules []*Rule, sources []Source) *plan.Desired {
 		if r.members() == plan.AddOnly {
 			m.desired.AddOnly[r.key] = true
 		}
+		if r.Role != "" {
+			m.role(r)
+			continue
+		}
 		for s := range sources {
 			if r.covers(sources[s].ID) {
 				m.source(r, s)
@@ -37,6 +41,7 @@ func Apply(target string, rules []*Rule, sources []Source) *plan.Desired {
 		}
 	}
 	m.unite()
+	m.desired.Wants = append(m.desired.Wants, m.roles...)
 	return m.desired
 }
 
@@ -59,6 +64,8 @@ type mapper struct {
 	sources    []Source
 	desired    *plan.Desired
 	candidates []candidate
+	// roles are the wanted roles, behind all groups.
+	roles []plan.Want
 }
 
 func (m *mapper) source(r *Rule, s int) {
@@ -95,7 +102,7 @@ func (m *mapper) add(r *Rule, s int, g *replica.Group, number uint32, parts map[
 	}
 	key := directory.GroupKey{Source: src.ID, ID: id}
 	c := candidate{rule: r, group: g, link: plan.LinkKey{Rule: r.key, Group: key},
-		feed: plan.Feed{Key: plan.FeedKey{Rule: r.key, Group: key}, Source: s, Group: number, Everyone: g == nil, Where: r.filter()}}
+		feed: plan.Feed{Key: plan.FeedKey{Rule: r.key, Group: key}, Source: s, Group: number, Everyone: g == nil, Direct: r.Direct, Where: r.filter()}}
 	team, err := r.teamOf(v)
 	if team != nil {
 		v.Team = team.Team

@@ -93,7 +93,7 @@ func (s *Spec) Key() string {
 	if s.Name != "" {
 		return s.Name
 	}
-	part := Spec{From: slices.Sorted(slices.Values(s.From)), Match: s.Match, To: s.To}
+	part := Spec{From: slices.Sorted(slices.Values(s.From)), Match: s.Match, To: s.To, Role: s.Role}
 	return plan.UnnamedRule + hashOf(part)[:12]
 }
 
@@ -127,8 +127,11 @@ func (s *Spec) Check() []Problem {
 			add("match", "%s", regexpError(err))
 		}
 	}
-	if s.Role != "" { // there is no group to be named
-		return problems
+	if s.Role != "" {
+		if s.Role != plan.RoleAdmin && s.Role != plan.RoleUser {
+			add("role", "is %q: a directory group gives the role admin or user", s.Role)
+		}
+		return problems // It has no group, and so nothing to name.
 	}
 	if m.Everyone && s.To == DefaultTo {
 		add("to", "a rule for everyone needs a `to`: there is no directory group to take the name from")

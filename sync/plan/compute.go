@@ -17,9 +17,10 @@ func Compute(in *Input) *Plan { return compute(in, false) }
 func compute(in *Input, closely bool) *Plan {
 	// Wants may be joined, so they are our own.
 	own, desired := *in, *in.Desired
-	own.Desired, desired.Wants = &desired, slices.Clone(in.Desired.Wants)
+	own.Desired, desired.Wants = &desired, groupsOf(in.Desired.Wants)
+	roles := rolesOf(in.Desired.Wants)
 	in = &own
-	c := &computer{in: in, closely: closely, people: matchPeople(in), approved: in.Memory.approved(in.Now), homeless: map[FeedKey]bool{}, claimed: map[string][]int{},
+	c := &computer{in: in, closely: closely, wantedRoles: roles, people: matchPeople(in), approved: in.Memory.approved(in.Now), homeless: map[FeedKey]bool{}, claimed: map[string][]int{},
 		making: map[int]bool{}, settledValues: map[string]bool{}, plan: &Plan{
 			Target: in.Memory.Target, Clocks: map[string][]Clock{}, Lost: map[string][]uint32{}, Unknown: map[string]bool{},
 			Waiting: map[string]int{}, SourceLosses: map[string]bool{}, Accepts: true,
@@ -30,6 +31,8 @@ func compute(in *Input, closely bool) *Plan {
 		c.want(w)
 	}
 	c.orphans()
+	c.roles()
+	c.creations()
 	if in.Only == nil {
 		c.orphanPermissions()
 		c.defaultPermissions()
@@ -90,6 +93,16 @@ type computer struct {
 	// settledValues are the groups, with an empty id for the defaults, whose permissions this
 	// plan has decided about.
 	settledValues map[string]bool
+	// wantedRoles are the wants of roles; sides how each of them stands. authority are the
+	// positions of the sources that decide about accounts, and evidence what they say of those
+	// accounts about which they say anything but that all is well.
+	wantedRoles []Want
+	sides       map[string]*roleSide
+	authority   []int
+	noAuthority bool
+	evidence    map[uint32]*statement
+	freshLinks  map[directory.UserKey]PersonLink
+	primary     int64
 }
 
 // What a user has in place of a seat.
@@ -129,13 +142,16 @@ func (c *computer) prepare() {
 	for s := range in.Sources {
 		c.sourceAt[in.Sources[s].ID] = s
 		c.without[s] = make([]bool, len(in.Sources[s].Replica.Users()))
-		c.seats[s] = c.seat(s)
 		if in.Sources[s].Single {
 			continue // It has no lists that could be old.
 		}
 		if why, fresh := in.Sources[s].Replica.Fresh(nil, in.Now, in.Sources[s].MaxAge); !fresh {
 			c.stale[s] = why
 		}
+	}
+	c.askAuthorities()
+	for s := range in.Sources {
+		c.seats[s] = c.seat(s)
 	}
 	c.kept = in.Memory.kept()
 	c.gentle = map[string]bool{}
@@ -148,6 +164,9 @@ func (c *computer) prepare() {
 		c.accepted = map[string][]*Want{}
 		for i := range in.Accepted.Wants {
 			w := &in.Accepted.Wants[i]
+			if w.Role != "" {
+				c.accepted[RoleGroup(w.Role)] = append(c.accepted[RoleGroup(w.Role)], w)
+			}
 			for _, l := range w.Links {
 				if link, ok := in.Memory.Links[l]; ok {
 					c.accepted[link.GroupID] = append(c.accepted[link.GroupID], w)
@@ -164,7 +183,7 @@ func (c *computer) seat(s int) []int32 {
 	seats := make([]int32, len(rows))
 	for n := range rows {
 		switch a := accounts[n]; {
-		case rows[n].Disabled || rows[n].Missing.Is() || a >= 0 && c.hidden(uint32(a)):
+		case rows[n].Disabled || rows[n].Missing.Is() || a >= 0 && (c.hidden(uint32(a)) || c.disabled(uint32(a)) != nil):
 			seats[n] = special
 		case a < 0:
 			seats[n] = standing
@@ -226,6 +245,15 @@ func (c *computer) paintFeed(f *Feed) {
 	}
 	groupFresh := c.fresh(f.Source) && c.in.Now.Sub(g.MembersAt) <= src.MaxAge
 	for _, n := range g.Members {
+		if f.Direct {
+			named, doubt := src.Replica.Named(n, f.Group)
+			if doubt {
+				c.paintUnknown(f, n)
+			}
+			if !named {
+				continue
+			}
+		}
 		c.paintPerson(f, n, groupFresh || g.OwnersOf == "" && c.in.Now.Sub(rows[n].GroupsAt) <= src.MaxAge)
 	}
 }
@@ -234,6 +262,8 @@ func (c *computer) paintPerson(f *Feed, user uint32, fresh bool) {
 	if src := &c.in.Sources[f.Source]; c.seats[f.Source][user] == special || f.Where != nil {
 		u := &src.Replica.Users()[user]
 		switch {
+		case c.disabledUser(f.Source, user):
+			return
 		case u.Missing.Is():
 			if src.Replica.Listing(user, src.Grace).Standing == replica.Unknown {
 				c.paintUnknown(f, user)
@@ -308,7 +338,7 @@ func (c *computer) anybody() bool {
 func (c *computer) orphans() {
 	ids := make([]string, 0)
 	for id := range c.in.Memory.Owned {
-		if _, ok := c.taken[id]; !ok {
+		if _, ok := c.taken[id]; !ok && !IsRole(id) {
 			ids = append(ids, id)
 		}
 	}
@@ -333,9 +363,16 @@ func (c *computer) confirm(t time.Time) {
 }
 
 // opOrder is the order in which changes are carried out: what takes away first, then
-// what is needed for adding, then adding.
-var opOrder = map[run.Op]int{run.RemoveMember: 1, run.ReleaseMember: 2, run.CreateGroup: 3, run.UpdateGroup: 4,
-	run.SetPermissions: 5, run.AdoptMember: 6, run.AddMember: 7, run.SetGrants: 8, run.DeleteGroup: 9}
+// what is needed for adding, then adding. Roles are taken before all else and given after it.
+var opOrder = map[run.Op]int{run.RemoveMember: 1, run.ReleaseMember: 2, run.CreateAccount: 3, run.CreateGroup: 4, run.UpdateGroup: 5,
+	run.SetPermissions: 6, run.AdoptMember: 7, run.AddMember: 8, run.SetRole: 9, run.SetGrants: 10, run.DeleteGroup: 11}
+
+func (c *Change) order() int {
+	if c.Demotes() {
+		return 0
+	}
+	return opOrder[c.Op]
+}
 
 func (c *computer) finish() {
 	p := c.plan
@@ -363,7 +400,7 @@ func (c *computer) finish() {
 // sort puts the changes into the order in which they are carried out.
 func (p *Plan) sort() {
 	slices.SortFunc(p.Changes, func(a, b Change) int {
-		return cmp.Or(cmp.Compare(opOrder[a.Op], opOrder[b.Op]), cmp.Compare(a.level, b.level), cmp.Compare(a.GroupName(), b.GroupName()),
+		return cmp.Or(cmp.Compare(a.order(), b.order()), cmp.Compare(a.level, b.level), cmp.Compare(a.GroupName(), b.GroupName()),
 			cmp.Compare(a.GroupID(), b.GroupID()), cmp.Compare(a.email(), b.email()), cmp.Compare(a.Key, b.Key))
 	})
 }
@@ -391,12 +428,21 @@ func (w *Want) selected(source int) []uint32 {
 	return groups
 }
 
+// membership says how a user stands in the directory group of a feed; without one, or where it
+// takes nested members, by any way.
+func (s *Source) membership(f *Feed, user, group uint32) replica.Verdict {
+	if f != nil && f.Direct {
+		return s.Replica.Directly(user, group, s.Grace)
+	}
+	return s.Replica.Membership(user, group, s.Grace)
+}
+
 // shows reports whether a feed shows a person now, whatever the account.
 func (c *computer) shows(f *Feed, user uint32) replica.Standing {
 	src := &c.in.Sources[f.Source]
 	v := src.Replica.Listing(user, src.Grace)
 	if !f.Everyone {
-		v = src.Replica.Membership(user, f.Group, src.Grace)
+		v = src.membership(f, user, f.Group)
 	}
 	if v.Standing == replica.Shown && f.Where != nil && !f.Where(&src.Replica.Users()[user]) {
 		return replica.NotShown

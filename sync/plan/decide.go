@@ -59,9 +59,12 @@ func decide(in *Input, change func(*Decided), spare func(*Change) bool) *Decided
 			if !c.Loss() || !touched && before[c.Key] || spare != nil && spare(c) {
 				continue
 			}
-			if c.Proof.Exact {
+			switch {
+			case c.Op == run.SetRole:
+				kept = d.keepRole(c) || kept
+			case c.Proof.Exact:
 				kept = d.stay(c.GroupID(), c.Account) || kept
-			} else {
+			default:
 				kept = d.letGo(c.GroupID(), c.Account, nil) || kept
 			}
 		}
@@ -110,6 +113,9 @@ func (d *Decided) letGo(group string, account uint32, left []FeedKey) (changed b
 			delete(m.Owned, group)
 		}
 		d.Dirty.Owned = append(d.Dirty.Owned, group)
+		if IsRole(group) && len(left) == 0 {
+			d.leaveRole(account)
+		}
 	}
 	if len(left) == 0 && m.inDoubt(group, account) {
 		changed = true
@@ -200,7 +206,7 @@ func (m *Memory) clone() *Memory {
 		next.Owned[id] = own
 	}
 	next.Grants = maps.Clone(m.Grants)
-	next.Holds, next.Approvals = slices.Clone(m.Holds), slices.Clone(m.Approvals)
+	next.Holds, next.Approvals, next.Roles = slices.Clone(m.Holds), slices.Clone(m.Approvals), maps.Clone(m.Roles)
 	return &next
 }
 

@@ -52,8 +52,11 @@ func Guard(p *Plan, in *Input, limits Limits) *Guarded {
 	g.configuration()
 	g.groups()
 	g.people()
+	g.demotions()
+	g.promotions()
 	g.cuts()
 	g.creations()
+	g.lastAdmin()
 	g.undone()
 	return g.conclude()
 }
@@ -113,7 +116,7 @@ func (g *guard) mark() {
 			c.Approved = true
 			c.Hold = nil
 			if c.Loss() && c.Proof.ours() {
-				g.approved[c.GroupID()]++
+				g.approved[c.LossScope()]++
 			}
 		case g.stays(i, held[c.Key], details):
 		case c.Loss():
@@ -129,7 +132,10 @@ func (g *guard) mark() {
 func (g *guard) stays(i int, listed []holdKey, details map[holdKey]string) bool {
 	c := &g.p.Changes[i]
 	for _, k := range listed {
-		if k.check != run.Reverted && !c.Loss() && !c.Cut() || g.in.Undo != nil && k == (holdKey{run.Reverted, g.in.Undo.Reverts}) {
+		if k.check == run.LastAdmin {
+			continue // That is seen anew each time, and ends with its cause.
+		}
+		if k.check != run.Reverted && k.check != run.MaxNewAdmins && !c.Loss() && !c.Cut() || g.in.Undo != nil && k == (holdKey{run.Reverted, g.in.Undo.Reverts}) {
 			continue
 		}
 		g.hold(i, k.check, k.scope, details[k])
@@ -302,10 +308,10 @@ func (g *guard) groups() {
 	byGroup := map[string][]int{}
 	var ids []string
 	for _, i := range g.fresh {
-		if !g.p.Changes[i].Proof.ours() {
+		if c := &g.p.Changes[i]; !c.Proof.ours() || c.Op == run.SetRole && !g.in.Memory.owns(c.LossScope(), c.Account) {
 			continue
 		}
-		id := g.p.Changes[i].GroupID()
+		id := g.p.Changes[i].LossScope()
 		if byGroup[id] == nil {
 			ids = append(ids, id)
 		}
@@ -319,7 +325,7 @@ func (g *guard) groups() {
 		}
 		losing, had := g.unheld(byGroup[id]), have+len(before[id])
 		lost := losing + len(before[id])
-		name := g.p.Changes[byGroup[id][0]].GroupName()
+		name := g.p.Changes[byGroup[id][0]].lossName()
 		if had >= minGroup && losing > 0 && g.limits.MaxGroupLoss.Exceeded(lost, had) {
 			g.holdAll(byGroup[id], run.MaxGroupLoss, id,
 				fmt.Sprintf("%d of %d members of %s (%d %%) > %s within 24 hours", lost, had, name, lost*100/had, g.limits.MaxGroupLoss))
@@ -401,10 +407,25 @@ func (g *guard) people() {
 	}
 }
 
+// gaveRole reports whether an account has a role that it would not have without us.
+func (m *Memory) gaveRole(id string) bool {
+	r, known := m.Roles[id]
+	return known && RoleRank(r.Role) > RoleRank(r.Before)
+}
+
 // owners counts the accounts that own a membership in the whole target.
 func owners(m *Memory) int {
 	owning, n := make([]bool, len(m.Mirror.Accounts())), 0
-	for _, o := range m.Owned {
+	for id := range m.Roles {
+		if a, known := m.Mirror.Number(id); known && m.gaveRole(id) {
+			owning[a] = true
+			n++
+		}
+	}
+	for id, o := range m.Owned {
+		if IsRole(id) {
+			continue // Most of them have it anyhow, and would hide how many others lose something.
+		}
 		for f := range o.Feeds {
 			for _, a := range o.Feeds[f].Accounts {
 				if !owning[a] {
@@ -420,7 +441,15 @@ func owners(m *Memory) int {
 // emptyHanded counts those of a day's losers who own nothing any more.
 func (g *guard) emptyHanded(day map[string]bool) int {
 	owning := make(map[string]bool, len(day))
-	for _, o := range g.in.Memory.Owned {
+	for id := range day {
+		if g.in.Memory.gaveRole(id) {
+			owning[id] = true
+		}
+	}
+	for scope, o := range g.in.Memory.Owned {
+		if IsRole(scope) {
+			continue
+		}
 		for f := range o.Feeds {
 			for _, a := range o.Feeds[f].Accounts {
 				if id := g.in.Memory.Mirror.Account(a).ID; day[id] {

@@ -137,6 +137,10 @@ func (g *guard) merge(k holdKey, f *found, last run.Hold, planned map[string]run
 func commands(h *run.Hold) {
 	h.Approve = "groupsyncd approve " + h.Hash + " --reason TEXT"
 	h.Release = ""
+	if h.Check == run.LastAdmin {
+		h.Approve = "" // Nobody can let that through.
+		return
+	}
 	if slices.ContainsFunc(h.Keys, func(k string) bool { return Removal(k) || h.Check == run.MaxCuts && Cutting(k) }) {
 		h.Release = "groupsyncd release --hold " + h.Hash + " --reason TEXT"
 	}

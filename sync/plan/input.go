@@ -57,8 +57,10 @@ type AccountRules struct {
 // Only is the person whom a one-person run is about.
 type Only struct {
 	Account uint32
-	// None: the person has no account yet; only the counts are of interest.
-	None bool
+	// None: the person has no account yet; only the counts are of interest, and whether they
+	// get one. People are then who that is.
+	None   bool
+	People []directory.UserKey
 }
 
 // Source is one source as the rules and the guard see it.
@@ -113,6 +115,8 @@ type Plan struct {
 	Waiting map[string]int
 	// ConfirmAt is when a further complete read can settle an unknown; zero: never.
 	ConfirmAt time.Time
+	// Roles are notes about accounts that need no call.
+	Roles []RoleNote
 	// Accepts says that nothing is left that the accepted rules want and the present
 	// ones do not.
 	Accepts bool
@@ -153,6 +157,12 @@ type Change struct {
 	Person directory.UserKey
 	// Revoke ends the sign-in sessions of the account too.
 	Revoke bool
+	// Record is what the ledger keeps of a role once the account has it, and Role the id of
+	// the role that is then ours through Feeds; empty: none.
+	Record *OwnedRole
+	Role   string
+	// Since is as of when the directory says what a suspension rests on.
+	Since time.Time
 	// Restored are the values that go back to what was there before us.
 	Restored []string
 	// Approved says that an approval lets this change through.
@@ -177,7 +187,7 @@ type Opposite struct {
 }
 
 // Loss reports whether the change takes something away from somebody.
-func (c *Change) Loss() bool { return c.Op == run.RemoveMember }
+func (c *Change) Loss() bool { return c.Op == run.RemoveMember || c.Demotes() }
 
 // Proof is why a membership may be taken away: an absence that a replica proved, or a
 // change of the rules or of the configuration, which is always held.

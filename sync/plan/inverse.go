@@ -58,6 +58,13 @@ func reverted(m *Memory, runID string) map[string]bool {
 
 func (v *inverse) change(did *run.Change) {
 	switch {
+	case did.Op == run.SetRole:
+		v.role(did)
+		return
+	case did.Op == run.CreateAccount:
+		v.add(Change{Change: run.Change{Op: run.CreateAccount, User: did.User, Outcome: run.Skipped,
+			Error: "groupsyncd deletes no accounts; delete it in Open WebUI, or make it pending"}})
+		return
 	case did.Op == run.SetGrants:
 		v.grants(did)
 		return
@@ -178,13 +185,16 @@ func (v *inverse) give(c Change, did *run.Change, is, ours bool) {
 const TombstoneMemory = 90 * 24 * time.Hour
 
 // feeds gives through what a membership was given that the run ended.
-func (v *inverse) feeds(did *run.Change) []FeedKey {
+func (v *inverse) feeds(did *run.Change) []FeedKey { return v.feedsOf(did.GroupID(), did.User.ID) }
+
+// feedsOf gives them for an account in a group, or for its role.
+func (v *inverse) feedsOf(group, account string) []FeedKey {
 	from := v.in.Undo.Started.Add(-time.Second)
 	until := v.in.Undo.Started.Add(time.Duration(v.in.Undo.DurationMS)*time.Millisecond + time.Second)
 	var feeds []FeedKey
 	for i := range v.in.Memory.Tombstones {
 		t := &v.in.Memory.Tombstones[i]
-		if t.Group == did.GroupID() && t.Account == did.User.ID && !t.At.Before(from) && !t.At.After(until) {
+		if t.Group == group && t.Account == account && !t.At.Before(from) && !t.At.After(until) {
 			feeds = append(feeds, t.Feed)
 		}
 	}

@@ -111,7 +111,7 @@ type Strangers struct {
 // protected, ignored or in doubt is not among them.
 func FindStrangers(in *Input) []Strangers {
 	own, desired := *in, *in.Desired
-	own.Desired, desired.Wants = &desired, slices.Clone(in.Desired.Wants)
+	own.Desired, desired.Wants = &desired, groupsOf(in.Desired.Wants)
 	c := &computer{in: &own, people: matchPeople(&own), homeless: map[FeedKey]bool{}, claimed: map[string][]int{}, plan: &Plan{}}
 	c.prepare()
 	c.resolve()

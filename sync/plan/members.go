@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"groupsyncd/sync/replica"
 	"groupsyncd/sync/run"
 )
 
@@ -303,7 +304,7 @@ func (c *computer) grants(f *Feed, a uint32) bool {
 			return true
 		}
 		row := &src.Replica.Groups()[f.Group]
-		if _, in := slices.BinarySearch(row.Members, p.user); in && !row.Missing.Is() {
+		if _, in := slices.BinarySearch(row.Members, p.user); in && !row.Missing.Is() && (!f.Direct || src.membership(f, p.user, f.Group).Standing == replica.Shown) {
 			return true
 		}
 	}

@@ -25,6 +25,9 @@ type Account struct {
 	CreatedAt int64 `json:"created_at"`
 	// Deleted marks an account that is proved to be no longer there.
 	Deleted bool `json:"deleted,omitempty"`
+	// ByHand marks an account that is pending because somebody else made it so: it had
+	// another role before, or was not new when we saw it first.
+	ByHand bool `json:"by_hand,omitempty"`
 }
 
 // Mark is our note in data.groupsyncd of a group that we made or took over.

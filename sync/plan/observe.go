@@ -75,7 +75,7 @@ func tooMany(missing, known int) bool {
 // account that is no longer there takes what it owned with it, and leaves tombstones.
 func (m *Memory) Observe(o *Observation) Dirty {
 	dirty := Dirty{Head: true}
-	r := m.Mirror
+	r, last := m.Mirror, m.Mirror.At
 	r.Version, r.Deployment, r.Parents, r.At = o.Version, o.Deployment, o.Parents, o.At
 	if o.Self != "" {
 		r.Self = o.Self
@@ -94,7 +94,7 @@ func (m *Memory) Observe(o *Observation) Dirty {
 	m.resources(o, &dirty)
 	seen := make(map[uint32]bool, len(o.Accounts))
 	for i := range o.Accounts {
-		n, changed := r.account(&o.Accounts[i])
+		n, changed := r.account(&o.Accounts[i], o.At, last)
 		seen[n] = true
 		if changed {
 			dirty.Accounts = append(dirty.Accounts, n)
@@ -168,24 +168,39 @@ func sameResource(a, b *Resource) bool {
 		slices.Equal(a.Grants, b.Grants)
 }
 
-// account adds or renews a row; a look without subjects keeps those known before.
-func (m *Mirror) account(a *Account) (n uint32, changed bool) {
+// newAccount is how long an account counts as new: one that is pending then was not
+// suspended by anybody.
+const newAccount = 24 * time.Hour
+
+// account adds or renews a row, seen at a time, the look before having been at last; a look
+// without subjects keeps those known before.
+func (m *Mirror) account(a *Account, at, last time.Time) (n uint32, changed bool) {
 	n, ok := m.Number(a.ID)
 	if !ok {
 		n = uint32(len(m.accounts))
 		m.byID.Put(a.ID, n, m.accountID)
 		m.accounts = append(m.accounts, *a)
+		made := time.Unix(a.CreatedAt, 0)
+		m.accounts[n].ByHand = a.Role == RolePending && !at.IsZero() && at.Sub(made) > newAccount && (last.IsZero() || a.CreatedAt > 0 && made.Before(last))
 		return n, true
 	}
 	row := &m.accounts[n]
 	next := *a
+	switch {
+	case next.Role != RolePending:
+		next.ByHand = false
+	case row.Role != "" && row.Role != RolePending:
+		next.ByHand = true
+	default:
+		next.ByHand = row.ByHand
+	}
 	if next.Subjects == nil {
 		next.Subjects = row.Subjects
 	}
 	if next.CreatedAt == 0 {
 		next.CreatedAt = row.CreatedAt
 	}
-	changed = row.Email != next.Email || row.Name != next.Name || row.Role != next.Role || row.Deleted != next.Deleted ||
+	changed = row.ByHand != next.ByHand || row.Email != next.Email || row.Name != next.Name || row.Role != next.Role || row.Deleted != next.Deleted ||
 		row.CreatedAt != next.CreatedAt || len(row.Subjects) != len(next.Subjects)
 	for k, v := range next.Subjects {
 		changed = changed || row.Subjects[k] != v
@@ -207,7 +222,7 @@ func (m *Memory) group(g *Group, dirty *Dirty) bool {
 			n, ok := r.Number(id)
 			if !ok {
 				// An account made between two answers; the next look fills the row.
-				n, _ = r.account(&Account{ID: id})
+				n, _ = r.account(&Account{ID: id}, time.Time{}, time.Time{})
 				dirty.Accounts = append(dirty.Accounts, n)
 			}
 			next.Numbers = append(next.Numbers, n)
@@ -247,7 +262,7 @@ func (m *Memory) ForgetGroup(id string) Dirty {
 // those groups again that do not add up.
 func (m *Memory) ObserveAccount(v *AccountView) Dirty {
 	var dirty Dirty
-	n, changed := m.Mirror.account(&v.Account)
+	n, changed := m.Mirror.account(&v.Account, m.Mirror.At, m.Mirror.At)
 	if changed {
 		dirty.Accounts = append(dirty.Accounts, n)
 	}
@@ -269,6 +284,10 @@ func (m *Memory) ObserveAccount(v *AccountView) Dirty {
 
 // bury ends what a deleted account owned.
 func (m *Memory) bury(account uint32, at time.Time, dirty *Dirty) {
+	if id := m.Mirror.accounts[account].ID; m.Roles[id] != (OwnedRole{}) {
+		delete(m.Roles, id)
+		dirty.Roles = append(dirty.Roles, id)
+	}
 	for _, id := range slices.Sorted(maps.Keys(m.Owned)) {
 		o := m.Owned[id]
 		feeds := o.Grants(account)

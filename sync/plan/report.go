@@ -136,6 +136,12 @@ func (p *Plan) Tally() run.Summary {
 			s.MembersAdopted++
 		case run.ReleaseMember:
 			s.MembersReleased++
+		case run.SetRole:
+			if c := &p.Changes[i]; c.Demotes() || c.Promotes() {
+				s.RolesChanged++
+			}
+		case run.CreateAccount:
+			s.AccountsCreated++
 		}
 	}
 	return s

@@ -55,6 +55,9 @@ const (
 // verdict judges an owned membership that no rule wants.
 func (c *computer) verdict(a uint32, id string, w *Want, owned *OwnedGroup) verdict {
 	j := &judge{c: c, account: a, id: id, want: w, owned: owned}
+	if s := c.disabled(a); s != nil {
+		return s.ends(owned.Grants(a))
+	}
 	if c.painted[a]&isUnknown != 0 {
 		j.doubtful("", "a source shows it, and its last proof is too old or its people or groups are missing", time.Time{})
 	}
@@ -180,7 +183,7 @@ func (j *judge) person(src *Source, key FeedKey, user, group uint32, everyone bo
 	v := src.Replica.Listing(user, src.Grace)
 	name := "everybody"
 	if !everyone {
-		v = src.Replica.Membership(user, group, src.Grace)
+		v = src.membership(feed, user, group)
 		row := &src.Replica.Groups()[group]
 		name = firstOf(row.DN, row.Path, row.Name)
 	}

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -39,6 +40,8 @@ type world struct {
 	made            int
 	// defaults are the default permissions that are kept.
 	defaults permission.Set
+	// roles say what of accounts is ours; nil: nothing.
+	roles *plan.AccountRules
 	// report is of a run that a test undoes.
 	report *run.Report
 }
@@ -47,7 +50,7 @@ type world struct {
 func newWorld(t testing.TB, sources ...string) *world {
 	w := &world{t: t, now: at(0), mem: plan.NewMemory("chat", "here", at(-1)), match: []string{"sign_in", "email"},
 		limits: plan.Limits{MaxPeople: plan.LimitOff(), MaxPeople24h: plan.LimitOff(), MaxGroupLoss: plan.LimitOff(), MaxNewGroups: plan.LimitOff(),
-			MaxSourceShrink: plan.LimitOff(), MaxCuts: plan.LimitOff(), ApprovalTTL: 24 * time.Hour}}
+			MaxDemotions: plan.LimitOff(), MaxNewAdmins: plan.LimitOff(), MaxCuts: plan.LimitOff(), MaxSourceShrink: plan.LimitOff(), ApprovalTTL: 24 * time.Hour}}
 	for _, id := range sources {
 		w.sources = append(w.sources, plan.Source{ID: id, Name: id, Replica: replica.New(id), Grace: replica.Grace{Reads: 2, Over: 15 * time.Minute},
 			MaxAge: 48 * time.Hour, Scope: "all of " + id})
@@ -263,7 +266,7 @@ func (w *world) desired(specs []mapping.Spec) *plan.Desired {
 
 func (w *world) input() *plan.Input {
 	in := &plan.Input{Now: w.now, Memory: w.mem, Sources: w.sources, Desired: w.desired(w.rules), Rules: map[string]bool{},
-		Match: w.match, Ignore: w.ignore, Protect: w.protect, Only: w.only, Defaults: w.defaults}
+		Match: w.match, Ignore: w.ignore, Protect: w.protect, Only: w.only, Defaults: w.defaults, Accounts: w.roles}
 	if w.accepted != nil {
 		in.Accepted = w.desired(w.accepted)
 	}
@@ -314,6 +317,9 @@ func (w *world) apply(p *plan.Plan, g *plan.Guarded) {
 	}
 	for _, r := range p.Provenance {
 		m.Owned[r.GroupID].Set(r.Account, r.Feeds)
+	}
+	for _, n := range p.Roles {
+		m.NoteRole(n.Account, n.Record, n.Group, n.Feeds, &plan.Dirty{})
 	}
 	for id, clocks := range p.Clocks {
 		if o := m.Owned[id]; o != nil {
@@ -384,6 +390,8 @@ func (w *world) change(c *plan.Change, made map[plan.LinkKey]string) {
 		w.own(id, c.Account, nil)
 		m.Settle(id, c.Account, &plan.Dirty{})
 		m.Losses = append(m.Losses, plan.Loss{At: w.now, Group: id, Account: c.User.ID, Approved: c.Approved})
+	case run.SetRole, run.CreateAccount:
+		w.changeAccount(c)
 	default:
 		w.t.Fatalf("nobody knows how to %s", c.Op)
 	}
@@ -514,7 +522,10 @@ func show(p *plan.Plan) []string {
 	for _, c := range p.Changes {
 		text := string(c.Op) + " " + c.About() + granted(&c.Change)
 		if c.User != nil {
-			text += " " + strings.TrimPrefix(c.User.ID, "a-")
+			text += " " + strings.TrimPrefix(cmp.Or(c.User.ID, c.User.Email), "a-")
+		}
+		if from, to := c.Roles(); to != "" {
+			text = fmt.Sprintf("set_role %s %s>%s", strings.TrimPrefix(c.User.ID, "a-"), from, to)
 		}
 		if c.Absence != "" {
 			text += " " + c.Absence
@@ -555,7 +566,7 @@ func told(p *plan.Plan, kind run.ProblemKind, text string) bool {
 func (w *world) settled() {
 	w.t.Helper()
 	p, _ := w.plan()
-	if len(p.Changes) != 0 || len(p.Grants) != 0 || len(p.Forgotten) != 0 || len(p.Provenance) != 0 || len(p.Links) != 0 || len(p.People.New) != 0 || len(p.People.Ended) != 0 {
+	if len(p.Changes) != 0 || len(p.Roles) != 0 || len(p.Grants) != 0 || len(p.Forgotten) != 0 || len(p.Provenance) != 0 || len(p.Links) != 0 || len(p.People.New) != 0 || len(p.People.Ended) != 0 {
 		w.t.Errorf("after all is done there is more to do: %v; provenance %v, links %v, people %v", show(p), p.Provenance, p.Links, p.People)
 	}
 }

@@ -12,6 +12,7 @@ const (
 	NoticeStale       NoticeKind = "stale"
 	NoticeRecovered   NoticeKind = "recovered"
 	NoticeState       NoticeKind = "state"
+	NoticePrivileged  NoticeKind = "privileged"
 )
 
 // Notice is something that a person should hear of once: when it begins, and when its

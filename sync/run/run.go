@@ -310,6 +310,9 @@ type Report struct {
 	// Notices are what this run had to tell people.
 	Notices []Notice `json:"notices,omitempty"`
 	Exit    int      `json:"exit"`
+	// Suspensions are how many milliseconds each account of somebody disabled or gone stayed
+	// open after the directory said so.
+	Suspensions []int64 `json:"-"`
 }
 
 // Schema is the version of the report.
