@@ -23,6 +23,9 @@ func (w *world) memberships() map[string]string {
 			}
 		}
 	}
+	for _, r := range w.mem.Mirror.Resources() {
+		all[r.Type+" "+r.ID] = w.shares(r.ResourceKey)
+	}
 	return all
 }
 

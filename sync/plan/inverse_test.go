@@ -18,7 +18,7 @@ import (
 func (w *world) did(id string, p *plan.Plan, g *plan.Guarded) *run.Report {
 	for i := range p.Changes {
 		c := &p.Changes[i]
-		if o := w.mem.Owned[c.Group.ID]; c.Outcome == run.Planned && (c.Op == run.RemoveMember || c.Op == run.ReleaseMember) && o != nil {
+		if o := w.mem.Owned[c.GroupID()]; c.Outcome == run.Planned && (c.Op == run.RemoveMember || c.Op == run.ReleaseMember) && o != nil {
 			for _, key := range o.Grants(c.Account) {
 				w.mem.Tombstones = append(w.mem.Tombstones, plan.Tombstone{At: w.now, Group: c.Group.ID, Account: c.User.ID, Feed: key})
 			}
@@ -28,11 +28,13 @@ func (w *world) did(id string, p *plan.Plan, g *plan.Guarded) *run.Report {
 	r := run.Report{Run: id, Mode: run.Apply, Started: w.now, Targets: []run.TargetReport{{Name: "other"}, {Name: "chat"}}}
 	for i := range p.Changes {
 		c := p.Changes[i].Change
-		group := *c.Group
-		if group.ID == "" && c.Outcome == run.Planned {
-			group.ID = w.mem.Links[p.Changes[i].Link].GroupID
+		if c.Group != nil {
+			group := *c.Group
+			if group.ID == "" && c.Outcome == run.Planned {
+				group.ID = w.mem.Links[p.Changes[i].Link].GroupID
+			}
+			c.Group = &group
 		}
-		c.Group = &group
 		if c.Outcome == run.Planned {
 			c.Outcome = run.Applied
 		}

@@ -54,7 +54,9 @@ func anyWorld(t *rapid.T, tb testing.TB, check func(*world, *plan.Input, *plan.P
 	w.limits.MaxPeople, w.limits.MaxPeople24h, w.limits.MaxGroupLoss = few("max people"), few("max people of a day"), few("max group loss")
 	w.limits.MaxNewGroups = rapid.SampledFrom([]plan.Limit{plan.LimitOff(), plan.LimitOff(), plan.LimitCount(1)}).Draw(t, "max new groups")
 	w.limits.MaxSourceShrink = few("max shrink")
+	w.limits.MaxCuts = few("max cuts")
 	anyRules(t, w)
+	anyShared(t, w)
 	w.accounts(crowdOf(t, "account", folk)...)
 	minute := 0
 	for range rapid.IntRange(1, 9).Draw(t, "steps") {
@@ -89,12 +91,16 @@ func anyRules(t *rapid.T, w *world) {
 	for i, f := range forms {
 		if rapid.IntRange(0, 2).Draw(t, fmt.Sprint("rule ", i)) == 0 {
 			f()
+			anyKeys(t, &w.rules[len(w.rules)-1])
 		}
 	}
+	w.defaults = anySet(t, "default")
 }
 
 func anyStep(t *rapid.T, w *world, minute int) {
-	switch rapid.IntRange(0, 9).Draw(t, "step") {
+	switch rapid.IntRange(0, 11).Draw(t, "step") {
+	case 10, 11:
+		anyShared(t, w)
 	case 0, 1, 2, 3:
 		anyRead(t, w, "corp", minute)
 	case 4:
@@ -186,7 +192,9 @@ func TestPlansKeepTheirPromises(t *testing.T) {
 		anyWorld(r, t, func(w *world, in *plan.Input, p *plan.Plan, g *plan.Guarded) {
 			for i := range p.Changes {
 				promise(r, in, &p.Changes[i])
+				promiseOfSharing(r, in, &p.Changes[i])
 			}
+			addsGoOn(r, p)
 			limits(r, w, in, p)
 			standing(r, in, p, g)
 			again(r, w, in, p, g)
@@ -337,7 +345,7 @@ func standing(t *rapid.T, in *plan.Input, p *plan.Plan, g *plan.Guarded) {
 			case p.Unknown[k]:
 				t.Fatalf("%q is unknown and no longer held", k)
 			case c == nil, c.Approved, c.Outcome == run.Skipped:
-			case c.Op == run.RemoveMember:
+			case c.Op == run.RemoveMember || c.Cut():
 				t.Fatalf("%v was held and goes on", c.Change)
 			}
 		}
@@ -350,6 +358,7 @@ func again(t *rapid.T, w *world, in *plan.Input, p *plan.Plan, g *plan.Guarded) 
 	other := *in
 	memory := *in.Memory
 	memory.People, memory.Links, memory.Owned, memory.Scopes = shuffledPeople(in.Memory.People), shuffled(in.Memory.Links), shuffled(in.Memory.Owned), shuffled(in.Memory.Scopes)
+	memory.Grants = shuffled(in.Memory.Grants)
 	other.Memory, other.Rules = &memory, shuffled(in.Rules)
 	if in.Only == nil {
 		other.Desired = closely(in.Desired)
@@ -423,6 +432,9 @@ func TestPlanAfterApplyIsEmpty(t *testing.T) {
 			if c.Outcome == run.Planned {
 				r.Fatalf("after all is done there is more to do: %v; problems %v", show(p), texts(p))
 			}
+		}
+		if len(p.Grants)+len(p.Forgotten) != 0 {
+			r.Fatalf("after all is done there is more to note: %v, %v", p.Grants, p.Forgotten)
 		}
 		if len(p.Provenance)+len(p.Links)+len(p.People.New)+len(p.People.Ended)+len(p.Clocks) != 0 {
 			r.Fatalf("after all is done there is more to note: %v, %v, %v, %v", p.Provenance, p.Links, p.People, p.Clocks)

@@ -353,11 +353,7 @@ func (w *world) change(c *plan.Change, made map[plan.LinkKey]string) {
 	case run.CreateGroup:
 		w.made++
 		id = fmt.Sprintf("made-%d", w.made)
-		tree, err := permission.Merge(nil, c.Spec.Permissions)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		g := plan.Group{ID: id, Name: c.Spec.Name, Share: c.Spec.Share, Mark: c.Spec.Mark, Permissions: tree, MembersRead: true}
+		g := plan.Group{ID: id, Name: c.Spec.Name, Share: c.Spec.Share, Mark: c.Spec.Mark, Permissions: permission.Explicit(c.Spec.Permissions), MembersRead: true}
 		if c.Spec.Description != nil {
 			g.Description = *c.Spec.Description
 		}
@@ -370,6 +366,9 @@ func (w *world) change(c *plan.Change, made map[plan.LinkKey]string) {
 		link := plan.GroupLink{GroupID: id, Created: true, Since: w.now, Applied: map[string]json.RawMessage{}, Before: map[string]json.RawMessage{}}
 		for _, f := range plan.Placed(&c.Spec) {
 			link.Applied[f.Name], link.Before[f.Name] = raw(w.t, f.To), raw(w.t, f.From)
+		}
+		for key, on := range c.Spec.Permissions {
+			link.Applied["permissions."+key], link.Before["permissions."+key] = raw(w.t, on), raw(w.t, nil)
 		}
 		if _, again := m.Links[c.Link]; again {
 			link.RecreatedAt = w.now

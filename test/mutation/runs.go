@@ -13,7 +13,7 @@ func guards() []mutation {
 	), in("5 max_people_24h", "sync/plan",
 		mutation{name: "small runs drain nothing", file: guard, old: "g.limits.MaxPeople24h.Exceeded(len(day), had)", new: "g.limits.MaxPeople24h.Exceeded(len(losing), had)", run: "TestSmallRunsDoNotDrainALimit"},
 		mutation{name: "who has nothing left counts among those who had", file: guard, old: "had := owning + g.emptyHanded(day)", new: "had := owning", run: "TestWhoHasNothingLeftCountsAmongThoseWhoHad"},
-		mutation{name: "within 24 hours", file: guard, old: "!l.Approved && g.in.Now.Sub(l.At) < window", new: "!l.Approved", run: "TestSmallRunsDoNotDrainALimit|TestPeopleOfADay.*|TestMaxGroupLoss"},
+		mutation{name: "within 24 hours", file: guard, old: "!l.Approved && !l.Cut && g.in.Now.Sub(l.At) < window", new: "!l.Approved", run: "TestSmallRunsDoNotDrainALimit|TestPeopleOfADay.*|TestMaxGroupLoss"},
 		mutation{name: "approved losses do not count", file: guard, old: "if !l.Approved && ", new: "if ", run: "TestApprovedLossesCountInNoLimit"},
 		mutation{name: "the floor is one of the day", file: guard, old: "len(day) >= minPeople && ", new: "len(losing) >= minPeople && ", run: "TestSmallRunsDoNotDrainALimit"},
 	), in("5 max_group_loss", "sync/plan",

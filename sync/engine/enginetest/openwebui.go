@@ -60,6 +60,8 @@ type OpenWebUI struct {
 	Problems []run.Problem
 	// Config are the settings that the server shows.
 	Config plan.Settings
+	// Unknown are default permissions that the server drops without a word.
+	Unknown []string
 	// Revoked are the accounts whose sessions were ended, oldest first.
 	Revoked []string
 
@@ -332,6 +334,11 @@ func (o *OpenWebUI) set(g *webGroup, spec plan.GroupSpec) {
 	if spec.Mark != nil {
 		mark := *spec.Mark
 		g.Mark = &mark
+	}
+	if spec.Permissions != nil && len(g.perms) == 0 {
+		for _, key := range permission.KnownKeys() { // as our client does
+			g.perms[key] = false
+		}
 	}
 	maps.Copy(g.perms, spec.Permissions)
 	for _, key := range spec.Dropped {

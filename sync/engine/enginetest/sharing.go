@@ -124,7 +124,10 @@ func (s *session) SetDefaults(ctx context.Context, tree plan.Defaults) (plan.Def
 		return nil, err
 	}
 	err = s.write(ctx, run.SetPermissions, "", nil, func() error {
-		s.defaults = set
+		s.defaults = maps.Clone(set)
+		for _, key := range s.Unknown {
+			delete(s.defaults, key)
+		}
 		s.Effects = append(s.Effects, Effect{At: s.clock.Now(), Op: run.SetPermissions})
 		return nil
 	})
