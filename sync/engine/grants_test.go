@@ -22,8 +22,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// office is a small world for what groups share: one directory, one rule.
-type office struct {
+// library is a small world for what groups share: one directory, one rule.
+type library struct {
 	t      *testing.T
 	clock  *enginetest.Clock
 	store  *enginetest.Store
@@ -41,10 +41,10 @@ type office struct {
 
 var gpt4 = plan.ResourceKey{Type: plan.Models, ID: "gpt-4"}
 
-// newOffice has ann and bob, ann in eng and both in ops, a model that the rule "all" shares
+// newLibrary has ann and bob, ann in eng and both in ops, a model that the rule "all" shares
 // with all groups, and nothing done yet.
-func newOffice(t *testing.T) *office {
-	o := &office{t: t, clock: enginetest.NewClock(time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)), limit: plan.LimitCount(100)}
+func newLibrary(t *testing.T) *library {
+	o := &library{t: t, clock: enginetest.NewClock(time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)), limit: plan.LimitCount(100)}
 	o.store = enginetest.NewStore(o.clock.Now)
 	o.web = enginetest.NewOpenWebUI(o.clock, o.store.Power)
 	o.people = enginetest.NewDirectory(o.clock)
@@ -66,7 +66,7 @@ func newOffice(t *testing.T) *office {
 	return o
 }
 
-func (o *office) setup() engine.Setup {
+func (o *library) setup() engine.Setup {
 	specs := o.rules
 	if specs == nil {
 		specs = []mapping.Spec{o.spec}
@@ -85,7 +85,7 @@ func (o *office) setup() engine.Setup {
 }
 
 // boot starts the process, or starts it again.
-func (o *office) boot() {
+func (o *library) boot() {
 	o.store.Power.On()
 	e, err := engine.New(engine.Options{Logger: slog.New(slog.DiscardHandler), Now: o.clock.Now, Ledger: o.store, Journal: o.store, Runs: o.store, Audit: o.store,
 		NewID: func() string { o.runs++; return fmt.Sprintf("run-%04d", o.runs) }, Setup: o.setup()})
@@ -96,14 +96,14 @@ func (o *office) boot() {
 }
 
 // reload puts what a test changed in force.
-func (o *office) reload() {
+func (o *library) reload() {
 	o.t.Helper()
 	if err := o.engine.Replace(o.setup()); err != nil {
 		o.t.Fatal(err)
 	}
 }
 
-func (o *office) ask(req run.Request) *run.TargetReport {
+func (o *library) ask(req run.Request) *run.TargetReport {
 	o.t.Helper()
 	o.clock.Add(time.Minute)
 	var err error
@@ -116,13 +116,13 @@ func (o *office) ask(req run.Request) *run.TargetReport {
 	return &o.last.Targets[0]
 }
 
-func (o *office) run() *run.TargetReport {
+func (o *library) run() *run.TargetReport {
 	o.t.Helper()
 	return o.ask(run.Request{Trigger: run.Manual, Mode: run.Apply})
 }
 
 // does runs and compares the changes, each as "set_grants GPT 4 +read eng applied".
-func (o *office) does(want ...string) *run.TargetReport {
+func (o *library) does(want ...string) *run.TargetReport {
 	o.t.Helper()
 	tr := o.run()
 	var got []string
@@ -148,7 +148,7 @@ func (o *office) does(want ...string) *run.TargetReport {
 }
 
 // settled fails unless the next run finds nothing to do.
-func (o *office) settled() {
+func (o *library) settled() {
 	o.t.Helper()
 	if tr := o.does(); tr.Writes != 0 {
 		o.t.Errorf("%d writes", tr.Writes)
@@ -156,7 +156,7 @@ func (o *office) settled() {
 }
 
 // shared lists who may use a resource as "read eng", with a star where that is ours.
-func (o *office) shared(key plan.ResourceKey) string {
+func (o *library) shared(key plan.ResourceKey) string {
 	m := o.store.Kept(target)
 	var all []string
 	for _, g := range o.web.Grants(key) {
@@ -173,7 +173,7 @@ func (o *office) shared(key plan.ResourceKey) string {
 	return strings.Join(all, ", ")
 }
 
-func (o *office) wants(key plan.ResourceKey, want string) {
+func (o *library) wants(key plan.ResourceKey, want string) {
 	o.t.Helper()
 	if got := o.shared(key); got != want {
 		o.t.Errorf("%s is shared with %q, want %q", key.ID, got, want)
@@ -181,11 +181,11 @@ func (o *office) wants(key plan.ResourceKey, want string) {
 }
 
 // byHand changes the grants of a resource as an administrator does.
-func (o *office) byHand(key plan.ResourceKey, change func([]plan.Grant) []plan.Grant) {
+func (o *library) byHand(key plan.ResourceKey, change func([]plan.Grant) []plan.Grant) {
 	o.web.Share(plan.Resource{ResourceKey: key, Name: "GPT 4", Grants: change(o.web.Grants(key))})
 }
 
-func (o *office) may(permission, group string) plan.Grant {
+func (o *library) may(permission, group string) plan.Grant {
 	return plan.Grant{Kind: plan.KindGroup, ID: o.web.Named(group)[0], Permission: permission}
 }
 
@@ -193,7 +193,7 @@ var public = plan.Grant{Kind: plan.KindUser, ID: plan.Everybody, Permission: pla
 
 func TestGroupsGetWhatTheirRulesShare(t *testing.T) {
 	t.Parallel()
-	o := newOffice(t)
+	o := newLibrary(t)
 	tr := o.ask(run.Request{Trigger: run.Manual, Mode: run.Plan})
 	if o.wants(gpt4, ""); tr.Writes != 0 || len(tr.Changes) != 7 {
 		t.Errorf("a dry run: %d writes, %v", tr.Writes, tr.Changes)
@@ -242,7 +242,7 @@ func effects(web *enginetest.OpenWebUI, op run.Op) int {
 
 func TestWhatSomebodySharesDuringARunSurvives(t *testing.T) {
 	t.Parallel()
-	o := newOffice(t)
+	o := newLibrary(t)
 	once := true
 	o.web.Before = func(op run.Op) {
 		if op == run.AddMember && once { // after the plan, before the grants
@@ -263,7 +263,7 @@ func TestWhatSomebodySharesDuringARunSurvives(t *testing.T) {
 func TestACallThatDoesNothingIsAFailure(t *testing.T) {
 	t.Parallel()
 	for what, want := range map[enginetest.Fault]string{enginetest.Ignored: "accepted the call", enginetest.FailsBefore: "refused", enginetest.FailsAfter: "cut"} {
-		o := newOffice(t)
+		o := newLibrary(t)
 		o.web.Fault = func(op run.Op, _ string, _ []string) enginetest.Fault {
 			if op == run.SetGrants {
 				return what
@@ -284,7 +284,7 @@ func TestACallThatDoesNothingIsAFailure(t *testing.T) {
 
 func TestWhatIsGoneMeanwhileIsSkipped(t *testing.T) {
 	t.Parallel()
-	o := newOffice(t)
+	o := newLibrary(t)
 	o.web.Before = func(op run.Op) {
 		if op == run.AddMember {
 			o.web.Unshare(gpt4)
@@ -302,7 +302,7 @@ func TestWhatIsGoneMeanwhileIsSkipped(t *testing.T) {
 func TestNoInterruptionLosesWhoseAGrantIs(t *testing.T) {
 	t.Parallel()
 	for cut := 0; ; cut++ {
-		o := newOffice(t)
+		o := newLibrary(t)
 		o.byHand(gpt4, func([]plan.Grant) []plan.Grant { return []plan.Grant{public} })
 		o.target.Defaults = permission.Set{"chat.edit": true}
 		o.web.SetDefaultPermissions(permission.Set{"chat.edit": false})
@@ -340,7 +340,7 @@ func TestNoInterruptionLosesWhoseAGrantIs(t *testing.T) {
 
 func TestHeldGrantsWaitForAnApproval(t *testing.T) {
 	t.Parallel()
-	o := newOffice(t)
+	o := newLibrary(t)
 	o.limit = plan.LimitCount(1)
 	o.boot()
 	o.run()
@@ -379,7 +379,7 @@ func TestHeldGrantsWaitForAnApproval(t *testing.T) {
 
 func TestCutsThatHappenAreRemembered(t *testing.T) {
 	t.Parallel()
-	o := newOffice(t)
+	o := newLibrary(t)
 	o.run()
 	o.spec.Resources = nil
 	o.reload()
@@ -401,7 +401,7 @@ func TestCutsThatHappenAreRemembered(t *testing.T) {
 
 func TestARevertGivesGrantsKeysAndDefaultsBack(t *testing.T) {
 	t.Parallel()
-	o := newOffice(t)
+	o := newLibrary(t)
 	o.target.Defaults = permission.Set{"chat.edit": true, "chat.share": false}
 	o.web.SetDefaultPermissions(permission.Set{"chat.edit": false, "chat.share": true})
 	o.spec.Permissions = permission.Set{"workspace.models": true}
@@ -429,14 +429,14 @@ func TestARevertGivesGrantsKeysAndDefaultsBack(t *testing.T) {
 	}
 }
 
-func (o *office) undo(id string) *run.TargetReport {
+func (o *library) undo(id string) *run.TargetReport {
 	o.t.Helper()
 	return o.ask(run.Request{Trigger: run.Manual, Mode: run.Apply, Revert: id, Reason: "because", By: "tester"})
 }
 
 func TestARevertTakesWhatWasGiven(t *testing.T) {
 	t.Parallel()
-	o := newOffice(t)
+	o := newLibrary(t)
 	before := permission.Set{"chat.edit": false, "chat.share": true}
 	o.web.SetDefaultPermissions(before)
 	o.target.Defaults = permission.Set{"chat.edit": true, "chat.share": false}
@@ -455,7 +455,7 @@ func TestARevertTakesWhatWasGiven(t *testing.T) {
 	}
 	o.wants(gpt4, "read *")
 	// What somebody did since is refused.
-	o = newOffice(t)
+	o = newLibrary(t)
 	o.run()
 	given = o.last.Run
 	o.byHand(gpt4, func([]plan.Grant) []plan.Grant { return []plan.Grant{o.may("read", "ops")} })
@@ -466,7 +466,7 @@ func TestARevertTakesWhatWasGiven(t *testing.T) {
 	}
 }
 
-func (o *office) permits(group, key string) bool {
+func (o *library) permits(group, key string) bool {
 	set, _, err := permission.Flatten(o.store.Kept(target).Mirror.Group(o.web.Named(group)[0]).Permissions)
 	if err != nil {
 		o.t.Fatal(err)
@@ -476,7 +476,7 @@ func (o *office) permits(group, key string) bool {
 
 func TestAKeyThatTheServerDropsIsTriedOnce(t *testing.T) {
 	t.Parallel()
-	o := newOffice(t)
+	o := newLibrary(t)
 	o.web.SetDefaultPermissions(permission.Set{"chat.edit": false})
 	o.web.Unknown = []string{"chat.newer"}
 	o.target.Defaults = permission.Set{"chat.edit": true, "chat.newer": true}
@@ -497,7 +497,7 @@ func TestAKeyThatTheServerDropsIsTriedOnce(t *testing.T) {
 
 func TestAWatchedChangeOfGrantsLooksAtEverything(t *testing.T) {
 	t.Parallel()
-	o := newOffice(t)
+	o := newLibrary(t)
 	o.run()
 	o.run()
 	looks := 0
@@ -513,7 +513,7 @@ func TestAWatchedChangeOfGrantsLooksAtEverything(t *testing.T) {
 
 func TestARunOfOnePersonLeavesGrantsForTheNextOfEverybody(t *testing.T) {
 	t.Parallel()
-	o := newOffice(t)
+	o := newLibrary(t)
 	o.ask(run.Request{Trigger: run.Webhook, Mode: run.Apply, User: "ann@x.org"})
 	if n := effects(o.web, run.SetGrants); n != 0 || len(o.web.Named("eng")) != 1 {
 		t.Errorf("%d calls, groups %v", n, o.web.Named("eng"))
@@ -524,7 +524,7 @@ func TestARunOfOnePersonLeavesGrantsForTheNextOfEverybody(t *testing.T) {
 
 func TestADeletedGroupGetsItsGrantsAgainAndTheOthersAreNamed(t *testing.T) {
 	t.Parallel()
-	o := newOffice(t)
+	o := newLibrary(t)
 	handbook := plan.ResourceKey{Type: plan.Knowledge, ID: "k1"} // of a type that no rule names
 	o.run()
 	o.web.Share(plan.Resource{ResourceKey: handbook, Name: "Handbook", Grants: []plan.Grant{o.may("read", "eng"), o.may("write", "eng")}})
@@ -551,7 +551,7 @@ func TestADeletedGroupGetsItsGrantsAgainAndTheOthersAreNamed(t *testing.T) {
 
 func TestAPlanFileOfGrantsIsCarriedOut(t *testing.T) {
 	t.Parallel()
-	o := newOffice(t)
+	o := newLibrary(t)
 	planned, err := o.engine.PlanFile(context.Background(), run.Request{Trigger: run.Manual})
 	if err != nil || planned.File == nil {
 		t.Fatal(err)

@@ -28,8 +28,8 @@ func crowded(t *testing.T, n, limit int) *world {
 	return w
 }
 
-// role sets the role of an account.
-func (w *world) role(name, role string) {
+// makeRole sets the role of an account.
+func (w *world) makeRole(name, role string) {
 	n, _ := w.mem.Mirror.Number("a-" + name)
 	a := *w.mem.Mirror.Account(n)
 	a.Role = role
@@ -51,8 +51,8 @@ func TestWhoIsAffectedByACut(t *testing.T) {
 		{"everybody in the group, by a grant", func(w *world) { w.noResources() }, 6},
 		{"and by a permission", func(w *world) { w.noKeys() }, 6},
 		{"each once", func(w *world) { w.noKeys(); w.noResources() }, 6},
-		{"who is suspended uses nothing", func(w *world) { w.noKeys(); w.role("p00", "pending") }, 5},
-		{"administrators may do everything", func(w *world) { w.noKeys(); w.role("p00", "admin") }, 5},
+		{"who is suspended uses nothing", func(w *world) { w.noKeys(); w.makeRole("p00", "pending") }, 5},
+		{"administrators may do everything", func(w *world) { w.noKeys(); w.makeRole("p00", "admin") }, 5},
 		{"they keep it through another group", func(w *world) {
 			all("p00 p01")(w)
 			w.tree2("all", `{"chat":{"edit":true}}`)
@@ -105,7 +105,7 @@ func TestWhoIsAffectedByACut(t *testing.T) {
 		}, 0},
 		{"default permissions: all but administrators", func(w *world) {
 			w.accounts("q1")
-			w.role("q1", "admin")
+			w.makeRole("q1", "admin")
 			w.accounts("q2", "q3")
 			w.mem.Mirror.Defaults = json.RawMessage(`{"chat":{"edit":true,"share":true}}`)
 			w.defaults = permission.Set{"chat.share": false}
