@@ -9,9 +9,12 @@ import (
 
 // expect gives what the configuration expects of a target, for doctor.
 func expect(cfg *config.Config, t *config.Target) openwebui.Expect {
-	e := openwebui.Expect{Watch: watchesDoor(cfg, t), Permissions: permission.Set{}, Defaults: cfg.DefaultPermissions(t.Name)}
+	e := openwebui.Expect{Watch: watchesDoor(cfg, t), Permissions: permission.Set{}, Defaults: cfg.DefaultPermissions(t.Name), Resources: cfg.ResourceTypes(t.Name)}
 	for _, spec := range cfg.Specs(t.Name) {
 		e.Permissions = permission.Union(e.Permissions, spec.Permissions)
+	}
+	if a := t.Accounts; a != nil {
+		e.LetsIn, e.Creates = len(a.Role.User) > 0, a.Create != "never"
 	}
 	for _, src := range cfg.Sources {
 		if reader, ok := src.Config.(providers.TargetReader); ok && reader.ReadsTarget() == t.Name {

@@ -91,7 +91,7 @@ func (db *DB) loadMemory(tx *bbolt.Tx, target string) (*plan.Memory, error) {
 		return nil, err
 	}
 	m.Mirror = plan.RestoreMirror(plan.Mirror{Version: head.Version, Deployment: head.Deployment, Self: head.Self,
-		ReadAllAt: head.ReadAllAt, At: head.At, Defaults: head.MirrorDefaults, ResourcesAt: head.ResourcesAt}, accounts, groups, resources...)
+		ReadAllAt: head.ReadAllAt, At: head.At, Defaults: head.MirrorDefaults, Parents: head.Parents, ResourcesAt: head.ResourcesAt}, accounts, groups, resources...)
 	m.Defaults = head.Defaults
 	if err := loadKeyed(m, part, len(accounts)); err != nil {
 		return nil, err

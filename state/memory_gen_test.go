@@ -93,7 +93,7 @@ func anyMemory(target string) *rapid.Generator[*plan.Memory] {
 		}
 		m.Mirror = plan.RestoreMirror(plan.Mirror{Version: anyText().Draw(t, "version"), Deployment: anyText().Draw(t, "deployment"), Self: anyText().Draw(t, "self"),
 			ReadAllAt: at.Draw(t, "readAllAt"), At: at.Draw(t, "at"), Defaults: anyRaw().Draw(t, "mirror defaults"),
-			ResourcesAt: rapid.MapOfN(anyText(), at, 0, 3).Draw(t, "resourcesAt")}, accounts, groups, anyResources(t)...)
+			Parents: rapid.Bool().Draw(t, "parents"), ResourcesAt: rapid.MapOfN(anyText(), at, 0, 3).Draw(t, "resourcesAt")}, accounts, groups, anyResources(t)...)
 		drawSharing(t, m)
 		drawMaps(t, m, accounts, at)
 		drawLists(t, m, at)

@@ -17,12 +17,14 @@ type sharingHead struct {
 	// each type of resource was.
 	MirrorDefaults json.RawMessage      `json:"mirror_defaults,omitempty"`
 	ResourcesAt    map[string]time.Time `json:"resources_at,omitempty"`
+	// Parents says that groups there can have a parent.
+	Parents bool `json:"parents,omitempty"`
 	// Defaults are the default permissions that we set.
 	Defaults plan.Values `json:"defaults,omitzero"`
 }
 
 func sharingOf(m *plan.Memory) sharingHead {
-	h := sharingHead{MirrorDefaults: m.Mirror.Defaults, ResourcesAt: make(map[string]time.Time, len(m.Mirror.ResourcesAt)), Defaults: m.Defaults}
+	h := sharingHead{MirrorDefaults: m.Mirror.Defaults, Parents: m.Mirror.Parents, ResourcesAt: make(map[string]time.Time, len(m.Mirror.ResourcesAt)), Defaults: m.Defaults}
 	for name, at := range m.Mirror.ResourcesAt {
 		h.ResourcesAt[name] = at.UTC()
 	}

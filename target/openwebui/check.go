@@ -24,6 +24,11 @@ type Expect struct {
 	Provider string
 	// Permissions are the keys that groups are to have, Defaults those that everybody is.
 	Permissions, Defaults permission.Set
+	// LetsIn: directory groups give the role of a user, which lets in who is pending. Creates:
+	// accounts are made before a first sign-in.
+	LetsIn, Creates bool
+	// Resources are the types of which somebody is granted something.
+	Resources []string
 }
 
 // findings collects what doctor says.
@@ -88,6 +93,7 @@ func (c *Client) Check(ctx context.Context, expect Expect) []providers.Finding {
 	if err == nil && len(problems) == 0 {
 		add(providers.OK, "built_in_sync", "Open WebUI's own group sync is off", "")
 	}
+	s.checkSharing(ctx, &expect, &found)
 	if expect.Watch {
 		s.checkActivity(ctx, &found)
 	}

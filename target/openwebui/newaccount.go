@@ -105,7 +105,7 @@ func (s *Session) withEmail(ctx context.Context, email string) (*userWire, error
 				return &w.Users[i], nil
 			}
 		}
-		if len(w.Users) < pageSize {
+		if page*pageSize >= *w.Total {
 			return nil, nil //nolint:nilnil // there is none, and that is an answer
 		}
 	}

@@ -158,13 +158,14 @@ func (s *Session) readList(ctx context.Context, kind string, c calls) (wire []re
 			return nil, 0, s.unknownForm(kind)
 		}
 		total = *w.Total
+		before := len(wire)
 		for i := range *w.Items {
 			if id := (*w.Items)[i].ID; !known[id] {
 				known[id] = true
 				wire = append(wire, (*w.Items)[i])
 			}
 		}
-		if len(*w.Items) == 0 || len(wire) >= total {
+		if len(wire) == before || len(wire) >= total { // a page with nothing new is the end, or a list that moved
 			return wire, total, nil
 		}
 	}

@@ -102,7 +102,7 @@ func (s *Session) onPages(ctx context.Context, id string) (*userWire, error) {
 		if i := slices.IndexFunc(w.Users, func(u userWire) bool { return u.ID == id }); i >= 0 {
 			return &w.Users[i], nil
 		}
-		if len(w.Users) == 0 {
+		if page*pageSize >= *w.Total {
 			return nil, fault.Errorf(fault.NotFound, "read account", "target "+s.c.name, "account %s does not exist any more", id)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"groupsyncd/internal/fault"
 	"groupsyncd/internal/httpx"
@@ -25,6 +27,9 @@ const adminPath = "/api/v1/auths/admin/config"
 
 type adminWire struct {
 	DefaultRole string `json:"DEFAULT_USER_ROLE"`
+	// Restricted says that keys may use the Allowed paths only.
+	Restricted bool   `json:"ENABLE_API_KEYS_ENDPOINT_RESTRICTIONS"`
+	Allowed    string `json:"API_KEYS_ALLOWED_ENDPOINTS"`
 }
 
 type oauthWire struct {
@@ -101,6 +106,14 @@ func (s *Session) Settings(ctx context.Context) (plan.Settings, error) {
 	var err error
 	out.AdminBypass, err = s.bypass(ctx)
 	return out, err
+}
+
+// allows reports whether a key may use a path.
+func (a *adminWire) allows(path string) bool {
+	return !a.Restricted || slices.ContainsFunc(strings.Split(a.Allowed, ","), func(entry string) bool {
+		entry = strings.TrimSpace(entry)
+		return path == entry || strings.HasPrefix(path, entry+"/")
+	})
 }
 
 // bypass finds out whether administrators see what nobody shared with them, by the first

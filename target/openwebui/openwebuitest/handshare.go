@@ -195,3 +195,10 @@ func (s *Server) SetChannels(on bool) {
 func allowed(endpoints []string, path string) bool {
 	return len(endpoints) == 0 || slices.ContainsFunc(endpoints, func(e string) bool { return path == e || strings.HasPrefix(path, e+"/") })
 }
+
+// Picture gives the picture of an account.
+func (s *Server) Picture(id string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.db.accounts[id].picture
+}
