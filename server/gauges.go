@@ -37,6 +37,8 @@ func figures() []figure {
 		{"held_changes", "Changes that the guard holds back.", "target", "check"},
 		{"holds", "Holds that wait for a decision, those that list no change among them.", "target", "check"},
 		{"target_memberships", "Memberships in the target that groupsyncd gave.", "target", ""},
+		{"target_roles", "Accounts in the target whose role groupsyncd gave.", "target", ""},
+		{"target_grants", "Grants of resources in the target that groupsyncd gave.", "target", ""},
 		{"target_groups_managed", "Groups in the target that groupsyncd manages.", "target", ""},
 		{"target_accounts", "Accounts in the target.", "target", ""},
 		{"target_waiting", "Memberships that groupsyncd gave and that wait for a source.", "target", ""},
@@ -147,6 +149,8 @@ func (g *gauges) targets(s *engine.Status, put func(string, float64, ...string))
 			waiting += n
 		}
 		put("target_memberships", float64(t.Memberships), t.Name)
+		put("target_roles", float64(t.Roles), t.Name)
+		put("target_grants", float64(t.Grants), t.Name)
 		put("target_groups_managed", float64(t.Managed), t.Name)
 		put("target_accounts", float64(t.Accounts), t.Name)
 		put("target_waiting", float64(waiting), t.Name)

@@ -21,7 +21,7 @@ func busy(now time.Time) engine.Status {
 				Quarantine: &run.Quarantine{Reason: "canary-person was refused", Since: now.Add(-time.Hour), NextTry: now.Add(30 * time.Minute)}},
 			{Name: "new", Coverage: "none"},
 		},
-		Targets: []engine.TargetStatus{{Name: "chat", Watch: &engine.WatchStatus{State: engine.WatchLost}, ObservedAt: now.Add(-time.Minute), Accounts: 9, Managed: 2, Memberships: 7, Held: 2, Waiting: map[string]int{"hr": 2, "corp": 1}}},
+		Targets: []engine.TargetStatus{{Name: "chat", Watch: &engine.WatchStatus{State: engine.WatchLost}, ObservedAt: now.Add(-time.Minute), Accounts: 9, Managed: 2, Memberships: 7, Roles: 3, Grants: 4, Held: 2, Waiting: map[string]int{"hr": 2, "corp": 1}}},
 		Holds: []run.Hold{
 			{Check: run.Unruled, Target: "chat", Scope: "canary-group", Keys: []string{"canary-person", "b"}},
 			{Check: run.Unruled, Target: "chat", Scope: "other", Keys: []string{"c"}},

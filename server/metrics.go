@@ -89,7 +89,8 @@ func (m *metrics) serve() func(http.ResponseWriter, *http.Request, visitor) {
 
 // ops are the kinds of change that have a label of their own.
 func ops() []run.Op {
-	return []run.Op{run.CreateGroup, run.UpdateGroup, run.DeleteGroup, run.AddMember, run.RemoveMember, run.AdoptMember, run.ReleaseMember, run.SetPermissions}
+	return []run.Op{run.CreateGroup, run.UpdateGroup, run.DeleteGroup, run.AddMember, run.RemoveMember, run.AdoptMember, run.ReleaseMember, run.SetPermissions,
+		run.SetRole, run.CreateAccount, run.SetGrants}
 }
 
 // targets makes the counters of the configured targets begin at zero, so that the

@@ -81,6 +81,8 @@ func TestMetricsSayWhatHappenedAndWhatIs(t *testing.T) {
 			`groupsyncd_holds{check="unruled",target="chat"} 2`,
 			`groupsyncd_holds{check="target_changed",target="chat"} 1`,
 			`groupsyncd_target_memberships{target="chat"} 7`,
+			`groupsyncd_target_roles{target="chat"} 3`,
+			`groupsyncd_target_grants{target="chat"} 4`,
 			`groupsyncd_target_groups_managed{target="chat"} 2`,
 			`groupsyncd_target_accounts{target="chat"} 9`,
 			`groupsyncd_target_waiting{target="chat"} 3`,

@@ -99,6 +99,8 @@ func TestASummaryLeavesOutWhatDidNotHappen(t *testing.T) {
 		{run.Summary{GroupsCreated: 1, MembersAdded: 2, Held: 1, Failed: 3}, "1 group created, 2 members added, 1 change held, 3 changes failed"},
 		{run.Summary{GroupsUpdated: 2, MembersRemoved: 1, MembersAdopted: 1, MembersReleased: 1, Drift: 1, Foreign: 4},
 			"2 groups updated, 1 member removed, 1 member adopted, 1 membership released, 1 value changed by somebody, 4 members by hand left alone"},
+		{run.Summary{RolesChanged: 2, AccountsCreated: 1, GrantsChanged: 1, DefaultsChanged: 1},
+			"2 roles changed, 1 account created, 1 grant changed, default permissions changed"},
 	} {
 		if got := summaryLine(&c.summary); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)

@@ -41,12 +41,12 @@ func (c *command) holdsTable(holds []run.Hold, full bool) {
 			if j == shownLines && !full {
 				break
 			}
-			if h.Changes[j].Group == nil {
-				continue
+			if h.Changes[j].Op == "" {
+				continue // all that is left of it is its key
 			}
 			rows = append(rows, changeRow(&h.Changes[j]))
 		}
-		c.table([]string{"  CHANGE", "GROUP", "WHO OR WHAT", "OUTCOME", "WHY"}, rows)
+		c.table(changeHead(h.Changes), rows)
 		if len(h.Changes) > shownLines && !full {
 			c.line("  … and %d more; see all with: groupsyncd holds --full", len(h.Changes)-shownLines)
 		}

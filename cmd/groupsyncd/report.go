@@ -1,8 +1,8 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -66,7 +66,7 @@ func (c *command) targetTable(r *run.Report, t *run.TargetReport, full bool) {
 		}
 		rows = append(rows, changeRow(&t.Changes[i]))
 	}
-	c.table([]string{"  CHANGE", "GROUP", "WHO OR WHAT", "OUTCOME", "WHY"}, rows)
+	c.table(changeHead(t.Changes), rows)
 	if len(t.Changes) > limit {
 		all := "groupsyncd history " + r.Run + " --full"
 		if c.unkept {
@@ -90,17 +90,21 @@ func (c *command) targetTable(r *run.Report, t *run.TargetReport, full bool) {
 	}
 }
 
+// changeHead is the head of a table of changes, some of which may be about no group.
+func changeHead(changes []run.Change) []string {
+	where := "GROUP"
+	if slices.ContainsFunc(changes, func(ch run.Change) bool { return ch.Op != "" && ch.Group == nil }) {
+		where = "WHERE"
+	}
+	return []string{"  CHANGE", where, "WHO OR WHAT", "OUTCOME", "WHY"}
+}
+
 func changeRow(ch *run.Change) []string {
-	what := ""
-	if ch.User != nil {
-		what = cmp.Or(ch.User.Email, ch.User.ID)
+	what, values := ch.Who(), ch.Values()
+	if what != "" && values != "" {
+		what += ": "
 	}
-	for i, f := range ch.Fields {
-		if i > 0 {
-			what += ", "
-		}
-		what += fmt.Sprintf("%s=%v", f.Name, f.To)
-	}
+	what += values
 	why := ch.Reason
 	if ch.Hold != nil {
 		why = string(ch.Hold.Check) + ": " + ch.Hold.Detail
@@ -111,7 +115,7 @@ func changeRow(ch *run.Change) []string {
 	if ch.Error != "" {
 		why = ch.Error
 	}
-	return []string{"  " + strings.ReplaceAll(string(ch.Op), "_", " "), ch.About(), what, string(ch.Outcome), why}
+	return []string{"  " + strings.ReplaceAll(string(ch.Op), "_", " "), ch.Where(), what, string(ch.Outcome), why}
 }
 
 func (c *command) problems(problems []run.Problem, full bool) {
@@ -139,6 +143,12 @@ func summaryLine(s *run.Summary) string {
 	add(s.MembersRemoved, "member", "removed")
 	add(s.MembersAdopted, "member", "adopted")
 	add(s.MembersReleased, "membership", "released")
+	add(s.RolesChanged, "role", "changed")
+	add(s.AccountsCreated, "account", "created")
+	add(s.GrantsChanged, "grant", "changed")
+	if s.DefaultsChanged > 0 {
+		parts = append(parts, "default permissions changed")
+	}
 	add(s.Held, "change", "held")
 	add(s.Failed, "change", "failed")
 	add(s.Drift, "value", "changed by somebody")

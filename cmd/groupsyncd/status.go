@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"groupsyncd/config"
@@ -77,6 +78,9 @@ func (c *command) statusTable(s *engine.Status) {
 	for _, t := range s.Targets {
 		c.quarantine(t.Name, t.Quarantine)
 		c.signIns(t.Name, t.Watch)
+		if given := given(&t); given != "" {
+			c.line("  %s: %s given beside memberships", t.Name, given)
+		}
 		for _, name := range slices.Sorted(maps.Keys(t.Waiting)) {
 			c.line("  %s: %s of ours wait for source %s", t.Name, plural(t.Waiting[name], "membership"), name)
 		}
@@ -93,6 +97,20 @@ func (c *command) statusTable(s *engine.Status) {
 	if len(s.Holds) > 0 {
 		c.line("next: %s waiting for a decision; see them with: groupsyncd holds", plural(len(s.Holds), "hold"))
 	}
+}
+
+// given lists what groupsyncd gave beside memberships.
+func given(t *engine.TargetStatus) string {
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		noun string
+	}{{t.Roles, "role"}, {t.Grants, "grant"}, {t.Defaults, "default permission"}} {
+		if p.n > 0 {
+			parts = append(parts, plural(p.n, p.noun))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // changes says in words how a source is read between full reads.

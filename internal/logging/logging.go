@@ -32,6 +32,7 @@ const (
 	KeySource   = "source"
 	KeyTarget   = "target"
 	KeyGroup    = "group"
+	KeyResource = "resource"
 	KeyUser     = "user"
 	KeyRule     = "rule"
 	KeyOp       = "op"

@@ -394,10 +394,22 @@ func (w *work) useApproval(key string, dirty *plan.Dirty) {
 	}
 }
 
+// about gives what a line of log says first of a change.
+func about(c *plan.Change) []slog.Attr {
+	attrs := []slog.Attr{slog.String(logging.KeyOp, string(c.Op))}
+	switch {
+	case c.Group != nil:
+		attrs = append(attrs, slog.String(logging.KeyGroup, c.GroupName()))
+	case c.Change.Resource != nil:
+		attrs = append(attrs, slog.String(logging.KeyResource, c.Where()))
+	}
+	return attrs
+}
+
 // outcome marks changes and writes one line of log for each.
 func (w *work) outcome(ctx context.Context, changes []*plan.Change, id string, err error) {
 	for _, c := range changes {
-		attrs := []slog.Attr{slog.String(logging.KeyOp, string(c.Op)), slog.String(logging.KeyGroup, c.GroupName())}
+		attrs := about(c)
 		if c.User != nil {
 			attrs = append(attrs, slog.String(logging.KeyUser, c.User.ID))
 		}

@@ -85,6 +85,11 @@ type TargetStatus struct {
 	Managed     int       `json:"managed"`
 	Memberships int       `json:"memberships"`
 	Held        int       `json:"held"`
+	// Roles, Grants and Defaults count what we gave beside memberships: roles of accounts,
+	// grants of resources, keys of the default permissions.
+	Roles    int `json:"roles"`
+	Grants   int `json:"grants"`
+	Defaults int `json:"defaults"`
 	// Quarantine is there while it is tried less often because it keeps failing.
 	Quarantine *run.Quarantine `json:"quarantine,omitempty"`
 	// Watch is there while a daemon notices sign-ins to the target, or tries to.
@@ -165,6 +170,10 @@ func (e *Engine) targetStatus(name string, names map[string]string) TargetStatus
 	}
 	for _, h := range mem.Holds {
 		out.Held += len(h.Keys)
+	}
+	out.Roles, out.Defaults = len(mem.Roles), len(mem.Defaults.Applied)
+	for _, grants := range mem.Grants {
+		out.Grants += len(grants)
 	}
 	for id, n := range t.waiting {
 		if label := names[id]; label != "" {

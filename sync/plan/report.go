@@ -121,7 +121,9 @@ func (p *Plan) Tally() run.Summary {
 		case run.UpdateGroup:
 			s.GroupsUpdated++
 		case run.SetPermissions: // one call for each group
-			if i == 0 || p.Changes[i-1].Op != run.SetPermissions || p.Changes[i-1].GroupID() != p.Changes[i].GroupID() || p.Changes[i-1].Outcome != p.Changes[i].Outcome {
+			if p.Changes[i].Group == nil {
+				s.DefaultsChanged++
+			} else if i == 0 || p.Changes[i-1].Op != run.SetPermissions || p.Changes[i-1].GroupID() != p.Changes[i].GroupID() || p.Changes[i-1].Outcome != p.Changes[i].Outcome {
 				s.GroupsUpdated++
 			}
 		case run.SetGrants:

@@ -74,17 +74,16 @@ func text(c *run.Change) string {
 
 func describe(c *run.Change) string {
 	line := strings.ReplaceAll(string(c.Op), "_", " ")
-	if c.User != nil {
-		line += " " + firstOf(c.User.Email, c.User.ID)
+	if who := c.Who(); who != "" {
+		line += " " + who
 	}
 	if c.Group != nil {
 		line += fmt.Sprintf(", group %q", c.Group.Name)
 	} else if c.User == nil {
-		line += ", " + c.About()
+		line += ", " + c.Where()
 	}
-	parts := []string{line}
-	for _, f := range c.Fields {
-		parts = append(parts, fmt.Sprintf("%s=%v", f.Name, f.To))
+	if values := c.Values(); values != "" {
+		line += ", " + values
 	}
-	return strings.Join(parts, ", ")
+	return line
 }

@@ -232,6 +232,8 @@ type Summary struct {
 	RolesChanged    int `json:"roles_changed"`
 	GrantsChanged   int `json:"grants_changed"`
 	AccountsCreated int `json:"accounts_created"`
+	// DefaultsChanged counts changes of the default permissions of the instance.
+	DefaultsChanged int `json:"defaults_changed"`
 	Held            int `json:"held"`
 	Failed          int `json:"failed"`
 	Pending         int `json:"pending"`
