@@ -33,17 +33,22 @@ type index struct {
 	everybody []right
 	common    []bool
 
-	// givers are, for the account that is looked at, the groups that give a right, and found
-	// the rights of which there are any.
+	// givers are, for the account that is looked at, the groups that give a right, found the
+	// rights of which there are any, and room all its groups, by name.
 	givers [][]int32
 	found  []right
 	room   []int32
+	// came is how the account came into each group of room.
+	came []origin
+	// places are the resources as type/id.
+	places []string
+	direct []string
 }
 
 func (v *View) index() *index {
 	size := len(v.keys) + 2*len(v.resources)
 	x := &index{v: v, byGroup: make([][]right, len(v.groups)), byUser: map[uint32][]right{}, owned: map[uint32][]int{},
-		common: make([]bool, size), givers: make([][]int32, size)}
+		common: make([]bool, size), givers: make([][]int32, size), came: make([]origin, len(v.groups)), direct: []string{"direct"}}
 	for _, l := range v.defaults {
 		if l.on {
 			x.common[l.key] = true
@@ -57,6 +62,7 @@ func (v *View) index() *index {
 		}
 	}
 	for i := range v.resources {
+		x.places = append(x.places, v.resources[i].Type+"/"+v.resources[i].ID)
 		x.resource(i)
 	}
 	for r := range x.common {
@@ -99,7 +105,16 @@ func (x *index) look(n uint32) []right {
 		x.givers[r] = x.givers[r][:0]
 	}
 	x.found = x.found[:0]
+	for _, g := range x.room {
+		x.came[g] = origin{}
+	}
 	x.room = x.v.all(x.v.direct(n), x.room)
+	for _, d := range x.v.direct(n) {
+		by, since, _ := x.v.gave(n, d)
+		for _, g := range x.v.groups[d].up {
+			x.came[g].add(origin{by, since})
+		}
+	}
 	for _, g := range x.room {
 		for _, r := range x.byGroup[g] {
 			if len(x.givers[r]) == 0 {
@@ -109,35 +124,60 @@ func (x *index) look(n uint32) []right {
 		}
 	}
 	slices.Sort(x.found)
+	x.v.sortByName(x.room)
 	return x.found
 }
 
-// labels names groups, sorted.
-func (v *View) labels(groups []int32) []string {
-	out := make([]string, 0, len(groups))
+// how is View.how for the account that is looked at.
+func (x *index) how(groups []int32) (by string, since time.Time) {
+	var all origin
 	for _, g := range groups {
+		all.add(x.came[g])
+	}
+	return all.by, all.since
+}
+
+// labels names groups, by name. The result is not to be changed.
+func (v *View) labels(groups []int32) []string {
+	switch len(groups) {
+	case 0:
+		return nil
+	case 1:
+		return v.groups[groups[0]].from
+	}
+	out := make([]string, 0, len(groups))
+	for _, g := range v.byName(groups) {
 		out = append(out, v.groups[g].label)
 	}
-	slices.Sort(out)
 	return out
 }
 
-// how says who gave an account the memberships by which groups reach it, and since when at
-// the latest, as far as that is known.
+// origin says who gave something, and since when at the latest, as far as that is known.
+type origin struct {
+	by    string
+	since time.Time
+}
+
+// add takes in another way by which somebody has the same.
+func (o *origin) add(other origin) {
+	if o.by == "" || other.by == ByUs {
+		o.by = other.by
+	}
+	if !other.since.IsZero() && (o.since.IsZero() || other.since.Before(o.since)) {
+		o.since = other.since
+	}
+}
+
+// how says who gave an account the memberships by which groups reach it.
 func (v *View) how(n uint32, groups []int32) (by string, since time.Time) {
+	var all origin
 	for _, d := range v.direct(n) {
-		if !slices.ContainsFunc(v.groups[d].up, func(g int32) bool { return slices.Contains(groups, g) }) {
-			continue
-		}
-		who, at, _ := v.gave(n, d)
-		if by == "" || who == ByUs {
-			by = who
-		}
-		if !at.IsZero() && (since.IsZero() || at.Before(since)) {
-			since = at
+		if slices.ContainsFunc(v.groups[d].up, func(g int32) bool { return slices.Contains(groups, g) }) {
+			who, at, _ := v.gave(n, d)
+			all.add(origin{who, at})
 		}
 	}
-	return by, since
+	return all.by, all.since
 }
 
 // granted says since when a grant is ours; zero: it is not, or not known.

@@ -133,7 +133,11 @@ func (v *View) rights(groups []int32, answered bool) map[string]permission.Right
 
 // byName orders groups for people.
 func (v *View) byName(groups []int32) []int32 {
-	return slices.SortedFunc(slices.Values(groups), func(a, b int32) int {
-		return compareLabels(v.groups[a].label, v.groups[b].label)
-	})
+	out := slices.Clone(groups)
+	v.sortByName(out)
+	return out
+}
+
+func (v *View) sortByName(groups []int32) {
+	slices.SortFunc(groups, func(a, b int32) int { return v.groups[a].rank - v.groups[b].rank })
 }

@@ -103,7 +103,18 @@ func (x *index) what(row *Row, r right) {
 
 func (x *index) about(row *Row, at int) {
 	r := &x.v.resources[at]
-	row.Kind, row.What, row.Name = KindResource, r.Type+"/"+r.ID, r.Name
+	row.Kind, row.What, row.Name = KindResource, x.places[at], r.Name
+}
+
+// through names the groups among some that are below a group.
+func (v *View) through(direct []int32, above int32) []string {
+	var below []int32
+	for _, d := range direct {
+		if slices.Contains(v.groups[d].up, above) {
+			below = append(below, d)
+		}
+	}
+	return v.labels(below)
 }
 
 func (x *index) person(n uint32, yield func(Row) bool) bool {
@@ -119,19 +130,15 @@ func (x *index) person(n uint32, yield func(Row) bool) bool {
 	}
 	direct := v.direct(n)
 	found := x.look(n)
-	for _, g := range v.byName(x.room) {
+	for _, g := range x.room {
 		row = blank
 		row.Kind, row.What, row.Permission = KindGroup, v.groups[g].name, memberOfGroup
-		row.From = []string{"direct"}
-		if _, in := slices.BinarySearch(direct, g); !in {
-			row.From = nil
-			for _, d := range v.byName(direct) {
-				if slices.Contains(v.groups[d].up, g) {
-					row.From = append(row.From, v.groups[d].label)
-				}
-			}
+		if _, in := slices.BinarySearch(direct, g); in {
+			row.From = x.direct
+		} else {
+			row.From = v.through(direct, g)
 		}
-		row.By, row.Since = v.how(n, []int32{g})
+		row.By, row.Since = x.how([]int32{g})
 		if !yield(row) {
 			return false
 		}
@@ -161,13 +168,13 @@ func (x *index) rights(n uint32, found []right, blank *Row, yield func(Row) bool
 			continue
 		}
 		row := *blank
+		row.From = v.labels(x.givers[r])
 		x.what(&row, r)
-		if row.By, row.Since = v.how(n, x.givers[r]); slices.Contains(own, r) {
+		if row.By, row.Since = x.how(x.givers[r]); slices.Contains(own, r) {
 			at := (int(r) - len(v.keys)) / 2
-			row.From = []string{FromUser}
+			row.From = append([]string{FromUser}, row.From...)
 			row.By, row.Since = v.granted(v.resources[at].ResourceKey, plan.Grant{Kind: plan.KindUser, ID: v.accounts[n].ID, Permission: row.Permission})
 		}
-		row.From = append(row.From, v.labels(x.givers[r])...)
 		if !yield(row) {
 			return false
 		}

@@ -1,7 +1,6 @@
 package access
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -117,7 +116,5 @@ func (v *View) via(direct []int32, above int32) []string {
 	}
 	return names
 }
-
-func compareLabels(a, b string) int { return cmp.Compare(a, b) }
 
 func quote(s string) string { return `"` + s + `"` }

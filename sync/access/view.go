@@ -8,6 +8,7 @@
 package access
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -43,6 +44,9 @@ type View struct {
 // group is a group with what it gives.
 type group struct {
 	id, name, label string
+	// rank is its place by label; from is the label as a list.
+	rank int
+	from []string
 	// up are the group and all above it, itself first.
 	up      []int32
 	down    []int32
@@ -97,8 +101,10 @@ func New(mem *plan.Memory, settings plan.Settings, stale string) *View {
 		if g.label = FromGroup + g.name; names[g.name] > 1 {
 			g.label += " (" + g.id + ")"
 		}
+		g.from = []string{g.label}
 		v.climb(int32(i), m)
 	}
+	v.rank()
 	v.join()
 	v.trees(m)
 	for i, r := range m.Resources() {
@@ -146,6 +152,21 @@ func owned(o *plan.OwnedGroup) []uint32 {
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
+}
+
+// rank orders the groups for people.
+func (v *View) rank() {
+	order := make([]int32, len(v.groups))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(a, b int32) int {
+		x, y := &v.groups[a], &v.groups[b]
+		return cmp.Or(cmp.Compare(x.label, y.label), cmp.Compare(x.id, y.id))
+	})
+	for place, i := range order {
+		v.groups[i].rank = place
+	}
 }
 
 // climb notes what stands above a group. A parent that is not there ends the way, and so
