@@ -288,7 +288,7 @@ func TestItIsWhatOpenWebUIComputes(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		h := drawHouse(t)
-		v := access.New(h.memory(t), plan.Settings{AdminBypass: &h.bypass}, "")
+		v := access.New(h.memory(t), access.Seen{Settings: plan.Settings{AdminBypass: &h.bypass}})
 		for i := range h.accounts {
 			a := &h.accounts[i]
 			n, known := v.Find(a.ID)
@@ -351,7 +351,7 @@ func TestEveryAnswerSaysTheSame(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		h := drawHouse(t)
-		v := access.New(h.memory(t), plan.Settings{AdminBypass: &h.bypass}, "")
+		v := access.New(h.memory(t), access.Seen{Settings: plan.Settings{AdminBypass: &h.bypass}})
 		users := map[string]*access.User{}
 		keys := map[string]bool{}
 		for i := range h.accounts {

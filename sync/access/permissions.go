@@ -22,18 +22,14 @@ const (
 
 // trees reads the defaults and what each group gives. Where one tree has a category, the
 // switch of the same name in another counts for nothing: the server keeps the category.
-func (v *View) trees(m *plan.Mirror) {
-	own := leaves(m.Defaults)
-	if m.Defaults != nil {
-		for key, on := range shipped(m.Version) {
-			if _, named := own[key]; !named {
-				own[key] = on
-			}
-		}
-	}
+func (v *View) trees(m *plan.Mirror, own json.RawMessage) {
 	all := make([]map[string]bool, len(v.groups))
+	for i := range v.groups {
+		all[i] = leaves(m.Group(v.groups[i].id).Permissions)
+	}
+	all = append(all, v.applied(m, all, own))
 	categories := map[string]bool{}
-	note := func(set map[string]bool) {
+	for _, set := range all {
 		for key := range set {
 			for i, r := range key {
 				if r == '.' {
@@ -42,13 +38,8 @@ func (v *View) trees(m *plan.Mirror) {
 			}
 		}
 	}
-	note(own)
-	for i := range v.groups {
-		all[i] = leaves(m.Group(v.groups[i].id).Permissions)
-		note(all[i])
-	}
 	names := map[string]bool{}
-	for _, set := range append(all, own) {
+	for _, set := range all {
 		for key := range set {
 			if categories[key] {
 				delete(set, key)
@@ -62,10 +53,49 @@ func (v *View) trees(m *plan.Mirror) {
 	for i, key := range v.keys {
 		places[key] = int32(i)
 	}
-	v.defaults = planted(own, places)
 	for i := range v.groups {
 		v.groups[i].gives = planted(all[i], places)
 	}
+	v.defaults = planted(all[len(v.groups)], places)
+}
+
+// applied gives the defaults that the server applies. What it shows of them is filled up by
+// a form, which before 0.12.0 it does not apply, and leaves out what that does not know;
+// but the permissions of our own account are computed from the real ones. Where our own
+// groups allow a key too, they tell nothing, and what is shown counts.
+func (v *View) applied(m *plan.Mirror, groups []map[string]bool, own json.RawMessage) map[string]bool {
+	shown := leaves(m.Defaults)
+	if m.Defaults == nil {
+		return shown
+	}
+	self, known := v.byID[m.Self]
+	if own == nil || !known {
+		filled := shipped(m.Version)
+		maps.Copy(filled, shown)
+		if !since(m.Version, 0, 12, 0) {
+			v.picture.Notes = append(v.picture.Notes,
+				"before 0.12.0 the server shows default permissions that were never saved as if they were in force: what is from default alone may be missing there")
+		}
+		return filled
+	}
+	ours := map[string]bool{}
+	for _, g := range v.all(v.direct(self), nil) {
+		for key, on := range groups[g] {
+			ours[key] = ours[key] || on
+		}
+	}
+	out := map[string]bool{}
+	for key, on := range leaves(own) {
+		allowed, named := ours[key]
+		was, has := shown[key]
+		switch {
+		case !named, on && !allowed:
+			out[key] = on
+		case has:
+			out[key] = was && on
+		}
+	}
+	return out
 }
 
 func planted(set map[string]bool, places map[string]int32) tree {

@@ -9,6 +9,7 @@ package access
 
 import (
 	"cmp"
+	"encoding/json"
 	"maps"
 	"slices"
 	"time"
@@ -79,11 +80,19 @@ type Picture struct {
 	Notes []string `json:"notes,omitempty"`
 }
 
-// New takes a picture of what a memory holds. stale says why the server could not be looked
-// at; empty: it was.
-func New(mem *plan.Memory, settings plan.Settings, stale string) *View {
+// Seen is what a look showed that no memory keeps.
+type Seen struct {
+	Settings plan.Settings
+	// Own are the permissions of our own account; nil: not read.
+	Own json.RawMessage
+	// Stale says why the server could not be looked at; empty: it was.
+	Stale string
+}
+
+// New takes a picture of what a memory holds.
+func New(mem *plan.Memory, seen Seen) *View {
 	m := mem.Mirror
-	v := &View{picture: Picture{Target: mem.Target, AsOf: m.At, Stale: stale, Notes: unread(m)}, settings: settings,
+	v := &View{picture: Picture{Target: mem.Target, AsOf: m.At, Stale: seen.Stale, Notes: unread(m)}, settings: seen.Settings,
 		accounts: slices.Clone(m.Accounts()), byGroup: map[string]int32{}, byKey: map[plan.ResourceKey]int{},
 		roles: maps.Clone(mem.Roles), grants: map[plan.ResourceKey][]plan.OwnedGrant{}}
 	v.byID = make(map[string]uint32, len(v.accounts))
@@ -106,7 +115,7 @@ func New(mem *plan.Memory, settings plan.Settings, stale string) *View {
 	}
 	v.rank()
 	v.join()
-	v.trees(m)
+	v.trees(m, seen.Own)
 	for i, r := range m.Resources() {
 		v.resources = append(v.resources, *r)
 		v.byKey[r.ResourceKey] = i

@@ -94,39 +94,38 @@ func (w *work) picture(ctx context.Context) (*access.View, error) {
 	w.state.mu.Lock()
 	defer w.state.mu.Unlock()
 	mem := w.state.mem
-	failed, err := w.lookAround(ctx)
-	if err != nil {
+	o, failed, err := w.lookAround(ctx)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if failed != nil {
-		if mem.Mirror.At.IsZero() {
-			return nil, failed
-		}
-		return access.New(mem, plan.Settings{}, failed.Error()), nil
+	case failed != nil && mem.Mirror.At.IsZero():
+		return nil, failed
+	case failed != nil:
+		return access.New(mem, access.Seen{Stale: failed.Error()}), nil
 	}
 	settings, err := w.api.Settings(ctx)
 	if err != nil {
 		settings = plan.Settings{} // The answer says what depends on them.
 	}
-	return access.New(mem, settings, ""), nil
+	return access.New(mem, access.Seen{Settings: settings, Own: o.Own}), nil
 }
 
 // lookAround looks at everything that rights depend on and takes it into the memory. failed
 // says why that was not possible; err is about our own state.
-func (w *work) lookAround(ctx context.Context) (failed, err error) {
+func (w *work) lookAround(ctx context.Context) (o *plan.Observation, failed, err error) {
 	mem := w.state.mem
-	o, err := w.api.Observe(ctx, mem.Mirror, plan.Look{Roles: true, Also: plan.ResourceTypes(), Defaults: true})
+	o, err = w.api.Observe(ctx, mem.Mirror, plan.Look{Roles: true, Also: plan.ResourceTypes(), Defaults: true, Own: true})
 	switch {
 	case fault.KindOf(err) == fault.Damaged || fault.KindOf(err) == fault.Canceled:
-		return nil, err
+		return nil, nil, err
 	case err != nil:
-		return err, nil
+		return nil, err, nil
 	}
 	if why := mem.TargetChanged(o); why != "" {
-		return fault.New(fault.Conflict, "look at who may do what", "target "+w.t.Name,
+		return nil, fault.New(fault.Conflict, "look at who may do what", "target "+w.t.Name,
 			errors.New("this does not look like the Open WebUI that groupsyncd knows: "+why), "see: groupsyncd holds"), nil
 	}
-	return nil, w.e.ledger.SaveMemory(mem, mem.Observe(o))
+	return o, nil, w.e.ledger.SaveMemory(mem, mem.Observe(o))
 }
 
 // whoIs finds the account of somebody by what a source, or Open WebUI, knows them by.

@@ -91,6 +91,9 @@ type Observation struct {
 	ResourceTypes []string
 	// Defaults are the default permissions of the instance; nil: not read.
 	Defaults Defaults
+	// Own are the permissions of our own account, as the server computes them with the
+	// defaults that it really applies; nil: not read.
+	Own json.RawMessage
 	// Parents says that groups there can have a parent.
 	Parents bool
 	// ReadAll says that the members of every group were read.

@@ -130,6 +130,8 @@ type Look struct {
 	Resources, Also []string
 	// Defaults reads the default permissions of the instance.
 	Defaults bool
+	// Own reads what the server says that our own account may do.
+	Own bool
 }
 
 // Types gives the types of resource that a look reads, each once.

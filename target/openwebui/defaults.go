@@ -23,6 +23,24 @@ func (s *Session) readDefaults(ctx context.Context) (plan.Defaults, error) {
 	return s.checkDefaults("read default permissions", tree)
 }
 
+// ownPermissions reads what our own account may do. Versions before 0.12.0 compute it from
+// the defaults as they are stored, of which readDefaults shows a form that is filled up. Nil
+// where our key may not ask.
+func (s *Session) ownPermissions(ctx context.Context) (json.RawMessage, error) {
+	var tree json.RawMessage
+	_, err := s.get(ctx, "read own permissions", "/api/v1/users/permissions", &tree)
+	if status, ok := statusOf(err); absent(err) || ok && status == http.StatusForbidden {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := permission.Flatten(tree); err != nil {
+		return nil, fault.Errorf(fault.Incomplete, "read own permissions", "target "+s.c.name, "the answer is no tree of permissions")
+	}
+	return tree, nil
+}
+
 func (s *Session) checkDefaults(op string, tree json.RawMessage) (plan.Defaults, error) {
 	if set, _, err := permission.Flatten(tree); err != nil || len(set) == 0 {
 		return nil, fault.Errorf(fault.Incomplete, op, "target "+s.c.name, "the answer is no tree of permissions")

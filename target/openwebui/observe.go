@@ -62,6 +62,11 @@ func (s *Session) Observe(ctx context.Context, m *plan.Mirror, look plan.Look) (
 			return nil, err
 		}
 	}
+	if look.Own {
+		if o.Own, err = s.ownPermissions(ctx); err != nil {
+			return nil, err
+		}
+	}
 	o.ReadAll = !slices.ContainsFunc(o.Groups, func(g plan.Group) bool { return !g.MembersRead })
 	if all || m.At.IsZero() {
 		self, err := s.self(ctx)
