@@ -16,7 +16,7 @@ import (
 )
 
 func (c *command) accessUser(u *access.User, full bool) {
-	c.line("%s on %s: role %s", whom(&u.User), u.Target, u.Role)
+	c.line("%s on %s: role %s%s", whom(&u.User), u.Target, u.Role, c.givenBy(&u.RoleFrom))
 	c.memberOf(u.Groups)
 	c.line("")
 	c.permissions(u.Permissions, full)
@@ -36,6 +36,14 @@ func (c *command) accessUser(u *access.User, full bool) {
 		c.change(u.Change, full)
 	}
 	c.notes(&u.Picture)
+}
+
+// givenBy says who gave a role, where it was groupsyncd.
+func (c *command) givenBy(r *access.RoleFrom) string {
+	if r.By != access.ByUs {
+		return ""
+	}
+	return ", from groupsyncd since " + c.when(r.Since) + ": " + r.Why
 }
 
 func whom(p *access.Person) string {
@@ -61,18 +69,25 @@ func (c *command) memberOf(groups []access.Membership) {
 	c.line("in %s", strings.Join(names, ", "))
 }
 
-// permissions shows those that are allowed first: what is not there is refused.
+// permissions shows first what groups give, then what everybody has, and then what is
+// refused.
 func (c *command) permissions(rights map[string]permission.Right, full bool) {
-	var allowed, refused [][]string
+	var special, common, refused [][]string
 	for _, key := range slices.Sorted(maps.Keys(rights)) {
-		if r := rights[key]; r.Allowed {
-			allowed = append(allowed, []string{key, "yes", strings.Join(r.From, ", ")})
-		} else {
+		switch r := rights[key]; {
+		case !r.Allowed:
 			refused = append(refused, []string{key, "no", "-"})
+		case slices.Equal(r.From, []string{access.FromDefault}):
+			common = append(common, []string{key, "yes", access.FromDefault})
+		default:
+			special = append(special, []string{key, "yes", strings.Join(r.From, ", ")})
 		}
 	}
-	c.line("%d of %s allowed", len(allowed), plural(len(rights), "permission"))
-	c.long([]string{"PERMISSION", "ALLOWED", "FROM"}, append(allowed, refused...), full)
+	c.line("%d of %s allowed", len(special)+len(common), plural(len(rights), "permission"))
+	if len(special)+len(common) == 0 && !full {
+		return
+	}
+	c.long([]string{"PERMISSION", "ALLOWED", "FROM"}, slices.Concat(special, common, refused), full)
 }
 
 func (c *command) resources(all []access.Resource, none string, full bool) {
@@ -93,7 +108,19 @@ func (c *command) resources(all []access.Resource, none string, full bool) {
 		}
 		rows = append(rows, []string{r.Type + "/" + r.ID, r.Name, r.Permission, from, note})
 	}
-	c.long([]string{"RESOURCE", "NAME", "MAY", "FROM", "BUT"}, rows, full)
+	c.long(filled([]string{"RESOURCE", "NAME", "MAY", "FROM", "BUT"}, rows), rows, full)
+}
+
+// filled leaves out the last column of a table where it is empty.
+func filled(head []string, rows [][]string) []string {
+	last := len(head) - 1
+	if slices.ContainsFunc(rows, func(r []string) bool { return r[last] != "" }) {
+		return head
+	}
+	for i := range rows {
+		rows[i] = rows[i][:last]
+	}
+	return head[:last]
 }
 
 func (c *command) owns(all []access.Owned, full bool) {
@@ -223,7 +250,7 @@ func (c *command) accessWho(h *access.Holders, full bool) {
 	if h.Kind == access.KindResource {
 		head = slices.Insert(head, 3, "MAY")
 	}
-	c.table(head, rows)
+	c.table(filled(head, rows), rows)
 	if !full {
 		c.rest(len(h.People)-shownLines, "--full")
 	}

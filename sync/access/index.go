@@ -190,13 +190,19 @@ func (v *View) granted(key plan.ResourceKey, g plan.Grant) (by string, since tim
 	return ByHand, time.Time{}
 }
 
-// roleBy says who gave an account its role.
-func (v *View) roleBy(n uint32) (by string, since time.Time) {
+// roleFrom says who gave an account its role.
+func (v *View) roleFrom(n uint32) RoleFrom {
 	a := &v.accounts[n]
-	if o, ours := v.roles[a.ID]; ours && o.Role == a.Role {
-		return ByUs, o.Since
+	o, ours := v.roles[a.ID]
+	if !ours || o.Role != a.Role {
+		return RoleFrom{By: ByHand}
 	}
-	return ByHand, time.Time{}
+	why := map[string]string{"disabled": "the directory has them as disabled", "gone": "the directory has them no more", "created": "made with the account",
+		"otherwise": "no directory group gives another"}[o.Why]
+	if o.Rule != "" {
+		why = "rule " + o.Rule
+	}
+	return RoleFrom{By: ByUs, Since: o.Since, Why: cmp.Or(why, o.Why)}
 }
 
 // living gives the numbers of all accounts, by mail address.

@@ -123,8 +123,8 @@ func (x *index) person(n uint32, yield func(Row) bool) bool {
 	blank := Row{User: a.Name, Email: a.Email, Role: a.Role, ID: a.ID}
 	row := blank
 	row.Kind, row.What = KindRole, a.Role
-	row.By, row.Since = v.roleBy(n)
-	row.From = []string{row.By}
+	role := v.roleFrom(n)
+	row.By, row.Since, row.From = role.By, role.Since, []string{role.By}
 	if !yield(row) {
 		return false
 	}

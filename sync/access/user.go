@@ -35,6 +35,14 @@ const (
 	ByHand = "hand"
 )
 
+// RoleFrom says who gave somebody a role, groupsyncd or hand, and of what we gave, since when
+// and why.
+type RoleFrom struct {
+	By    string    `json:"by"`
+	Since time.Time `json:"since,omitzero"`
+	Why   string    `json:"why,omitempty"`
+}
+
 // UserQuery asks what somebody may do, and what that would be with other groups.
 type UserQuery struct {
 	Target  string   `json:"target,omitempty"`
@@ -46,8 +54,9 @@ type UserQuery struct {
 // User says what one account may do.
 type User struct {
 	Picture
-	User Person `json:"user"`
-	Role string `json:"role"`
+	User     Person   `json:"user"`
+	Role     string   `json:"role"`
+	RoleFrom RoleFrom `json:"role_from"`
 	// Permissions has every key that the server names for them.
 	Permissions map[string]permission.Right `json:"permissions"`
 	Resources   []Resource                  `json:"resources"`
@@ -68,7 +77,7 @@ func (v *View) Find(id string) (uint32, bool) {
 func (v *View) User(n uint32) *User {
 	a := &v.accounts[n]
 	groups := v.all(v.direct(n), nil)
-	u := &User{Picture: v.about(), User: person(a), Role: a.Role, Permissions: v.rights(groups, active(a)), Resources: []Resource{},
+	u := &User{Picture: v.about(), User: person(a), Role: a.Role, RoleFrom: v.roleFrom(n), Permissions: v.rights(groups, active(a)), Resources: []Resource{},
 		Groups: v.membershipsOf(n), Owns: v.owns(a.ID)}
 	if active(a) {
 		p := v.reader(n, groups)

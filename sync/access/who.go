@@ -99,13 +99,8 @@ func (v *View) whoIs(h *Holders, role string) error {
 		if a.Role != role {
 			continue
 		}
-		p := Holder{Person: person(a), Role: a.Role}
-		p.By, p.Since = v.roleBy(n)
-		p.From = []string{p.By}
-		if o := v.roles[a.ID]; p.By == ByUs && o.Rule != "" {
-			p.Note = "rule " + o.Rule
-		}
-		h.add(p)
+		r := v.roleFrom(n)
+		h.add(Holder{Person: person(a), Role: a.Role, From: []string{r.By}, By: r.By, Since: r.Since, Note: r.Why})
 	}
 	return nil
 }
@@ -145,7 +140,8 @@ func (v *View) whoMay(h *Holders, key int32) {
 		case len(room) > 0:
 			p.By, p.Since = v.how(n, room)
 		default:
-			p.By, p.Since = v.roleBy(n)
+			r := v.roleFrom(n)
+			p.By, p.Since = r.By, r.Since
 		}
 		h.add(p)
 	}
