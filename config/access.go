@@ -6,7 +6,6 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
-	"groupsyncd/sync/mapping"
 	"groupsyncd/sync/plan"
 )
 
@@ -48,22 +47,18 @@ func (r *Resources) types() map[string]*Access {
 }
 
 // ResourceTypes lists the types of resources that the rules of a target are about. A team
-// that is told apart from others, or owns what its managers own, is about all of them.
+// that owns what its managers own is about all of them.
 func (c *Config) ResourceTypes(target string) []string {
 	named := map[string]bool{}
 	for _, spec := range c.Specs(target) {
 		for name := range spec.Resources {
 			named[name] = true
 		}
-		if wholeTeam(&spec) {
+		if spec.Team != nil && spec.Team.OwnedByManagers {
 			return plan.ResourceTypes()
 		}
 	}
 	return slices.DeleteFunc(plan.ResourceTypes(), func(name string) bool { return !named[name] })
-}
-
-func wholeTeam(s *mapping.Spec) bool {
-	return s.Team != nil && (s.Team.OwnedByManagers || s.Team.Isolation != "")
 }
 
 // access reads what may be read as a list of globs, or a block with what may be read and

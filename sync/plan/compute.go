@@ -37,6 +37,7 @@ func compute(in *Input, closely bool) *Plan {
 		c.orphanPermissions()
 		c.defaultPermissions()
 		c.resources()
+		c.isolate()
 		c.keepCuts()
 	}
 	c.finish()

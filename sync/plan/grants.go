@@ -49,6 +49,9 @@ type sharing struct {
 	// matched are the answers of patterns that were asked already, by number of resource.
 	matched map[string][]bool
 	wanted  map[ResourceKey][]wantedGrant
+	// teams and owning are the teams that own what their managers own, by name and by rule.
+	teams  map[string]*Team
+	owning map[string]*TeamPart
 }
 
 // wantedGrant is a grant that a wanted group shall have; without an id the group is made by
@@ -87,6 +90,7 @@ func (s *sharing) want() {
 				}
 			}
 		}
+		s.owned(at)
 	}
 }
 
@@ -113,7 +117,7 @@ func (s *sharing) names(rule string, key ResourceKey, permission string) bool {
 		patterns = slices.Concat(a.Read, a.Write)
 	}
 	n, listed := s.number[key]
-	return listed && len(patterns) > 0 && s.match(key.Type, patterns)[n]
+	return listed && (len(patterns) > 0 && s.match(key.Type, patterns)[n] || s.stays(rule, key, permission))
 }
 
 // rule gives the rule through which a wanted group has a grant.
