@@ -68,7 +68,8 @@ func (s *Session) Observe(ctx context.Context, m *plan.Mirror, look plan.Look) (
 		}
 	}
 	o.ReadAll = !slices.ContainsFunc(o.Groups, func(g plan.Group) bool { return !g.MembersRead })
-	if all || m.At.IsZero() {
+	// Whoever manages roles must know whose key this is now: that account keeps its own.
+	if all || look.Roles || m.At.IsZero() {
 		self, err := s.self(ctx)
 		if err != nil {
 			return nil, err

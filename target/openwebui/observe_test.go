@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"groupsyncd/internal/fault"
+	"groupsyncd/internal/secret"
 	"groupsyncd/sync/plan"
 	"groupsyncd/target/openwebui"
 	"groupsyncd/target/openwebui/openwebuitest"
@@ -289,5 +290,22 @@ func TestAMemberMadeWhileGroupsAreReadHasAnAccount(t *testing.T) {
 	w.look(t, true)
 	if slices.Contains(w.members(g), ids[2]) {
 		t.Error("a deleted account is a member")
+	}
+}
+
+// TestAnotherKeyIsNoticedWhereRolesAreManaged would let a run demote its own account.
+func TestAnotherKeyIsNoticedWhereRolesAreManaged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", nil)
+	w.look(t, true)
+	second := w.AddAccount(openwebuitest.Account{Email: "second@example.org", Role: "admin"})
+	w.AddKey(second, "sk-of-the-second-administrator")
+	c := newWorld(t, "", func(o *openwebui.Options) {
+		o.Transport = w.Transport()
+		o.APIKey = func() (secret.Value, error) { return secret.New("sk-of-the-second-administrator"), nil }
+	}).client
+	o, err := c.Session().Observe(t.Context(), w.memory.Mirror, plan.Look{Roles: true})
+	if err != nil || o.Self != second {
+		t.Errorf("our own account is %q, not %q: %v", o.Self, second, err)
 	}
 }

@@ -80,7 +80,7 @@ func (w *World) observesRoles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n, _ := s.Spent(); !w.Changing && n > 4 {
+	if n, _ := s.Spent(); !w.Changing && n > 6 {
 		t.Errorf("a look at roles cost %d requests", n)
 	}
 	m.Observe(o)
