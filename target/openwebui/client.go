@@ -105,7 +105,7 @@ func (c *Client) Close() { c.http.Close() }
 // Session starts a series of requests with a count and a budget of retries of its
 // own: one per run.
 func (c *Client) Session() *Session {
-	return &Session{c: c, http: c.http.Session()}
+	return &Session{c: c, http: c.http.Session(), learned: &learned{}}
 }
 
 // Session is one look at and one series of writes to an Open WebUI. It is safe for
@@ -117,13 +117,12 @@ type Session struct {
 	once bool
 	// wholeForm says that the server wants every field of an account to change its role.
 	wholeForm atomic.Bool
+	learned   *learned
 
 	mu sync.Mutex
 	// known are the ids of the groups as last listed, by which a creation with a lost
 	// answer is told from what was there before; nil: never listed.
 	known map[string]bool
-	// me is our own account; nil: not asked for yet.
-	me *string
 }
 
 // Spent gives the number of requests so far, and how many of them were writes.

@@ -49,7 +49,7 @@ func (s *Session) Resource(ctx context.Context, key plan.ResourceKey) (plan.Reso
 	var w resourceWire
 	q.Into = &w
 	if _, err := s.do(ctx, q); err != nil {
-		return s.unreadable(ctx, c, key, err)
+		return s.refused(ctx, c, key, err)
 	}
 	return s.asRead(op, c, key, &w)
 }
@@ -67,10 +67,10 @@ func (s *Session) asRead(op string, c calls, key plan.ResourceKey, w *resourceWi
 	return w.resource(key.Type), nil
 }
 
-// unreadable decides by the list what a refusal to show one means: the status alone may be
+// refused decides by the list what a refusal to show one means: the status alone may be
 // a proxy's, or a failure inside the server. The list also knows models without a row, and
 // has what only the single read hides from administrators.
-func (s *Session) unreadable(ctx context.Context, c calls, key plan.ResourceKey, err error) (plan.Resource, error) {
+func (s *Session) refused(ctx context.Context, c calls, key plan.ResourceKey, err error) (plan.Resource, error) {
 	status, ok := statusOf(err)
 	if !ok || status != http.StatusNotFound && status != http.StatusUnauthorized && status != http.StatusBadRequest {
 		return plan.Resource{}, shareHint(err, key.Type)
@@ -81,6 +81,8 @@ func (s *Session) unreadable(ctx context.Context, c calls, key plan.ResourceKey,
 	}
 	i := slices.IndexFunc(list, func(r plan.Resource) bool { return r.ResourceKey == key })
 	switch {
+	case i < 0 && status == http.StatusUnauthorized: // what is not there is 404 in these versions
+		return plan.Resource{}, s.onlyShared(key.Type)
 	case i < 0:
 		return plan.Resource{}, fault.Errorf(fault.NotFound, "read resource", "target "+s.c.name, "the %s %s does not exist any more", c.noun, key.ID)
 	case list[i].Unlisted:
@@ -129,7 +131,7 @@ func (s *Session) notShared(ctx context.Context, c calls, key plan.ResourceKey, 
 	if ok && status == http.StatusForbidden {
 		return shareHint(err, key.Type)
 	}
-	now, readErr := s.unreadable(ctx, c, key, err)
+	now, readErr := s.refused(ctx, c, key, err)
 	if readErr == nil && now.Unlisted {
 		f, _ := errors.AsType[*fault.Error](err)
 		return fault.New(fault.Invalid, f.Op, f.Where, fmt.Errorf("the model %s has no row in this version: %w", key.ID, f.Err),

@@ -116,28 +116,6 @@ func (a *adminWire) allows(path string) bool {
 	})
 }
 
-// bypass finds out whether administrators see what nobody shared with them, by the first
-// pages of lists that say what our account may write.
-func (s *Session) bypass(ctx context.Context) (*bool, error) {
-	me, err := s.myself(ctx)
-	if err != nil || me == "" {
-		return nil, err
-	}
-	for _, kind := range []string{plan.Models, plan.Knowledge, plan.Prompts, plan.Skills} {
-		c, _ := callsOf(kind)
-		var w listWire
-		if known, err := s.setting(ctx, c.list, &w); err != nil {
-			return nil, err
-		} else if !known || w.Items == nil {
-			continue
-		}
-		if all := seeAll(*w.Items, me); all != nil {
-			return all, nil
-		}
-	}
-	return nil, nil //nolint:nilnil // not known, and that is an answer
-}
-
 // roleSync reports that the server sets roles itself, which fights us where we set them.
 func roleSync(o *oauthWire) (run.Problem, bool) {
 	if o.Roles == nil || !*o.Roles {
@@ -174,14 +152,20 @@ func (s *Session) setting(ctx context.Context, path string, v any) (known bool, 
 	if err == nil {
 		return true, nil
 	}
-	status, ok := statusOf(err)
-	if _, page := errors.AsType[*httpx.NotJSONError](err); page {
-		return false, nil
-	}
-	if ok && (status == http.StatusForbidden || status == http.StatusUnauthorized || status == http.StatusNotFound || status == http.StatusMethodNotAllowed) {
+	if unreadable(err) {
 		return false, nil
 	}
 	return false, err
+}
+
+// unreadable reports whether an error says that this version does not have something, or
+// that our key may not read it.
+func unreadable(err error) bool {
+	if _, page := errors.AsType[*httpx.NotJSONError](err); page {
+		return true
+	}
+	status, ok := statusOf(err)
+	return ok && (status == http.StatusForbidden || status == http.StatusUnauthorized || status == http.StatusNotFound || status == http.StatusMethodNotAllowed)
 }
 
 func (s *Session) unreadHint(path, variable string) string {
