@@ -3,9 +3,16 @@ package app
 import (
 	"context"
 	"encoding/json"
+
+	"groupsyncd/sync/run"
 )
 
 // Export gives groups of a target as its own JSON.
 func (a *App) Export(ctx context.Context, target string, groups []string) ([]json.RawMessage, error) {
 	return a.engine.Export(ctx, target, groups)
+}
+
+// Import carries groups of a file into a target.
+func (a *App) Import(ctx context.Context, req *run.ImportRequest) (*run.Report, error) {
+	return a.engine.Import(ctx, req)
 }

@@ -5,12 +5,16 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+
+	"groupsyncd/sync/run"
 )
 
 // Portable is what carries groups from one Open WebUI to another.
 type Portable interface {
 	// Export gives groups of a target as its own JSON.
 	Export(ctx context.Context, target string, groups []string) ([]json.RawMessage, error)
+	// Import carries groups of a file into a target.
+	Import(ctx context.Context, req *run.ImportRequest) (*run.Report, error)
 }
 
 func (c *control) portableRoutes(mux *http.ServeMux) {
@@ -20,6 +24,22 @@ func (c *control) portableRoutes(mux *http.ServeMux) {
 			return c.b.Export(r.Context(), q.Get("target"), q["group"])
 		})
 	})
+}
+
+func (c *control) importGroups(w http.ResponseWriter, r *http.Request) {
+	reply(c, w, func() (*run.Report, error) {
+		var req run.ImportRequest
+		if err := decode(r, &req); err != nil {
+			return nil, err
+		}
+		req.By = c.caller(r.Context())
+		return c.b.Import(r.Context(), &req)
+	})
+}
+
+// Import has the daemon carry groups in, and it finds out itself who asks.
+func (c *Client) Import(ctx context.Context, req *run.ImportRequest) (*run.Report, error) {
+	return call[*run.Report](ctx, c, http.MethodPost, "/v1/import", req)
 }
 
 // Export has the daemon export groups.

@@ -42,11 +42,12 @@ func (c *control) undoRoutes(mux *http.ServeMux) {
 // maxPlan bounds a written plan, which has a line for each of some hundred thousand changes.
 const maxPlan = 128 << 20
 
-// plans takes written plans, which may be larger than any other request.
+// plans takes written plans and files of groups, which may be larger than any other request.
 func (c *control) plans(others http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", others)
 	mux.Handle("POST /v1/apply", http.MaxBytesHandler(http.HandlerFunc(c.apply), maxPlan))
+	mux.Handle("POST /v1/import", http.MaxBytesHandler(http.HandlerFunc(c.importGroups), maxPlan))
 	return mux
 }
 

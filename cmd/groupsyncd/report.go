@@ -20,6 +20,9 @@ func (c *command) reportTable(r *run.Report, full bool) {
 	if r.Reverts != "" {
 		head += ", undoes " + r.Reverts
 	}
+	if r.Imports != "" {
+		head += ", imports " + r.Imports
+	}
 	c.line("%s", head)
 	var rows [][]string
 	for i := range r.Sources {
@@ -88,6 +91,7 @@ func (c *command) targetTable(r *run.Report, t *run.TargetReport, full bool) {
 	if len(t.Holds) > 0 {
 		c.line("    hint: decide with: groupsyncd holds")
 	}
+	c.importTable(r.Run, t.Imported, full)
 }
 
 // changeHead is the head of a table of changes, some of which may be about no group.

@@ -58,6 +58,9 @@ something is held, 6 the target could not be reached or refused us, 7 state, 130
 
 // carryOut gives the command that does what an approval lets through.
 func carryOut(a *run.Approval) string {
+	if len(a.Imports) > 0 {
+		return carryOutImports(a.Imports)
+	}
 	if len(a.Reverts) > 0 {
 		return "groupsyncd revert " + strings.Join(a.Reverts, "; groupsyncd revert ")
 	}

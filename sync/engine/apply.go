@@ -225,6 +225,9 @@ func (w *work) create(ctx context.Context, c *plan.Change, dirty *plan.Dirty) (s
 			c.Spec.Parent = &up.ID
 		}
 	}
+	if err := getParent(c); err != nil {
+		return "", err
+	}
 	g, err := w.api.CreateGroup(ctx, c.Spec)
 	if err != nil {
 		return "", err
@@ -273,6 +276,11 @@ func created(s *plan.GroupSpec) []run.Field {
 func (w *work) update(ctx context.Context, changes []*plan.Change, dirty *plan.Dirty) error {
 	mem, first := w.state.mem, changes[0]
 	have := mem.Mirror.Group(first.Group.ID)
+	for _, c := range changes {
+		if err := getParent(c); err != nil {
+			return err
+		}
+	}
 	if have == nil {
 		return fault.Errorf(fault.NotFound, "update group", first.Group.Name, "the group was deleted meanwhile")
 	}
@@ -286,10 +294,12 @@ func (w *work) update(ctx context.Context, changes []*plan.Change, dirty *plan.D
 		for _, name := range c.Restored { // whichever link of the group has it
 			mem.ForgetValue(c.Group.ID, name, dirty)
 		}
-		link := mem.Links[c.Link]
-		apply(&link, c.Fields, c.Restored)
-		mem.Links[c.Link] = link
-		dirty.Links = append(dirty.Links, c.Link)
+		if !c.Foreign { // What a file or its undoing sets is as if set by hand.
+			link := mem.Links[c.Link]
+			apply(&link, c.Fields, c.Restored)
+			mem.Links[c.Link] = link
+			dirty.Links = append(dirty.Links, c.Link)
+		}
 		w.useApproval(c.Key, dirty)
 		w.loseCut(c, dirty)
 	}

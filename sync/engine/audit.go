@@ -36,6 +36,9 @@ func (w *work) callsEvent(p *plan.Plan) run.Event {
 	e := w.event(run.EventCalls)
 	e.By, e.Reason, e.Hash, e.Count = asker(&w.req), w.req.Reason, p.Hash, len(w.batches)
 	e.Detail = "trigger " + string(w.req.Trigger)
+	if w.file != nil {
+		e.Detail += ", imports " + w.report.Imports
+	}
 	return e
 }
 

@@ -54,7 +54,7 @@ func (w *work) book(p *plan.Plan, g *plan.Guarded, only *plan.Only) error {
 	w.bookEvidence(p, &dirty)
 	w.bookGrants(p, &dirty)
 	w.bookRoles(p, &dirty)
-	if only == nil && w.undo == nil {
+	if only == nil && w.undo == nil && w.file == nil {
 		if err := w.join(&dirty); err != nil {
 			return err
 		}

@@ -143,8 +143,9 @@ type work struct {
 	// together gathers the outcomes of calls that are recorded in one transaction, while the
 	// lock of the target is held for all of them; nil: each is recorded by itself.
 	together *together
-	// undo is the run whose changes this work undoes; nil for every other.
+	// undo is the run whose changes this work undoes, file what it carries in; nil for every other.
 	undo *run.Report
+	file *plan.Importing
 }
 
 func (e *Engine) work(s *Setup, t *TargetSetup, req run.Request, report *run.Report, log *slog.Logger, read map[string]bool) *work {
@@ -241,7 +242,7 @@ func (w *work) look(ctx context.Context, tr *run.TargetReport, only *plan.Only) 
 	tr.Version = mem.Mirror.Version
 	tr.Plan = p.Hash
 	switch {
-	case w.undo != nil:
+	case w.undo != nil || w.file != nil:
 		tr.Holds = holdNotes(holding(p, g.Holds))
 	case only == nil:
 		tr.Holds = holdNotes(g.Holds)
@@ -290,6 +291,9 @@ func holdNotes(holds []run.Hold) []run.HoldNote {
 func (w *work) compute(only *plan.Only) (*plan.Plan, *plan.Guarded) {
 	if w.undo != nil {
 		return w.inverse()
+	}
+	if w.file != nil {
+		return w.imported()
 	}
 	defer w.took(context.Background(), "planned", w.e.now())
 	in := w.input(only)
@@ -382,6 +386,9 @@ func (w *work) wanted(all bool) plan.Look {
 	slices.Sort(look.Resources)
 	if all {
 		look.Also = plan.ResourceTypes()
+	}
+	if shares(w.file) {
+		look.Resources = plan.ResourceTypes()
 	}
 	return look
 }
@@ -494,6 +501,7 @@ func (w *work) finish(tr *run.TargetReport, p *plan.Plan) *run.TargetReport {
 		return tr
 	}
 	tr.Summary = p.Tally()
+	tellImported(tr, p)
 	tr.Problems = append(tr.Problems, p.Problems...)
 	for i := range p.Changes {
 		tr.Changes = append(tr.Changes, p.Changes[i].Change)

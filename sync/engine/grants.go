@@ -87,6 +87,9 @@ func (w *work) principals(c *plan.Change) bool {
 		g := &c.Grants.Add[i]
 		if g.ID == "" {
 			g.ID = mem.Links[c.Link].GroupID
+			if c.For != nil {
+				g.ID = c.For.ID
+			}
 			c.Fields[i].Principal = g.Kind + ":" + g.ID
 		}
 		if g.Kind == plan.KindGroup && mem.Mirror.Group(g.ID) == nil {

@@ -15,7 +15,9 @@ import (
 // number, or another one, can be told by it. A mark that cannot be written is no failure
 // of the run: the next one that writes makes up for it.
 func (w *work) sign(ctx context.Context, p *plan.Plan, groups []string) error {
-	if slices.ContainsFunc(p.Changes, func(c plan.Change) bool { return c.Op == run.CreateGroup && c.Outcome == run.Applied }) {
+	if slices.ContainsFunc(p.Changes, func(c plan.Change) bool {
+		return c.Op == run.CreateGroup && c.Outcome == run.Applied && c.Spec.Mark != nil
+	}) {
 		return nil
 	}
 	defer w.hold()()

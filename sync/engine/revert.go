@@ -45,7 +45,7 @@ func (e *Engine) runRevert(ctx context.Context, req run.Request) (*run.Report, e
 		}
 		w := e.work(&setup, &setup.Targets[at], req, report, log, map[string]bool{})
 		w.undo = done
-		tr, err := w.try(ctx, w.revert)
+		tr, err := w.try(ctx, w.apart)
 		if err != nil {
 			return nil, err
 		}
@@ -81,8 +81,9 @@ func changed(t *run.TargetReport) bool {
 	return slices.ContainsFunc(t.Changes, func(c run.Change) bool { return c.Outcome == run.Applied })
 }
 
-// revert undoes what a run did to the target.
-func (w *work) revert(ctx context.Context) (*run.TargetReport, error) {
+// apart does the target's part of a run that is not made from the directories: what a run did
+// is undone, or a file carried in.
+func (w *work) apart(ctx context.Context) (*run.TargetReport, error) {
 	tr := &run.TargetReport{Name: w.t.Name, Changes: []run.Change{}, Problems: []run.Problem{}}
 	p, err := w.prepare(ctx, tr, nil)
 	if err != nil || p == nil {

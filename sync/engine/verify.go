@@ -17,7 +17,7 @@ import (
 func (w *work) verify(ctx context.Context, p *plan.Plan, groups []string) error {
 	byGroup := map[string][]*plan.Change{}
 	for i := range p.Changes {
-		if c := &p.Changes[i]; c.Outcome == run.Applied && (c.Op == run.AddMember || c.Op == run.RemoveMember) {
+		if c := &p.Changes[i]; c.Outcome == run.Applied && (c.Op == run.AddMember || c.Op == run.RemoveMember || c.Imports != "" && c.Group != nil) {
 			byGroup[c.GroupID()] = append(byGroup[c.GroupID()], c)
 		}
 	}
@@ -51,6 +51,12 @@ func (w *work) verifyGroup(ctx context.Context, id string, changes []*plan.Chang
 	dirty := mem.ObserveGroup(&g)
 	var wrong []*plan.Change
 	for _, c := range changes {
+		if c.User == nil {
+			if !asImported(c, &g) {
+				wrong = append(wrong, c)
+			}
+			continue
+		}
 		if w.state.refreshed[c.User.ID] > w.planSeq {
 			continue // what a login found since is right, whatever this run did before
 		}

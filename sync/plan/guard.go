@@ -194,7 +194,7 @@ func rankOf(check run.Check) int { return slices.Index(run.Checks(), check) }
 // sources holds what rests on a source that shrank or whose scope changed.
 func (g *guard) sources() {
 	g.scopes = map[string]AcceptedSource{}
-	if g.in.Undo != nil {
+	if g.in.Apart() {
 		maps.Copy(g.scopes, g.in.Memory.Scopes)
 		return
 	}
@@ -287,7 +287,7 @@ func (g *guard) configuration() {
 			g.hold(i, run.SourceRemoved, c.Proof.Sources[0], "source "+c.Proof.Sources[0]+" is no longer configured")
 		case c.Proof.Word == "unruled":
 			g.hold(i, run.Unruled, c.Proof.Rule, "rule "+c.Proof.Rule+" was changed or taken out")
-		case c.Proof.Exact && !g.in.Memory.Links[c.Link].Exact:
+		case c.Proof.Exact && !g.in.Memory.Links[c.Link].Exact && (c.Reverts == "" || !c.Foreign):
 			g.hold(i, run.Exact, c.GroupID(), "members whom nobody gave the group "+c.GroupName()+" through groupsyncd")
 		}
 	}

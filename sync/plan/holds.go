@@ -55,11 +55,11 @@ func (g *guard) keepUnplanned(before map[holdKey]run.Hold) {
 	planned := map[string]bool{}
 	for i := range g.p.Changes {
 		c := &g.p.Changes[i]
-		planned[c.Key] = g.in.Undo == nil || c.Outcome == run.Planned || c.Outcome == run.Held
+		planned[c.Key] = !g.in.Apart() || c.Outcome == run.Planned || c.Outcome == run.Held
 	}
 	for key, h := range before {
 		for i, k := range h.Keys {
-			if planned[k] || !g.p.Unknown[k] && !g.outside(k) && !g.undoing(&h, i) {
+			if planned[k] || !g.p.Unknown[k] && !g.outside(k) && !g.undoing(&h, i) && !g.importing(&h, i) {
 				continue
 			}
 			if g.found[key] == nil {
@@ -67,7 +67,7 @@ func (g *guard) keepUnplanned(before map[holdKey]run.Hold) {
 			}
 			g.found[key].keys = append(g.found[key].keys, k)
 		}
-		if g.in.Undo != nil && len(h.Keys) == 0 && g.found[key] == nil {
+		if g.in.Apart() && len(h.Keys) == 0 && g.found[key] == nil {
 			g.found[key] = &found{detail: h.Detail}
 		}
 	}
@@ -95,7 +95,7 @@ func (g *guard) undoing(h *run.Hold, i int) bool {
 // outside reports whether a change is none of this run's business.
 func (g *guard) outside(key string) bool {
 	only := g.in.Only
-	if g.in.Undo != nil {
+	if g.in.Apart() {
 		return true
 	}
 	if only == nil {

@@ -35,7 +35,14 @@ type Input struct {
 	// Undo is the run whose inverse is planned; nil for every other run. Such a plan says
 	// nothing about what the directories want, so Guard leaves all else as it is.
 	Undo *run.Report
+	// Import is a file of groups that is carried in; nil for every other run. What is said of
+	// a plan with Undo holds for it too.
+	Import *Importing
 }
+
+// Apart reports whether the plan is not made from the directories, so that it says nothing
+// about what they want.
+func (in *Input) Apart() bool { return in.Undo != nil || in.Import != nil }
 
 // AccountRules say what becomes of accounts and roles. Which role a person has through a
 // directory group is a Want with a Role.
@@ -113,6 +120,10 @@ type Plan struct {
 	// Waiting counts them by the id of the source that they wait for.
 	Unknown map[string]bool
 	Waiting map[string]int
+	// Imported says what becomes of the groups of a file, and Refs which groups they are, in
+	// the order of the file; a group to be made gets its id there.
+	Imported []run.ImportedGroup
+	Refs     []*run.GroupRef
 	// ConfirmAt is when a further complete read can settle an unknown; zero: never.
 	ConfirmAt time.Time
 	// Roles are notes about accounts that need no call.
@@ -163,6 +174,11 @@ type Change struct {
 	Role   string
 	// Since is as of when the directory says what a suspension rests on.
 	Since time.Time
+	// For is the group of a file that added grants are for, which may not be made yet.
+	For *run.GroupRef
+	// Under is the parent that a group of a file gets, whose id may not be known before it is
+	// made; nil: Spec has it.
+	Under *run.GroupRef
 	// Restored are the values that go back to what was there before us.
 	Restored []string
 	// Approved says that an approval lets this change through.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"groupsyncd/permission"
@@ -108,6 +109,7 @@ func (v *inverse) member(did *run.Change) {
 	op := undoes[did.Op]
 	c := Change{Change: run.Change{Op: op, Group: did.Group, User: did.User, Rule: did.Rule, Reason: "undoes run " + v.in.Undo.Run},
 		Key: changeKey(op, did.GroupID(), did.User.ID)}
+	c.Foreign = did.Foreign
 	c.Proof.Reason, c.Proof.Rule = c.Reason, did.Rule
 	back := *did
 	back.Outcome, back.Hold, back.Error, back.Reverts = run.Held, nil, "", ""
@@ -149,7 +151,9 @@ func (v *inverse) take(c Change, is, ours bool) {
 		v.skip(c, "undone already")
 	case !is:
 		v.refuse(c, "they are no longer a member: somebody took them out since then")
-	case !ours && c.Op == run.RemoveMember && v.before[c.Key]:
+	case ours && c.Foreign:
+		v.refuse(c, "the membership is ours now: a directory group gives it")
+	case !ours && c.Op == run.RemoveMember && (v.before[c.Key] || c.Foreign):
 		c.Proof.Exact = true // They were not ours either when they were taken out at first.
 		v.add(c)
 	case !ours:
@@ -165,7 +169,7 @@ func (v *inverse) take(c Change, is, ours bool) {
 // give undoes that somebody lost a membership, or that it ceased to be ours.
 func (v *inverse) give(c Change, did *run.Change, is, ours bool) {
 	c.Feeds = v.feeds(did)
-	exact := did.Absence == "" && v.in.Undo.Reverts == "" // of nobody whom we had put there
+	exact := did.Absence == "" && (v.in.Undo.Reverts == "" || did.Foreign) // of nobody whom we had put there
 	switch {
 	case c.Op == run.AddMember && is && v.undone[RemovalKey(c.GroupID(), c.User.ID)], c.Op == run.AdoptMember && ours:
 		v.skip(c, "undone already")
@@ -217,7 +221,7 @@ func (v *inverse) skip(c Change, why string) {
 func (v *inverse) values(did *run.Change) {
 	m := v.in.Memory
 	ch := func(fields ...run.Field) Change {
-		return Change{Change: run.Change{Op: did.Op, Group: did.Group, Rule: did.Rule, Fields: fields, Reason: "undoes run " + v.in.Undo.Run},
+		return Change{Change: run.Change{Op: did.Op, Group: did.Group, Rule: did.Rule, Fields: fields, Foreign: did.Foreign, Reason: "undoes run " + v.in.Undo.Run},
 			Key: valueKey(did.Op, did.GroupID(), fields...), Spec: specOf(fields)}
 	}
 	g := m.Mirror.Group(did.GroupID())
@@ -237,7 +241,7 @@ func (v *inverse) values(did *run.Change) {
 		switch key := valueKey(did.Op, did.GroupID(), f); {
 		case g == nil:
 			v.refuse(c, "the group was deleted in Open WebUI since then")
-		case !linked:
+		case !linked && !did.Foreign:
 			v.refuse(c, "no rule leads to the group any more")
 		case f.Name == wholeTree:
 			v.skip(c, "an explicit no takes nothing away")
@@ -250,7 +254,10 @@ func (v *inverse) values(did *run.Change) {
 		case f.Name == "name" && v.taken(g, back.To):
 			v.refuse(c, "another group has that name now")
 		default:
-			all.Group, all.Link = c.Group, link
+			all.Group = c.Group
+			if !did.Foreign {
+				all.Link = link
+			}
 			all.Fields = append(all.Fields, back)
 			all.Against = append(all.Against, Opposite{Key: key, Change: run.Change{Op: did.Op, Group: c.Group, Rule: did.Rule,
 				Fields: []run.Field{f}, Outcome: run.Held}})
@@ -307,6 +314,9 @@ func value(g *MirrorGroup, field string) any {
 		return g.Parent
 	case modelsField:
 		return defaultModels(g)
+	}
+	if strings.HasPrefix(field, dataField) {
+		return dataValue(g.Data, field)
 	}
 	have, _, err := permission.Flatten(g.Permissions)
 	on, known := have[field[min(len(permissionField), len(field)):]]

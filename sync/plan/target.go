@@ -28,6 +28,12 @@ type GroupSpec struct {
 	DefaultModels []string
 	// Mark is our note in the group's data; nil: not touched.
 	Mark *Mark
+	// Tree is the whole permission tree that a new group gets, null for none; nil: one that
+	// names every permission, as Permissions say.
+	Tree json.RawMessage
+	// Data is laid over the group's data, and its config over the config there; nil: not
+	// touched.
+	Data json.RawMessage
 }
 
 // AccountView is one account with the ids of the groups it is a direct member of.

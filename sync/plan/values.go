@@ -197,6 +197,7 @@ func specOf(fields []run.Field) GroupSpec {
 			spec.DefaultModels = modelsOf(text)
 		}
 	}
+	spec.Data = dataOf(fields)
 	return spec
 }
 

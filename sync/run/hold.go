@@ -47,4 +47,7 @@ type Approval struct {
 	// Reverts are the runs whose undoing was held: reverting them once more carries out
 	// what is approved, and no other run does.
 	Reverts []string `json:"reverts,omitempty"`
+	// Imports are the files, by the beginning of their SHA-256, whose import was held: only
+	// importing them once more carries out what is approved.
+	Imports []string `json:"imports,omitempty"`
 }

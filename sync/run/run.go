@@ -183,11 +183,13 @@ type Change struct {
 	Rule     string       `json:"rule,omitempty"`
 	Outcome  Outcome      `json:"outcome"`
 	Error    string       `json:"error,omitempty"`
-	// Foreign marks grants that somebody else had made.
+	// Foreign marks what somebody else had made, and what is as if somebody else made it.
 	Foreign bool     `json:"foreign,omitempty"`
 	Hold    *HoldRef `json:"hold,omitempty"`
 	// Reverts is the run whose change this one undoes.
 	Reverts string `json:"reverts,omitempty"`
+	// Imports is the file that the change comes from, by the beginning of its SHA-256.
+	Imports string `json:"imports,omitempty"`
 }
 
 // GroupID gives the id of the group that the change is about; empty: none, or one that does
@@ -287,6 +289,8 @@ type TargetReport struct {
 	// a run without changes has an empty list.
 	Changes  []Change  `json:"changes,omitzero"`
 	Problems []Problem `json:"problems"`
+	// Imported says what became of the groups of a file.
+	Imported []ImportedGroup `json:"imported,omitempty"`
 	// Holds are the open holds after a full run, also those that list nothing yet.
 	Holds []HoldNote `json:"holds,omitempty"`
 	Error string     `json:"error,omitempty"`
@@ -306,8 +310,9 @@ type Report struct {
 	DurationMS int64          `json:"duration_ms"`
 	Sources    []SourceReport `json:"sources"`
 	Targets    []TargetReport `json:"targets"`
-	// Reverts is the run that this one undoes.
+	// Reverts is the run that this one undoes, Imports the file whose groups it carried in.
 	Reverts string `json:"reverts,omitempty"`
+	Imports string `json:"imports,omitempty"`
 	By      string `json:"by,omitempty"`
 	// Notices are what this run had to tell people.
 	Notices []Notice `json:"notices,omitempty"`

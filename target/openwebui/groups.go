@@ -150,7 +150,10 @@ func (s *Session) CreateGroup(ctx context.Context, spec plan.GroupSpec) (plan.Gr
 	if err != nil {
 		return plan.Group{}, fault.New(fault.Invalid, "create group", "target "+s.c.name, err, "")
 	}
-	form := formWire{Name: spec.Name, Permissions: permission.Explicit(spec.Permissions), Data: data}
+	form := formWire{Name: spec.Name, Permissions: notNull(spec.Tree), Data: data}
+	if spec.Tree == nil {
+		form.Permissions = permission.Explicit(spec.Permissions)
+	}
 	if spec.Parent != nil && *spec.Parent != "" {
 		form.Parent = parentValue(*spec.Parent)
 	}

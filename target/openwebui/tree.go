@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"strings"
 
@@ -77,10 +78,10 @@ func without(tree json.RawMessage, path []string) (json.RawMessage, error) {
 // setData gives the whole data of a group with the share mode and mark of a spec; nil
 // when the spec touches neither. Keys that are not ours stay.
 func setData(held json.RawMessage, spec *plan.GroupSpec) (json.RawMessage, error) {
-	if spec.Share == "" && spec.Mark == nil && spec.DefaultModels == nil {
+	if spec.Share == "" && spec.Mark == nil && spec.DefaultModels == nil && spec.Data == nil {
 		return nil, nil
 	}
-	data := object(held)
+	data := layData(object(held), spec.Data)
 	if spec.Mark != nil {
 		b, err := json.Marshal(spec.Mark)
 		if err != nil {
@@ -100,6 +101,23 @@ func setData(held json.RawMessage, spec *plan.GroupSpec) (json.RawMessage, error
 		return nil, fmt.Errorf("write the data: %w", err)
 	}
 	return b, nil
+}
+
+// layData lays data over others, and their config over the config there: the two levels at
+// which servers merge.
+func layData(held map[string]json.RawMessage, data json.RawMessage) map[string]json.RawMessage {
+	over := object(data)
+	if config, named := over["config"]; named && notNull(config) != nil {
+		merged := object(held["config"])
+		maps.Copy(merged, object(config))
+		b, err := json.Marshal(merged)
+		if err != nil { // what was read as JSON can be written
+			panic(err)
+		}
+		over["config"] = b
+	}
+	maps.Copy(held, over)
+	return held
 }
 
 // setConfig gives the config of a group's data with the share mode and the default models

@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+
+	"groupsyncd/permission"
+	"groupsyncd/sync/plan"
 )
 
 // webExport is a group as the server writes it.
@@ -59,6 +62,12 @@ func (g *webGroup) export() webExport {
 // data gives the data of a group in the server's form.
 func (g *webGroup) data() json.RawMessage {
 	data, config := map[string]any{}, map[string]any{}
+	for key, v := range g.extra {
+		data[key] = v
+	}
+	for key, v := range g.config {
+		config[key] = v
+	}
 	switch g.Share {
 	case "anyone":
 		config["share"] = true
@@ -84,4 +93,33 @@ func (g *webGroup) data() json.RawMessage {
 		panic(err) // What tests put there is well formed.
 	}
 	return raw
+}
+
+// imported takes what a file says of a group.
+func (g *webGroup) imported(spec *plan.GroupSpec) {
+	if set, _, err := permission.Flatten(spec.Tree); err == nil && spec.Tree != nil {
+		g.perms = set
+	}
+	var data map[string]json.RawMessage
+	if json.Unmarshal(spec.Data, &data) != nil {
+		return
+	}
+	if g.extra == nil {
+		g.extra, g.config = map[string]json.RawMessage{}, map[string]json.RawMessage{}
+	}
+	var config map[string]json.RawMessage
+	_ = json.Unmarshal(data["config"], &config) // None is none.
+	for key, v := range config {
+		switch key {
+		case "share":
+			g.Share = map[string]string{"true": "anyone", `"members"`: "members", "false": "nobody"}[string(v)]
+		case "default_models":
+			g.models = []string{}
+			_ = json.Unmarshal(v, &g.models) // As above.
+		default:
+			g.config[key] = v
+		}
+	}
+	delete(data, "config")
+	maps.Copy(g.extra, data)
 }

@@ -107,6 +107,28 @@ func (o *OpenWebUI) Describe(group, text string) bool {
 	return true
 }
 
+// Place puts a group under another one by hand.
+func (o *OpenWebUI) Place(group, parent string) {
+	if g := o.groups[group]; g != nil {
+		g.Parent, g.UpdatedAt = parent, o.clock.Now().Unix()
+	}
+}
+
+// Parent gives the parent of a group.
+func (o *OpenWebUI) Parent(group string) string {
+	if g := o.groups[group]; g != nil {
+		return g.Parent
+	}
+	return ""
+}
+
+// Allow sets the permissions of a group by hand.
+func (o *OpenWebUI) Allow(group string, set permission.Set) {
+	if g := o.groups[group]; g != nil {
+		g.perms, g.UpdatedAt = maps.Clone(set), o.clock.Now().Unix()
+	}
+}
+
 // SetMeta sets what no call can write.
 func (o *OpenWebUI) SetMeta(group, owner string, meta json.RawMessage) {
 	if g := o.groups[group]; g != nil {

@@ -94,6 +94,8 @@ type webGroup struct {
 	owner   string
 	created int64
 	meta    json.RawMessage
+	// extra are values in the data that nobody here gives a meaning.
+	extra, config map[string]json.RawMessage
 }
 
 // NewOpenWebUI gives an empty server.
@@ -218,7 +220,7 @@ func (g *webGroup) view() plan.Group {
 	v := g.Group
 	v.MemberCount = len(g.members)
 	v.Permissions = encode(g.perms)
-	if g.models != nil {
+	if g.models != nil || len(g.extra)+len(g.config) > 0 {
 		v.Data = g.data()
 	}
 	if g.Mark != nil {
@@ -335,6 +337,7 @@ func (o *OpenWebUI) set(g *webGroup, spec plan.GroupSpec) {
 		mark := *spec.Mark
 		g.Mark = &mark
 	}
+	g.imported(&spec)
 	if spec.Permissions != nil && len(g.perms) == 0 {
 		for _, key := range permission.KnownKeys() { // as our client does
 			g.perms[key] = false
