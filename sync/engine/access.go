@@ -25,6 +25,7 @@ func (e *Engine) AccessUser(ctx context.Context, q access.UserQuery) (*access.Us
 	if err != nil {
 		return nil, err
 	}
+	e.gifts(w.t.Name, v)
 	return v.UserWith(n, q.With, q.Without)
 }
 
@@ -39,19 +40,21 @@ func (e *Engine) AccessGroup(ctx context.Context, target, name string) (*access.
 
 // AccessWho lists everybody who has a permission, a resource or a role.
 func (e *Engine) AccessWho(ctx context.Context, target, what string) (*access.Holders, error) {
-	_, v, err := e.view(ctx, target)
+	w, v, err := e.view(ctx, target)
 	if err != nil {
 		return nil, err
 	}
+	e.gifts(w.t.Name, v)
 	return v.Who(what)
 }
 
 // AccessReport gives the rows of a review.
 func (e *Engine) AccessReport(ctx context.Context, target string) (*access.Report, error) {
-	_, v, err := e.view(ctx, target)
+	w, v, err := e.view(ctx, target)
 	if err != nil {
 		return nil, err
 	}
+	e.gifts(w.t.Name, v)
 	return v.Report(), nil
 }
 
@@ -67,11 +70,7 @@ func (e *Engine) view(ctx context.Context, name string) (*work, *access.View, er
 	ctx, cancel := context.WithTimeout(ctx, e.personDeadline)
 	defer cancel()
 	v, err := w.picture(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	e.gifts(t.Name, v)
-	return w, v, nil
+	return w, v, err
 }
 
 // theTarget finds a target by its name, or the only one.
