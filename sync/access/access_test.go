@@ -254,6 +254,17 @@ func TestSomethingIsFoundByItsTypeAndIDOrAName(t *testing.T) {
 	if diff := cmp.Diff(want, h.People); diff != "" {
 		t.Error(diff)
 	}
+	if from := look(t, mem, "a-cy", nil, nil).RoleFrom; from != (access.RoleFrom{By: "groupsyncd", Since: time.Unix(77, 0), Why: "rule admins"}) {
+		t.Errorf("%+v", from)
+	}
+	mem.Roles["a-di"] = plan.OwnedRole{Role: "pending", Why: "disabled", Since: time.Unix(78, 0)}
+	mem.Roles["a-bo"] = plan.OwnedRole{Role: "admin"} // Somebody has changed it since.
+	if from := look(t, mem, "a-di", nil, nil).RoleFrom; from.By != "groupsyncd" || from.Why != "the directory has them as disabled" {
+		t.Errorf("%+v", from)
+	}
+	if from := look(t, mem, "a-bo", nil, nil).RoleFrom; from != (access.RoleFrom{By: "hand"}) {
+		t.Errorf("%+v", from)
+	}
 }
 
 func TestWhatIsNotKnownIsSaid(t *testing.T) {
@@ -286,6 +297,29 @@ func TestOnlyWhatAVersionHasIsFilledIn(t *testing.T) {
 		if got := len(look(t, mem, "a", nil, nil).Permissions); got != want {
 			t.Errorf("%s: %d permissions, want %d", version, got, want)
 		}
+	}
+}
+
+func TestWhatBelongsToAnAccountThatIsGoneIsInTheReport(t *testing.T) {
+	t.Parallel()
+	h, mem := company(t)
+	mem.Observe(&plan.Observation{Version: "0.12.4", Accounts: h.accounts[1:], AllAccounts: true, Groups: h.groups, At: time.Unix(2000, 0)})
+	h.things[4].Owner = "never-seen"
+	mem.Observe(&plan.Observation{Version: "0.12.4", Groups: h.groups, Resources: h.things, ResourceTypes: plan.ResourceTypes(), At: time.Unix(3000, 0)})
+	var got []string
+	for row, err := range access.New(mem, access.Seen{}).Report().Rows {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if row.Email == "ana@x.org" {
+			t.Errorf("an account that is gone: %+v", row)
+		}
+		if row.Kind == access.KindOwner && row.Email == "" {
+			got = append(got, row.User+" "+row.What+" "+row.ID)
+		}
+	}
+	if diff := cmp.Diff([]string{"(deleted account) knowledge/k a-ana", "(deleted account) prompts/p never-seen"}, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -32,6 +32,7 @@ type Row struct {
 const (
 	everybody     = "(everybody)"
 	allAdmins     = "(administrators)"
+	deleted       = "(deleted account)"
 	anything      = "*"
 	allowed       = "allowed"
 	memberOfGroup = "member"
@@ -44,7 +45,7 @@ type Report struct {
 }
 
 // Report gives the rows of a review: first what everybody has, which is not repeated for
-// each person, then each account by its mail address with its role, its groups, what it
+// each person, and what belongs to accounts that are gone, then each account by its mail address with its role, its groups, what it
 // owns, and what groups and grants give it beyond that.
 func (v *View) Report() *Report {
 	return &Report{Picture: v.about(), Rows: func(yield func(Row, error) bool) {
@@ -67,23 +68,41 @@ func (v *View) rows(yield func(Row) bool) {
 			return
 		}
 	}
-	for _, kind := range []string{KindPermission, KindResource} {
-		row := Row{User: allAdmins, Email: anything, Role: plan.RoleAdmin, Kind: kind, What: anything, Permission: allowed, From: []string{FromAdmin}}
-		if kind == KindResource {
-			row.Permission = plan.Write
-		}
-		if kind == KindResource && !v.bypasses(&plan.Account{Role: plan.RoleAdmin}) {
-			continue
-		}
-		if !yield(row) {
-			return
-		}
+	if !x.admins(yield) || !x.orphans(yield) {
+		return
 	}
 	for _, n := range v.living() {
 		if !x.person(n, yield) {
 			return
 		}
 	}
+}
+
+// admins gives the rows of what administrators have by their role.
+func (x *index) admins(yield func(Row) bool) bool {
+	row := Row{User: allAdmins, Email: anything, Role: plan.RoleAdmin, Kind: KindPermission, What: anything, Permission: allowed, From: []string{FromAdmin}}
+	if !yield(row) {
+		return false
+	}
+	row.Kind, row.Permission = KindResource, plan.Write
+	return !x.v.bypasses(&plan.Account{Role: plan.RoleAdmin}) || yield(row)
+}
+
+// orphans gives the rows of what belongs to accounts that are no longer there.
+func (x *index) orphans(yield func(Row) bool) bool {
+	for i := range x.v.resources {
+		owner := x.v.resources[i].Owner
+		if n, known := x.v.byID[owner]; owner == "" || known && !x.v.accounts[n].Deleted {
+			continue
+		}
+		row := Row{User: deleted, ID: owner}
+		x.about(&row, i)
+		row.Kind, row.Permission, row.From = KindOwner, plan.Write, []string{FromOwner}
+		if !yield(row) {
+			return false
+		}
+	}
+	return true
 }
 
 // what says what a right is.
