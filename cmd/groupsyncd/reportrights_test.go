@@ -51,7 +51,7 @@ func TestHoldsListWhatIsInNoGroup(t *testing.T) {
 	t.Parallel()
 	c, out, _ := printer()
 	c.now = func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
-	changes := append(everythingElse()[3:4:4], run.Change{Outcome: run.Held}) // of the last one only its key is left
+	changes := []run.Change{everythingElse()[3], {Outcome: run.Held}} // of the last one only its key is left
 	c.holdsTable([]run.Hold{{Hash: "abc", Check: run.MaxCuts, Target: "chat", Detail: "120 people > 50", Changes: changes, Approve: "groupsyncd approve abc --reason TEXT"}}, false)
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	if len(lines) != 5 || !strings.Contains(lines[3], "default permissions  permissions.chat.call=false") {
