@@ -7,6 +7,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"groupsyncd/permission"
 	"groupsyncd/target/openwebui/openwebuitest"
 )
 
@@ -15,28 +16,6 @@ import (
 // user:*:read.
 func rightsCommand(ts *testscript.TestScript, neg bool, args []string) {
 	s := stageOf(ts)
-	grants := func(words []string) (out []openwebuitest.Grant, err error) {
-		for _, word := range words {
-			parts := strings.Split(word, ":")
-			if len(parts) != 3 {
-				return nil, fmt.Errorf("%q is no grant", word)
-			}
-			g := openwebuitest.Grant{Kind: parts[0], ID: parts[1], Permission: parts[2]}
-			switch {
-			case g.Kind == "group":
-				var found openwebuitest.Group
-				found, err = s.chat.group(g.ID)
-				g.ID = found.ID
-			case g.ID != "*":
-				g.ID, err = s.chat.account(g.ID)
-			}
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, g)
-		}
-		return out, nil
-	}
 	onGroup := func(do func(id, word string) error) func([]string) error {
 		return func(args []string) error {
 			g, err := s.chat.group(args[0])
@@ -56,6 +35,13 @@ func rightsCommand(ts *testscript.TestScript, neg bool, args []string) {
 			return err
 		})},
 		"defaults": {1, "JSON", func(args []string) error { s.chat.server.SetDefaultPermissions(json.RawMessage(args[0])); return nil }},
+		"default": {2, "KEY true|false", func(args []string) error {
+			tree, err := permission.Merge(s.chat.server.DefaultPermissions(), permission.Set{args[0]: args[1] == "true"})
+			if err == nil {
+				s.chat.server.SetDefaultPermissions(tree)
+			}
+			return err
+		}},
 		"role": {2, "MAIL ROLE", func(args []string) error {
 			id, err := s.chat.account(args[0])
 			if err == nil {
@@ -72,10 +58,34 @@ func rightsCommand(ts *testscript.TestScript, neg bool, args []string) {
 					return err
 				}
 			}
-			if r.Grants, err = grants(args[4:]); err == nil {
+			if r.Grants, err = s.chat.grants(args[4:]); err == nil {
 				s.chat.server.Share(r)
 			}
 			return err
 		}},
 	}, args)
+}
+
+// grants reads words such as group:Sales:read.
+func (c *chatStage) grants(words []string) (out []openwebuitest.Grant, err error) {
+	for _, word := range words {
+		parts := strings.Split(word, ":")
+		if len(parts) != 3 {
+			return nil, fmt.Errorf("%q is no grant", word)
+		}
+		g := openwebuitest.Grant{Kind: parts[0], ID: parts[1], Permission: parts[2]}
+		switch {
+		case g.Kind == "group":
+			var found openwebuitest.Group
+			found, err = c.group(g.ID)
+			g.ID = found.ID
+		case g.ID != "*":
+			g.ID, err = c.account(g.ID)
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, g)
+	}
+	return out, nil
 }

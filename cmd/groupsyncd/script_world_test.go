@@ -240,6 +240,7 @@ func chatCommand(ts *testscript.TestScript, neg bool, args []string) {
 			}
 			s.chat = &chatStage{}
 			s.chat.server = openwebuitest.New(openwebuitest.Options{Key: chatKey, Version: strings.Join(args, ""), Now: s.chat.now})
+			s.chat.ahead.Add(int64(time.Second)) // the administrator is the oldest account
 			for _, p := range staff() {
 				if p.account {
 					s.chat.server.AddAccount(openwebuitest.Account{Email: p.uid + "@example.org", Name: p.name})

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 
 	"groupsyncd/permission"
@@ -39,9 +38,7 @@ func (c *computer) defaultPermissions() {
 	}
 	for _, key := range wanted.Keys() {
 		if _, known := have[key]; !known && string(last.Applied[permissionField+key]) == Refused {
-			c.problem(run.KindNaming, fmt.Sprintf("Open WebUI %s knows no default permission %s", c.in.Memory.Mirror.Version, key),
-				"correct the key in the permission set, or take it out; a later version may have it")
-			delete(wanted, key)
+			delete(wanted, key) // unknownKeys says so
 		}
 	}
 	known := c.in.Memory.Defaults.without(Refused)

@@ -231,7 +231,7 @@ func TestDefaultPermissionsGoBackAndDrift(t *testing.T) {
 		w.mem.Defaults.Applied = map[string]json.RawMessage{"permissions.chat.newer": json.RawMessage(plan.Refused)}
 		p := w.minute(1).run()
 		expect(t, p)
-		if !told(p, run.KindNaming, "knows no default permission chat.newer") {
+		if !told(p, run.KindNaming, `does not know the permission "chat.newer"`) {
 			t.Errorf("%v", texts(p))
 		}
 		w.mem.Mirror.Defaults = json.RawMessage(`{"chat":{"edit":false,"newer":false}}`) // a later version
