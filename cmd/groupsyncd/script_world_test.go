@@ -257,6 +257,7 @@ func chatCommand(ts *testscript.TestScript, neg bool, args []string) {
 			s.chat.server.AddAccount(openwebuitest.Account{Email: args[0] + "@example.org", Name: args[0]})
 			return nil
 		}},
+		"hides": {1, "MAIL", func(args []string) error { return s.chat.hides(ts, args[0]) }},
 		"delete-account": {1, "MAIL", func(args []string) error {
 			id, err := s.chat.account(args[0])
 			if err == nil {
@@ -341,6 +342,9 @@ func (c *chatStage) fault(args []string) error {
 		}
 		f.Status, _ = strconv.Atoi(args[1])
 		f.Detail = strings.Join(said, " ")
+	case "echo-sent":
+		f.Status, _ = strconv.Atoi(args[1])
+		f.Path, f.Echo = args[2], true
 	case "echo-redirect":
 		f.Location = "http://elsewhere.example/" + url.PathEscape(chatKey) + "?key=" + url.QueryEscape(chatKey)
 	case "html":

@@ -75,8 +75,8 @@ func (s *Session) checkCreates(ctx context.Context, found *findings) {
 		found.add(providers.Warning, check, "whether a first sign-in finds the account that was made for it could not be read",
 			"make sure that OAUTH_MERGE_ACCOUNTS_BY_EMAIL is true where people sign in through OAuth")
 	case !*o.Merge:
-		found.add(providers.Failed, check, "who has an account made beforehand cannot sign in through OAuth: their mail address counts as taken",
-			"set OAUTH_MERGE_ACCOUNTS_BY_EMAIL=true, or write accounts.create: never")
+		found.add(providers.Warning, check, "who has an account made beforehand cannot sign in through OAuth: their mail address counts as taken",
+			"where people sign in through OAuth set OAUTH_MERGE_ACCOUNTS_BY_EMAIL=true, or write accounts.create: never")
 	default:
 		found.add(providers.OK, check, "a first sign-in takes over the account with the same mail address", "")
 	}

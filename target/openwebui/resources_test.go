@@ -262,11 +262,11 @@ func TestDoctorSaysWhatSharingNeeds(t *testing.T) {
 		level  string
 		text   string
 	}{
-		"no merging":       {all, nil, "accounts_create", "failed", "OAUTH_MERGE_ACCOUNTS_BY_EMAIL=true"},
+		"no merging":       {all, nil, "accounts_create", "warning", "OAUTH_MERGE_ACCOUNTS_BY_EMAIL=true"},
 		"merging":          {all, func(w *world) { w.MergeByEmail(true) }, "accounts_create", "ok", "takes over"},
 		"unread":           {all, restricted(), "accounts_create", "warning", "/api/v1/auths/add"},
 		"not allowed":      {all, restricted("/api/v1/auths/admin"), "accounts_create", "failed", "API_KEYS_ALLOWED_ENDPOINTS contain /api/v1/auths/add"},
-		"allowed":          {all, restricted("/api/v1/auths"), "accounts_create", "failed", "OAUTH_MERGE"},
+		"allowed":          {all, restricted("/api/v1/auths"), "accounts_create", "warning", "OAUTH_MERGE"},
 		"no resources":     {all, restricted(), "resources", "failed", "/api/v1/knowledge"},
 		"resources":        {all, nil, "resources", "ok", "skills can be read: 0"},
 		"defaults fail":    {all, func(w *world) { w.Inject(openwebuitest.Fault{Path: "/api/v1/users/default/permissions", Body: `[]`}) }, "permissions", "failed", "no tree"},

@@ -38,6 +38,8 @@ type Fault struct {
 	Status     int
 	RetryAfter string
 	Detail     string
+	// Echo repeats in that answer what was sent, as some servers and proxies do.
+	Echo bool
 	// Text makes that answer plain text instead of JSON.
 	Text bool
 	// HTML answers 200 (or Status) with a web page.
@@ -101,7 +103,7 @@ func (s *Server) matching(r *http.Request) []Fault {
 }
 
 // spoil lets the faults act on one request around the real work.
-func (s *Server) spoil(r *http.Request, faults []Fault, work func(lose func(string) bool) *answer) *answer {
+func (s *Server) spoil(r *http.Request, body []byte, faults []Fault, work func(lose func(string) bool) *answer) *answer {
 	var lose func(string) bool
 	for _, f := range faults {
 		if f.Do != nil {
@@ -115,6 +117,9 @@ func (s *Server) spoil(r *http.Request, faults []Fault, work func(lose func(stri
 		}
 		if f.Drop == DropBefore {
 			return &answer{abort: true}
+		}
+		if f.Echo {
+			f.Detail = string(body)
 		}
 		if a := f.instead(); a != nil {
 			return a

@@ -188,7 +188,7 @@ func (s *Server) serve(r *http.Request) *answer {
 		}
 		body = b
 	}
-	a := s.spoil(r, s.matching(r), func(lose func(string) bool) *answer {
+	a := s.spoil(r, body, s.matching(r), func(lose func(string) bool) *answer {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return s.handle(&call{r: r, body: body, lose: lose})
