@@ -177,3 +177,28 @@ func TestAnAccountIsMadeOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestAChangedRoleIsSeenWhoeverHasIt is about accounts that are on none of the pages which
+// a look at nothing new reads.
+func TestAChangedRoleIsSeenWhoeverHasIt(t *testing.T) {
+	t.Parallel()
+	for _, looks := range []bool{true, false} {
+		w := newWorld(t, "", nil)
+		oldest := w.accounts(40)[0]
+		w.look(t, false)
+		w.SetRole(oldest, plan.RoleAdmin)
+		s := w.client.Session()
+		o, err := s.Observe(t.Context(), w.memory.Mirror, plan.Look{Roles: looks})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.memory.Observe(o)
+		n, _ := w.memory.Mirror.Number(oldest)
+		if a := w.memory.Mirror.Account(n); (a.Role == plan.RoleAdmin) != looks || a.Subjects["oidc"] != "sub-0" {
+			t.Errorf("looking at roles %t: %+v", looks, a)
+		}
+		if requests, _ := s.Spent(); looks && requests > 5 {
+			t.Errorf("%d requests", requests)
+		}
+	}
+}

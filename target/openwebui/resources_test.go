@@ -294,3 +294,17 @@ func TestDoctorSaysWhatSharingNeeds(t *testing.T) {
 		})
 	}
 }
+
+// TestARefusalProvesNothing hides a skill where nothing else shows that things are hidden.
+func TestARefusalProvesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", nil)
+	w.Share(openwebuitest.Resource{Type: plan.Skills, ID: "hidden", Owner: w.accounts(1)[0]})
+	w.SetAdminBypass(false)
+	if _, err := w.client.Session().Resource(t.Context(), plan.ResourceKey{Type: plan.Skills, ID: "hidden"}); fault.KindOf(err) != fault.Incomplete {
+		t.Errorf("hidden: %v", err)
+	}
+	if _, err := w.client.Session().Resource(t.Context(), plan.ResourceKey{Type: plan.Skills, ID: "gone"}); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("gone: %v", err)
+	}
+}
