@@ -92,31 +92,39 @@ func (w *OpenWebUI) Login(tb testing.TB, mail string) string {
 // When there is something to decode it into, every status but 200 fails the test.
 func (w *OpenWebUI) Call(tb testing.TB, token, method, path, body string, into any) int {
 	tb.Helper()
-	status := w.Try(tb, token, method, path, body, into)
-	if into != nil && status != http.StatusOK {
-		tb.Fatalf("%s %s: %d", method, path, status)
+	got := w.send(tb, token, method, path, body, into)
+	if into != nil && got.status != http.StatusOK {
+		tb.Fatalf("%s %s: %d: %.500s", method, path, got.status, got.body)
 	}
-	return status
+	return got.status
 }
 
 // Try makes one call that may be refused: only an answer with 200 is decoded.
-func (w *OpenWebUI) Try(tb testing.TB, token, method, path, body string, into any) int {
+func (w *OpenWebUI) Try(tb testing.TB, token, method, path string, into any) int {
+	tb.Helper()
+	return w.send(tb, token, method, path, "", into).status
+}
+
+func (w *OpenWebUI) send(tb testing.TB, token, method, path, body string, into any) answered {
 	tb.Helper()
 	got := send(tb, method, w.URL+path, "application/json", token, strings.NewReader(body))
-	if into == nil || got.status != http.StatusOK {
-		if got.status != http.StatusOK {
-			tb.Logf("%s %s: %d: %.200s", method, path, got.status, got.body)
+	if into != nil && got.status == http.StatusOK {
+		if err := json.Unmarshal(got.body, into); err != nil {
+			tb.Fatalf("%s %s: %v: %.500s", method, path, err, got.body)
 		}
-		return got.status
 	}
-	if err := json.Unmarshal(got.body, into); err != nil {
-		tb.Fatalf("%s %s: %v: %.500s", method, path, err, got.body)
-	}
-	return got.status
+	return got
 }
 
 // Do makes one call that succeeds, with a value for a body, or none.
 func (w *OpenWebUI) Do(tb testing.TB, token, method, path string, body, into any) {
 	tb.Helper()
 	call(tb, method, w.URL+path, token, body, into)
+}
+
+// Restart starts the server again after Stop or Kill, with more settings than before.
+func (w *OpenWebUI) Restart(tb testing.TB, settings ...string) {
+	tb.Helper()
+	w.settings = append(w.settings, settings...)
+	w.Start(tb)
 }
