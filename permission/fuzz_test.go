@@ -2,59 +2,106 @@ package permission_test
 
 import (
 	"encoding/json"
-	"slices"
+	"maps"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"groupsyncd/permission"
 )
 
-// FuzzMerging unites any three trees, as rules, groups and defaults are: in which order
-// does not matter, saying a thing twice says no more, and no right is lost on the way, nor
-// anything of a tree that we do not understand.
-func FuzzMerging(f *testing.F) {
-	known := string(permission.Explicit(permission.Set{"chat.call": true}))
-	for _, tree := range []string{known, `{"chat":{"call":false,"deep":{"er":true}},"limit":3,"n":null,"":1}`, `{"a.b":true,"chat":true}`, "null", "", "[]", `{"chat":{"call":"yes"}}`} {
-		f.Add([]byte(tree), []byte(known), []byte(`{"features":{"next":true}}`))
+// FuzzUnion: to unite permissions is commutative, associative and idempotent and never loses
+// a yes, for sets as they are and for arbitrary trees that they are read from and laid over.
+func FuzzUnion(f *testing.F) {
+	for _, seed := range [][3]string{
+		{`{"chat":{"edit":true}}`, `{"chat":{"edit":false,"share":true}}`, `{"workspace":{"models":true}}`},
+		{`null`, `{}`, ``},
+		{`{"chat":true}`, `{"chat":{"edit":true}}`, `{"chat":{"edit":{"deep":true}}}`},
+		{`{"a.b":true,"a":{"b":false},"":{"c":true}}`, `{"a":{"b":null,"c":1e400}}`, `{"a":[true],"b":"true"}`},
+		{`{"a":{"b":true,"b":false}}`, `{"\u0061":{"b":true}}`, ` {"a" : {"b" : true } } `},
+		{`[]`, `"x"`, `{`},
+	} {
+		f.Add([]byte(seed[0]), []byte(seed[1]), []byte(seed[2]))
 	}
-	f.Fuzz(func(t *testing.T, one, two, three []byte) {
-		a, others, errA := permission.Flatten(one)
-		b, _, errB := permission.Flatten(two)
-		c, _, errC := permission.Flatten(three)
-		if errA != nil || errB != nil || errC != nil {
-			return
-		}
-		ab := permission.Union(a, b)
-		switch {
-		case !cmp.Equal(ab, permission.Union(b, a)):
-			t.Fatalf("the order matters: %v, %v", a, b)
-		case !cmp.Equal(permission.Union(ab, c), permission.Union(a, permission.Union(b, c))):
-			t.Fatalf("what is united first matters: %v, %v, %v", a, b, c)
-		case !cmp.Equal(permission.Union(ab, ab, a), ab):
-			t.Fatalf("saying it twice says more: %v", ab)
-		case !permission.Subset(a, ab) || !permission.Subset(b, ab):
-			t.Fatalf("a right is lost: %v and %v gave %v", a, b, ab)
-		}
-		merged, err := permission.Merge(one, ab)
-		if err != nil {
-			return // one of the trees has a switch where the other has a category
-		}
-		now, kept, err := permission.Flatten(merged)
-		if err != nil || !json.Valid(merged) {
-			t.Fatalf("%s and %v gave %s: %v", one, ab, merged, err)
-		}
-		if !permission.Subset(ab, now) || !permission.Subset(a, now) {
-			t.Fatalf("%s and %v gave %s, which has less", one, ab, merged)
-		}
-		for _, name := range others {
-			if _, set := ab[name]; !set && !slices.Contains(kept, name) {
-				t.Fatalf("%s and %v gave %s, without %q", one, ab, merged, name)
-			}
-		}
-		again, err := permission.Merge(merged, ab)
-		if err != nil || string(again) != string(merged) {
-			t.Fatalf("merged twice, %s became %s: %v", merged, again, err)
+	f.Fuzz(func(t *testing.T, x, y, z []byte) {
+		a, okA := flat(t, x)
+		b, okB := flat(t, y)
+		c, okC := flat(t, z)
+		if okA && okB && okC {
+			united(t, a, b, c)
+			laid(t, x, a, b)
+			laid(t, y, b, c)
 		}
 	})
+}
+
+func flat(t *testing.T, tree []byte) (permission.Set, bool) {
+	t.Helper()
+	set, _, err := permission.Flatten(tree)
+	if err != nil {
+		if json.Valid(tree) && len(tree) > 0 && tree[0] == '{' {
+			t.Fatalf("an object cannot be read: %s", err)
+		}
+		return nil, false
+	}
+	return set, true
+}
+
+func united(t *testing.T, a, b, c permission.Set) {
+	t.Helper()
+	ab := permission.Union(a, b)
+	switch {
+	case !maps.Equal(ab, permission.Union(b, a)):
+		t.Fatalf("not commutative: %v and %v", a, b)
+	case !maps.Equal(permission.Union(ab, c), permission.Union(a, permission.Union(b, c))) || !maps.Equal(permission.Union(ab, c), permission.Union(a, b, c)):
+		t.Fatalf("not associative: %v, %v and %v", a, b, c)
+	case !maps.Equal(permission.Union(a, a), a) || !maps.Equal(permission.Union(ab, ab), ab) || !maps.Equal(permission.Union(ab, a), ab):
+		t.Fatalf("not idempotent: %v and %v", a, b)
+	case !permission.Subset(a, ab) || !permission.Subset(b, ab):
+		t.Fatalf("a yes is lost: %v and %v are %v", a, b, ab)
+	}
+	for key, on := range ab {
+		if on && !a[key] && !b[key] {
+			t.Fatalf("%s is allowed by nobody", key)
+		}
+		if _, inA := a[key]; !inA {
+			if _, inB := b[key]; !inB {
+				t.Fatalf("%s is named by nobody", key)
+			}
+		}
+	}
+	rights := permission.Effective(a, permission.Grant{From: "b", Set: b}, permission.Grant{From: "c", Set: c})
+	for key, on := range permission.Union(a, b, c) {
+		if rights[key].Allowed != on {
+			t.Fatalf("%s is %v, and %v for a person", key, on, rights[key].Allowed)
+		}
+	}
+}
+
+// laid: a set that is laid over a tree is in it afterwards, with everything that was there and
+// that it does not name; laid again, it changes nothing.
+func laid(t *testing.T, tree []byte, have, set permission.Set) {
+	t.Helper()
+	after, err := permission.Merge(tree, set)
+	if err != nil {
+		return // a name leads through what is no category
+	}
+	got, _, err := permission.Flatten(after)
+	if err != nil {
+		t.Fatalf("%v over %s cannot be read: %s", set, tree, err)
+	}
+	want := maps.Clone(have)
+	maps.Copy(want, set)
+	if !maps.Equal(got, want) {
+		t.Fatalf("%v over %s is %s", set, tree, after)
+	}
+	if again, err := permission.Merge(after, set); err != nil || string(again) != string(after) {
+		t.Fatalf("%v over %s again is %s (%v)", set, after, again, err)
+	}
+	// Uniting before and after is the same.
+	both, err := permission.Merge(tree, permission.Union(have, set))
+	if err != nil {
+		t.Fatalf("what a tree has and what can be laid over it cannot be united: %s", err)
+	}
+	if got, _, err = permission.Flatten(both); err != nil || !maps.Equal(got, permission.Union(have, set)) {
+		t.Fatalf("united over %s: %s (%v)", tree, both, err)
+	}
 }

@@ -127,17 +127,19 @@ func (w *work) setGrants(ctx context.Context, now plan.Resource, changes *[]*pla
 		return nil
 	}
 	after := now
+	var err error
 	if !slices.Equal(next, now.Grants) {
-		var err error
-		if after, err = w.api.SetGrants(ctx, now, next); err != nil {
-			return err
-		}
+		after, err = w.api.SetGrants(ctx, now, next)
 	}
+	if err != nil && after.ResourceKey != now.ResourceKey {
+		return err
+	}
+	// Also where the server did something else: what is there now says whose it is.
 	mem.ObserveResource(&after, dirty)
 	for _, c := range *changes {
 		w.recordGrants(c, &now, &after, dirty)
 	}
-	return nil
+	return err
 }
 
 // recordGrants notes what became of one change.

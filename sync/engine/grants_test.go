@@ -260,6 +260,27 @@ func TestWhatSomebodySharesDuringARunSurvives(t *testing.T) {
 	o.settled()
 }
 
+func TestWhatSomebodySharesDuringARunIsTheirs(t *testing.T) {
+	t.Parallel()
+	o := newLibrary(t)
+	o.spec.Resources = nil
+	o.boot()
+	o.run()
+	o.spec.Resources = map[string]plan.Access{plan.Models: {Read: []string{"gpt-*"}}}
+	o.reload()
+	o.people.Change(func(s *enginetest.State) {
+		s.Groups["eng"] = enginetest.TrueGroup{ID: "eng", Name: "eng", Members: map[string]bool{"ann": true, "bob": true}}
+	})
+	o.web.Before = func(op run.Op) {
+		if op == run.AddMember {
+			o.byHand(gpt4, func([]plan.Grant) []plan.Grant { return []plan.Grant{o.may("read", "ops")} })
+		}
+	}
+	o.does("add_member eng bob@x.org applied", "set_grants models GPT 4 +read eng +read ops applied")
+	o.wants(gpt4, "read eng*, read ops")
+	o.settled()
+}
+
 func TestACallThatDoesNothingIsAFailure(t *testing.T) {
 	t.Parallel()
 	for what, want := range map[enginetest.Fault]string{enginetest.Ignored: "accepted the call", enginetest.FailsBefore: "refused", enginetest.FailsAfter: "cut"} {
@@ -530,12 +551,7 @@ func TestADeletedGroupGetsItsGrantsAgainAndTheOthersAreNamed(t *testing.T) {
 	o.web.Share(plan.Resource{ResourceKey: handbook, Name: "Handbook", Grants: []plan.Grant{o.may("read", "eng"), o.may("write", "eng")}})
 	o.clock.Add(25 * time.Hour) // everything is read once a day
 	o.run()
-	eng := o.web.Named("eng")[0]
-	o.web.Delete(eng)
-	for _, key := range []plan.ResourceKey{gpt4, handbook} {
-		kept := slices.DeleteFunc(o.web.Grants(key), func(g plan.Grant) bool { return g.ID == eng })
-		o.web.Share(plan.Resource{ResourceKey: key, Name: map[string]string{"gpt-4": "GPT 4", "k1": "Handbook"}[key.ID], Grants: kept})
-	}
+	o.web.Delete(o.web.Named("eng")[0])
 	tr := o.run()
 	want := `group "eng" was deleted in Open WebUI and is made again; what was shared with it is lost: knowledge "Handbook" (read, write); the rules share again: model "GPT 4" (read)`
 	if !slices.ContainsFunc(tr.Problems, func(p run.Problem) bool { return p.Kind == run.KindLostGrants && p.Message == want }) {

@@ -106,7 +106,8 @@ type Target interface {
 	// Resource reads one resource with its grants; fault.NotFound when it is proved to be
 	// gone.
 	Resource(ctx context.Context, key plan.ResourceKey) (plan.Resource, error)
-	// SetGrants replaces all grants of a resource, and gives it as it is then.
+	// SetGrants replaces all grants of a resource, and gives it as it is then; also with
+	// fault.Conflict, where that is something else.
 	SetGrants(ctx context.Context, r plan.Resource, grants []plan.Grant) (plan.Resource, error)
 	// SetDefaults replaces the default permissions of the instance by a whole tree, and gives
 	// them as they are then: a server drops keys that it does not know.

@@ -268,3 +268,24 @@ func TestADecisionTakesNoGrantAway(t *testing.T) {
 		t.Errorf("shared with %q", got)
 	}
 }
+
+// TestAHeldGrantStaysHeldWhileItsRuleLeadsNowhere: then nobody can tell whether it is wanted.
+func TestAHeldGrantStaysHeldWhileItsRuleLeadsNowhere(t *testing.T) {
+	t.Parallel()
+	w := crowded(t, 6, 5)
+	w.noResources()
+	w.minute(1).run()
+	h := w.hold(run.MaxCuts)
+	w.accepted = slices.Clone(w.rules)
+	w.rules[0].Resources = map[string]plan.Access{plan.Models: reads("gpt-4")}
+	w.rules[0].Match.Names = []string{"nothing"}
+	w.minute(2).run()
+	if got := w.hold(run.MaxCuts); got.Hash != h.Hash {
+		t.Errorf("holds %v", w.holds())
+	}
+	w.rules[0].Match.Names = []string{"*"}
+	w.minute(3).run()
+	if slices.ContainsFunc(w.mem.Holds, func(h run.Hold) bool { return h.Check == run.MaxCuts }) {
+		t.Errorf("holds %v", w.holds())
+	}
+}

@@ -72,6 +72,17 @@ func TestKeysThatNoRuleNamesAnyMoreGoBackToWhatWasBefore(t *testing.T) {
 	}
 }
 
+func TestARightThatSomebodyGaveAfterOurNoStays(t *testing.T) {
+	t.Parallel()
+	w := adopted(t, `{"chat":{"share":true}}`, permission.Set{"chat.edit": false})
+	w.tree2("sales", `{"chat":{"share":true,"edit":true}}`)
+	w.rules[0].Permissions = nil
+	expect(t, w.minute(1).run())
+	if !w.permissions("sales")["chat.edit"] {
+		t.Error("what somebody gave was taken away")
+	}
+}
+
 func sameTree(t *testing.T, got json.RawMessage, want string) {
 	t.Helper()
 	var a, b any

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"groupsyncd/sync/mapping"
+	"groupsyncd/sync/plan"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -48,6 +49,9 @@ type rule struct {
 	Adopt    list                `yaml:"adopt"`
 	Members  string              `yaml:"members"`
 	Merge    bool                `yaml:"merge"`
+	// Models and Knowledge may be read.
+	Models    list `yaml:"models"`
+	Knowledge list `yaml:"knowledge"`
 }
 
 // list is one word or several.
@@ -142,6 +146,10 @@ func (g *group) UnmarshalYAML(n *yaml.Node) error {
 // holds: none that is not named may be there.
 type expect struct {
 	Members map[string]list `yaml:"members"`
+	// Shared are all grants of what is shared, as "read GROUP", by "TYPE ID".
+	Shared map[string]list `yaml:"shared"`
+	// Told are texts that problems of the report must have.
+	Told list `yaml:"told"`
 	// Absent are names that no group may have; Same are pairs of names, of which the
 	// second is a later name of the group that had the first.
 	Absent   list              `yaml:"absent"`
@@ -182,6 +190,12 @@ func duration(text string, otherwise time.Duration) (time.Duration, error) {
 func (r *rule) compile() (*mapping.Rule, error) {
 	spec := mapping.Spec{Name: r.Name, From: r.From, Match: mapping.Match{Names: r.Match, Everyone: r.Everyone}, Except: r.Except, Where: r.Where,
 		To: r.To, Create: r.Create, Adopt: r.Adopt, Members: r.Members, Merge: r.Merge}
+	spec.Resources = map[string]plan.Access{}
+	for kind, patterns := range map[string]list{plan.Models: r.Models, plan.Knowledge: r.Knowledge} {
+		if len(patterns) > 0 {
+			spec.Resources[kind] = plan.Access{Read: patterns}
+		}
+	}
 	set := func(s *string, otherwise string) {
 		if *s == "" {
 			*s = otherwise

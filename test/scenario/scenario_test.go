@@ -118,7 +118,7 @@ func (w *world) setRules(rules []rule) {
 
 func (w *world) setup() engine.Setup {
 	s := engine.Setup{Rules: w.rules, Limits: plan.Limits{MaxPeople: plan.LimitBoth(500, 20), MaxPeople24h: plan.LimitBoth(1000, 40), MaxGroupLoss: plan.LimitPercent(50),
-		MaxNewGroups: plan.LimitOff(), MaxSourceShrink: plan.LimitPercent(30), ApprovalTTL: 24 * time.Hour}}
+		MaxNewGroups: plan.LimitOff(), MaxSourceShrink: plan.LimitPercent(30), MaxCuts: plan.LimitCount(2), ApprovalTTL: 24 * time.Hour}}
 	over, err := duration(w.story.Grace, 15*time.Minute)
 	w.must(err, "grace")
 	order := slices.Clone(w.inForce)
@@ -138,7 +138,7 @@ func (w *world) setup() engine.Setup {
 		}
 		s.Sources = append(s.Sources, src)
 	}
-	s.Targets = []engine.TargetSetup{{Name: "chat", Open: w.web.Open, Match: []string{"sign_in", "email"}}}
+	s.Targets = []engine.TargetSetup{{Name: "chat", Open: w.web.Open, Match: []string{"sign_in", "email"}, Resources: []string{plan.Models, plan.Knowledge}}}
 	return s
 }
 
@@ -318,6 +318,12 @@ func (w *world) hand(text, name string) {
 		w.web.Make(quoted(1))
 	case "delete-group":
 		done = w.web.Delete(w.group(quoted(1)))
+	case "make":
+		w.web.Share(plan.Resource{ResourceKey: plan.ResourceKey{Type: words[1], ID: words[2]}, Name: words[2]})
+	case "share":
+		key := plan.ResourceKey{Type: words[1], ID: words[2]}
+		grants := append(w.web.Grants(key), plan.Grant{Kind: plan.KindGroup, ID: w.group(quoted(4)), Permission: words[3]})
+		w.web.Share(plan.Resource{ResourceKey: key, Name: key.ID, Grants: grants})
 	case "backup":
 		w.webBackup = w.web.Backup()
 	case "restore":
@@ -438,6 +444,17 @@ func (w *world) judge(e *expect, name string) {
 			w.t.Errorf("%s: members of %s (-want +got):\n%s", name, group, diff)
 		}
 	}
+	for what, want := range e.Shared {
+		kind, id, _ := strings.Cut(what, " ")
+		got := list{}
+		for _, g := range w.web.Grants(plan.ResourceKey{Type: kind, ID: id}) {
+			got = append(got, g.Permission+" "+w.web.Name(g.ID))
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(append(list{}, want...), got); diff != "" {
+			w.t.Errorf("%s: grants of %s (-want +got):\n%s", name, what, diff)
+		}
+	}
 	for _, group := range e.Absent {
 		if n := len(w.web.Named(group)); n > 0 {
 			w.t.Errorf("%s: %d groups are named %s", name, n, group)
@@ -469,6 +486,11 @@ func (w *world) judgeReport(e *expect, name string) {
 	for _, kind := range e.Problems {
 		if !slices.ContainsFunc(tr.Problems, func(p run.Problem) bool { return string(p.Kind) == kind }) {
 			w.t.Errorf("%s: no problem of kind %s is told: %v", name, kind, tr.Problems)
+		}
+	}
+	for _, text := range e.Told {
+		if !slices.ContainsFunc(tr.Problems, func(p run.Problem) bool { return strings.Contains(p.Message, text) }) {
+			w.t.Errorf("%s: no problem says %q: %v", name, text, tr.Problems)
 		}
 	}
 	if e.Changes != nil {

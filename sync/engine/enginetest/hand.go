@@ -78,12 +78,15 @@ func (o *OpenWebUI) Take(group, account string) bool {
 // Make makes a group by hand and gives its id.
 func (o *OpenWebUI) Make(name string) string { return o.make(name).ID }
 
-// Delete deletes a group by hand.
+// Delete deletes a group by hand. What was shared with it is forgotten with it.
 func (o *OpenWebUI) Delete(group string) bool {
 	if o.groups[group] == nil {
 		return false
 	}
 	delete(o.groups, group)
+	for _, r := range o.resources {
+		r.Grants = slices.DeleteFunc(slices.Clone(r.Grants), func(g plan.Grant) bool { return g.Kind == plan.KindGroup && g.ID == group })
+	}
 	return true
 }
 
@@ -231,6 +234,10 @@ func (o *OpenWebUI) Backup() *OpenWebUI {
 		v := &webGroup{Group: g.Group, perms: maps.Clone(g.perms), members: maps.Clone(g.members)}
 		c.groups[id] = v
 	}
+	for _, r := range o.sorted() {
+		c.Share(r)
+	}
+	c.defaults = maps.Clone(o.defaults)
 	return c
 }
 
@@ -238,9 +245,11 @@ func (o *OpenWebUI) Backup() *OpenWebUI {
 func (o *OpenWebUI) Restore(backup *OpenWebUI) {
 	b := backup.Backup()
 	o.order, o.accounts, o.groups = b.order, b.accounts, b.groups
+	o.resources, o.defaults = b.resources, b.defaults
 }
 
 // Empty takes everything away: an empty server answers at the address.
 func (o *OpenWebUI) Empty() {
 	o.groups, o.accounts, o.order = map[string]*webGroup{}, map[string]*plan.Account{}, nil
+	o.resources, o.defaults = map[plan.ResourceKey]*plan.Resource{}, permission.Set{}
 }
