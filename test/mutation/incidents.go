@@ -54,6 +54,6 @@ func incidents() []mutation {
 	off(31, "the night of the clock change", "sync/schedule/schedule.go", "case s.cron.Hour&everyHour == everyHour:", "case s.cron != nil:")
 	off(32, "older evidence replaces nothing newer", "sync/replica/merge.go", "if m.asOf.Before(row.MembersAt) {", "if false {")
 	off(33, "another scope is held", "sync/plan/guard.go", "case last.Scope == src.Scope:", "case true:")
-	off(34, "the first exact removal is held", "sync/plan/guard.go", "case c.Proof.Exact && !g.in.Memory.Links[c.Link].Exact:", "case false:")
+	off(34, "the first exact removal is held", "sync/plan/guard.go", "case c.Proof.Exact && !g.in.Memory.Links[c.Link].Exact && (c.Reverts == \"\" || !c.Foreign):", "case false:")
 	return list
 }
