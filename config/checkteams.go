@@ -40,7 +40,7 @@ func (d *decoder) checkTeams(c *Config) {
 			d.reportAt(p.child("managers_name"), err.Error(), "the name of the team is .Team: {{ .Team }} managers")
 		}
 		d.checkOwners(c, t, p)
-		spec := mapping.Spec{Match: mapping.Match{Everyone: true}, To: "team", Parent: t.Parent}
+		spec := mapping.Spec{Match: mapping.Match{Everyone: true}, To: "team", Parent: t.Parent, Resources: t.resources(false)}
 		if t.Discover != nil && t.Name != "" {
 			spec.To = t.Name
 		}

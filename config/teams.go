@@ -26,7 +26,7 @@ type Team struct {
 	MemberPermissions  Permissions `yaml:"member_permissions" doc:"Permissions of everybody in the team: names of permission sets, or a tree."`
 	ManagerPermissions Permissions `yaml:"manager_permissions" doc:"Permissions that those who run it have beside them."`
 
-	Models    []string `yaml:"models" doc:"Models that belong to the team, as globs on id or name: its people read them, those who run it write them too."`
+	Models    []string `yaml:"models" doc:"Models that belong to the team, as globs on id or name, or templates of them with .Team: its people read them, those who run it write them too."`
 	Knowledge []string `yaml:"knowledge" doc:"Knowledge that belongs to the team."`
 	Prompts   []string `yaml:"prompts" doc:"Prompts that belong to the team."`
 	Tools     []string `yaml:"tools" doc:"Tools that belong to the team."`

@@ -44,6 +44,7 @@ type Backend interface {
 	AuditBackend
 	Portable
 	RightsBackend
+	TeamsBackend
 }
 
 // NewConfig is a configuration file that a plan is made with.
@@ -110,6 +111,7 @@ func Control(b Backend, log *slog.Logger, caller func(context.Context) string) h
 	c.undoRoutes(mux)
 	c.portableRoutes(mux)
 	c.rightsRoutes(mux)
+	c.teamsRoutes(mux)
 	return c.plans(http.MaxBytesHandler(mux, maxBody))
 }
 

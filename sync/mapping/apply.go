@@ -26,7 +26,7 @@ func Apply(target string, rules []*Rule, sources []Source) *plan.Desired {
 		if len(r.Targets) > 0 && !slices.Contains(r.Targets, target) {
 			continue
 		}
-		m.desired.Access[r.key] = r.Resources
+		m.desired.Access[r.key] = r.extras.widest(r.Resources)
 		if r.members() == plan.AddOnly {
 			m.desired.AddOnly[r.key] = true
 		}
@@ -55,6 +55,7 @@ type candidate struct {
 	group       *replica.Group
 	parent      string
 	team        *plan.TeamPart
+	resources   map[string]plan.Access
 }
 
 // united says that several directory groups may share the name.
@@ -124,6 +125,9 @@ func (m *mapper) add(r *Rule, s int, g *replica.Group, number uint32, parts map[
 		name = ""
 	}
 	c.name, c.team = name, team
+	if c.resources, err = r.extras.resources(r.Resources, v); err != nil {
+		m.problem(fmt.Sprintf("rule %s shares nothing with %s: %s", r.key, nameOf(g, src.Name), err), "rename the directory group, or name what is shared without a template")
+	}
 	if r.extras.parent != nil {
 		if c.parent, err = render(r.extras.parent, v); err != nil {
 			m.problem(fmt.Sprintf("rule %s gives %s no parent: it %s", r.key, nameOf(g, src.Name), err), "change the rule's `parent`")
@@ -233,7 +237,7 @@ func (m *mapper) want(name string, set []*candidate) plan.Want {
 		if r.Permissions != nil {
 			w.Permissions = permission.Union(w.Permissions, r.Permissions)
 		}
-		share(&w, r.Resources)
+		share(&w, c.resources)
 		w.Links = append(w.Links, c.link)
 		w.Feeds = append(w.Feeds, c.feed)
 		groups[c.feed.Key.Group] = true

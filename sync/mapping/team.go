@@ -1,7 +1,9 @@
 package mapping
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"text/template"
@@ -33,6 +35,8 @@ func TeamName(text, team string) (string, error) {
 // extras are the parts of a rule that few rules have.
 type extras struct {
 	team, parent *template.Template
+	// globs are the patterns of resources that are templates.
+	globs map[string]*template.Template
 }
 
 func compileExtras(s *Spec) (x extras, err error) {
@@ -42,9 +46,80 @@ func compileExtras(s *Spec) (x extras, err error) {
 		}
 	}
 	if s.Parent != "" {
-		x.parent, err = parseTemplate("parent", s.Parent)
+		if x.parent, err = parseTemplate("parent", s.Parent); err != nil {
+			return x, err
+		}
 	}
-	return x, err
+	for kind, a := range s.Resources {
+		for _, pattern := range slices.Concat(a.Read, a.Write) {
+			if !strings.Contains(pattern, "{{") {
+				continue
+			}
+			if x.globs == nil {
+				x.globs = map[string]*template.Template{}
+			}
+			if x.globs[pattern], err = parseTemplate(kind, pattern); err != nil {
+				return x, err
+			}
+		}
+	}
+	return x, nil
+}
+
+// resources gives what a rule shares with the group of one directory group. A name from the
+// directory must not become a pattern that means more than itself.
+func (x *extras) resources(all map[string]plan.Access, v view) (map[string]plan.Access, error) {
+	if len(x.globs) == 0 {
+		return all, nil
+	}
+	for _, text := range append(slices.Collect(maps.Values(v.Match)), v.Team, v.Name, v.ID, v.DN, v.Path, v.Description) {
+		if strings.ContainsAny(text, "*?") {
+			return nil, errors.New("its name has a * or ?, which would mean more than itself there")
+		}
+	}
+	return x.each(all, func(t *template.Template) (string, error) { return render(t, v) })
+}
+
+// widest gives what a rule may share with any group: a template is anything.
+func (x *extras) widest(all map[string]plan.Access) map[string]plan.Access {
+	if len(x.globs) == 0 {
+		return all
+	}
+	out, err := x.each(all, func(*template.Template) (string, error) { return "*", nil })
+	if err != nil { // nothing is filled in that could fail
+		panic(err)
+	}
+	return out
+}
+
+// each replaces the patterns that are templates.
+func (x *extras) each(all map[string]plan.Access, fill func(*template.Template) (string, error)) (map[string]plan.Access, error) {
+	out := map[string]plan.Access{}
+	list := func(patterns []string) ([]string, error) {
+		patterns = slices.Clone(patterns)
+		for i, p := range patterns {
+			if t := x.globs[p]; t != nil {
+				text, err := fill(t)
+				if err != nil {
+					return nil, err
+				}
+				patterns[i] = text
+			}
+		}
+		return patterns, nil
+	}
+	for kind, a := range all {
+		var next plan.Access
+		var err error
+		if next.Read, err = list(a.Read); err != nil {
+			return nil, err
+		}
+		if next.Write, err = list(a.Write); err != nil {
+			return nil, err
+		}
+		out[kind] = next
+	}
+	return out, nil
 }
 
 // checkExtras finds what is wrong with their templates.
@@ -52,6 +127,13 @@ func (s *Spec) checkExtras(add func(field, format string, args ...any)) {
 	for field, text := range map[string]string{"team": s.team(), "parent": s.Parent} {
 		if _, err := parseTemplate(field, text); err != nil {
 			add(field, "%s", err)
+		}
+	}
+	for kind, a := range s.Resources {
+		for _, pattern := range slices.Concat(a.Read, a.Write) {
+			if _, err := parseTemplate(kind, pattern); strings.Contains(pattern, "{{") && err != nil {
+				add(kind, "%s", err)
+			}
 		}
 	}
 }

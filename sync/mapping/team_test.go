@@ -135,3 +135,44 @@ func TestATeamWithoutUsableNameIsATeamNoLonger(t *testing.T) {
 		t.Errorf("%v, %s", show(d), problems(d))
 	}
 }
+
+// TestResourcesByTheNameOfATeam: a name from the directory never becomes a pattern that means
+// more than itself.
+func TestResourcesByTheNameOfATeam(t *testing.T) {
+	t.Parallel()
+	rules := compile(t, spec(func(s *mapping.Spec) {
+		s.Match.Regexps, s.To = []string{`^ws-(?P<team>.+)$`}, "{{ .Match.team }}"
+		s.Team = &mapping.Team{Name: "{{ .Match.team }}"}
+		s.Resources = map[string]plan.Access{plan.Models: {Read: []string{"{{ .Team }}-*", "all"}, Write: []string{"{{ .Match.team | upper }}"}}}
+	}))
+	d := mapping.Apply("chat", rules, []mapping.Source{source("corp", group("ws-art"), group("ws-*"), group("ws-?"))})
+	got := map[string]map[string]plan.Access{}
+	for _, w := range d.Wants {
+		got[w.Name] = w.Resources
+	}
+	want := map[string]map[string]plan.Access{"art": {plan.Models: {Read: []string{"all", "art-*"}, Write: []string{"ART"}}}, "*": nil, "?": nil}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := problems(d); strings.Count(got, "would mean more than itself") != 2 {
+		t.Errorf("problems %s", got)
+	}
+	// What such a rule may have shared is not known without its directory group.
+	if diff := cmp.Diff(map[string]plan.Access{plan.Models: {Read: []string{"*", "all"}, Write: []string{"*"}}}, d.Access["r"]); diff != "" {
+		t.Errorf("access (-want +got):\n%s", diff)
+	}
+}
+
+func TestTemplatesOfResourcesAreChecked(t *testing.T) {
+	t.Parallel()
+	s := spec(func(s *mapping.Spec) {
+		s.Match.Names = []string{"*"}
+		s.Resources = map[string]plan.Access{plan.Tools: {Write: []string{"{{ .Nothing }}"}}}
+	})
+	if p := s.Check(); len(p) != 1 || p[0].Field != plan.Tools || !strings.Contains(p[0].Message, "Nothing") {
+		t.Errorf("%+v", p)
+	}
+	if _, err := mapping.Compile(s); err == nil {
+		t.Error("it compiles")
+	}
+}

@@ -11,11 +11,17 @@ import (
 // isolate reports what lets others into what belongs to teams, and plans to take away what
 // can be taken away where a team says so.
 func (c *computer) isolate() {
-	if !slices.ContainsFunc(c.in.Desired.Wants, func(w Want) bool { return w.Team != nil && w.Team.Isolation != "" }) {
+	isolated := false
+	for w := range c.in.Desired.Wants {
+		part := c.in.Desired.Wants[w].Team
+		isolated = isolated || part != nil && part.Isolation != ""
+	}
+	if !isolated {
 		return
 	}
 	at := func(w int) string { return c.group[w].id }
 	teams := teamsOf(c.in.Memory.Mirror, c.in.Desired.Wants, at)
+	common := map[string][]string{}
 	for _, t := range teams {
 		c.joining(t)
 		t.leaks(c.in, teams, at)
@@ -30,7 +36,15 @@ func (c *computer) isolate() {
 			}
 		}
 		closing = closing && enforced
-		c.tellLeaks(t, closing)
+		c.tellLeaks(t, closing, common)
+	}
+	for _, what := range sortedKeys(common) {
+		words := "teams "
+		if len(common[what]) == 1 {
+			words = "team "
+		}
+		c.problem(run.KindForeign, words+few(common[what])+": "+what,
+			"take the permissions out of the default permissions (defaults of the target) and out of these groups and those above them")
 	}
 }
 
@@ -62,8 +76,9 @@ func (c *computer) certain(t *Team) bool {
 	return true
 }
 
-// tellLeaks reports the leaks of a team, one problem for each kind.
-func (c *computer) tellLeaks(t *Team, closing bool) {
+// tellLeaks reports the leaks of a team, one problem for each kind. What permissions let in
+// is mostly the same for many teams, and gathered.
+func (c *computer) tellLeaks(t *Team, closing bool, common map[string][]string) {
 	for _, kind := range LeakKinds() {
 		var names []string
 		for i := range t.Leaks {
@@ -75,7 +90,12 @@ func (c *computer) tellLeaks(t *Team, closing bool) {
 		if len(names) == 0 {
 			continue
 		}
-		c.problem(run.KindForeign, fmt.Sprintf("team %s: %s: %s", t.Name, kind.words(), few(names)), kind.hint(t))
+		what := kind.words() + ": " + few(names)
+		if kind == LeakSharing || kind == LeakRights {
+			common[what] = append(common[what], t.Name)
+			continue
+		}
+		c.problem(run.KindForeign, "team "+t.Name+": "+what, kind.hint(t))
 	}
 }
 
@@ -113,9 +133,9 @@ func (k LeakKind) words() string {
 	case LeakBelow:
 		return "groups below the team with people who are not in it"
 	case LeakSharing:
-		return "its people may share with anybody by themselves"
+		return "their people may share with anybody by themselves"
 	case LeakRights:
-		return "everybody has what only its managers should have"
+		return "everybody has what only their managers should have"
 	case LeakTwice:
 		return "another team has it as well"
 	case LeakAdmins:
@@ -131,8 +151,6 @@ func (k LeakKind) hint(t *Team) string {
 			return "see what keeps it open: groupsyncd teams " + t.Name
 		}
 		return "isolation: enforce takes it away; all of it is listed by: groupsyncd teams " + t.Name
-	case LeakSharing, LeakRights:
-		return "take the permissions out of the default permissions (defaults of the target) and of these groups"
 	}
 	return "all of it is listed by: groupsyncd teams " + t.Name
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -35,7 +36,7 @@ type Team struct {
 }
 
 // Teams gives the teams that rules make, by name, as they stand now.
-func Teams(in *Input) []*Team {
+func Teams(in *Input, settings Settings) []*Team {
 	at := func(w int) string {
 		for _, l := range in.Desired.Wants[w].Links {
 			if g := in.Memory.Mirror.Group(in.Memory.Links[l].GroupID); g != nil {
@@ -47,8 +48,34 @@ func Teams(in *Input) []*Team {
 	teams := teamsOf(in.Memory.Mirror, in.Desired.Wants, at)
 	for _, t := range teams {
 		t.leaks(in, teams, at)
+		t.administrators(in.Memory.Mirror, settings)
 	}
 	return teams
+}
+
+// administrators notes those who see everything because they are administrators.
+func (t *Team) administrators(m *Mirror, settings Settings) {
+	if t.Isolation == "" || settings.AdminBypass != nil && !*settings.AdminBypass {
+		return
+	}
+	others := 0
+	for n := range m.Accounts() {
+		if a := m.Account(uint32(n)); a.Role == RoleAdmin && !a.Deleted && a.ID != m.Self && !t.has(uint32(n)) {
+			others++
+		}
+	}
+	if others == 0 {
+		return
+	}
+	why := "BYPASS_ADMIN_ACCESS_CONTROL is on in Open WebUI: they see what nobody shared with them"
+	if settings.AdminBypass == nil {
+		why = "whether they see what nobody shared with them, which BYPASS_ADMIN_ACCESS_CONTROL decides, is not known"
+	}
+	who := "1 administrator who is not in the team"
+	if others > 1 {
+		who = fmt.Sprintf("%d administrators who are not in the team", others)
+	}
+	t.Leaks = append(t.Leaks, Leak{Kind: LeakAdmins, Who: who, Why: why})
 }
 
 // teamsOf gathers teams without their leaks; at gives the group of a want.
