@@ -18,7 +18,8 @@ func inside(t *testing.T) *Site {
 	s := &Site{Chat: chat.URL[len("http://"):], Key: chat.Key, Outsider: "outsider@example.org", Files: map[string]string{"password": "secret"},
 		Source: `{type: ldap, url: "ldap://%s", bind: {dn: "cn=sync,` + suffix + `", password: file:password}, users: {base: "ou=people,` + suffix +
 			`"}, groups: {base: "ou=groups,` + suffix + `"}, page_size: 5}`}
-	chat.AddAccount(openwebuitest.Account{Email: s.Outsider})
+	outsider := chat.AddAccount(openwebuitest.Account{Email: s.Outsider})
+	s.Knowledge = chat.Share(openwebuitest.Resource{Type: "knowledge", Grants: []openwebuitest.Grant{{Kind: "user", ID: outsider, Permission: "read"}}})
 	entries := []ldaptest.Entry{{DN: "ou=people," + suffix}, {DN: "ou=groups," + suffix}}
 	person := func(p int) string { return fmt.Sprintf("uid=p%d,ou=people,%s", p, suffix) }
 	for p := range 12 {

@@ -13,6 +13,7 @@ import (
 
 	"groupsyncd/app"
 	"groupsyncd/internal/httpx"
+	"groupsyncd/sync/plan"
 	"groupsyncd/sync/run"
 	"groupsyncd/test/hand"
 )
@@ -35,6 +36,9 @@ type Site struct {
 	// of the people.
 	Groups     []string
 	SetMembers func(tb testing.TB, group int, people []int)
+	// Knowledge is the id of a knowledge base that all groups may read, and that the
+	// outsider reads by a grant made by hand; then roles are managed too. Empty: neither.
+	Knowledge string
 }
 
 // Cell is one place of the matrix: which server the fault stands before, and the fault.
@@ -95,16 +99,20 @@ func (w *town) begin() {
 		w.write(name, text)
 	}
 	// What a day may take away would be used up soon, and is not what this is about.
+	accounts, shared := "", ""
+	if w.site.Knowledge != "" {
+		accounts, shared = `, accounts: {role: {user: [{match: "*"}]}}`, fmt.Sprintf(`, knowledge: [%q]`, w.site.Knowledge)
+	}
 	w.write("groupsyncd.yaml", fmt.Sprintf(`state: state
 sources:
   corp: %s
 targets:
-  chat: {type: openwebui, url: "http://%s", api_key: file:key}
+  chat: {type: openwebui, url: "http://%s", api_key: file:key%s}
 rules:
-  - {name: all, match: "*"}
+  - {name: all, match: "*"%s}
 safety: {max_people: off, max_people_24h: off, max_group_loss: off}
 server: {admin: {listen: ""}}
-`, fmt.Sprintf(w.site.Source, w.ldap.Addr), w.chat.Addr))
+`, fmt.Sprintf(w.site.Source, w.ldap.Addr), w.chat.Addr, accounts, shared))
 	for g := range w.site.Groups {
 		for p := range w.site.People {
 			if (p+g)%3 != 0 {
@@ -273,5 +281,51 @@ func (w *town) all() [][]int {
 		}
 		out = append(out, have)
 	}
+	w.kept()
 	return out
+}
+
+// kept demands that nobody was suspended, and that no grant of somebody else is gone.
+func (w *town) kept() {
+	w.Helper()
+	if w.site.Knowledge == "" {
+		return
+	}
+	var list struct {
+		Users []struct{ Email, Role string }
+	}
+	w.hand.Call("GET", "/api/v1/users/all", nil, &list)
+	for _, a := range list.Users {
+		if a.Role == plan.RolePending {
+			w.Errorf("%s was suspended", a.Email)
+		}
+	}
+	readers := w.readers()
+	if !readers[w.accounts[w.site.Outsider]] {
+		w.Errorf("the grant that was made by hand is gone")
+	}
+	if w.turns == 0 {
+		return
+	}
+	for _, g := range w.hand.Groups() {
+		if !readers[g.ID] {
+			w.Errorf("the group %s lost what is shared with it", g.Name)
+		}
+	}
+}
+
+// readers gives the ids of the accounts and groups that may read the knowledge base.
+func (w *town) readers() map[string]bool {
+	w.Helper()
+	var k struct {
+		Grants []struct {
+			ID string `json:"principal_id"`
+		} `json:"access_grants"`
+	}
+	w.hand.Call("GET", "/api/v1/knowledge/"+w.site.Knowledge, nil, &k)
+	ids := map[string]bool{}
+	for _, g := range k.Grants {
+		ids[g.ID] = true
+	}
+	return ids
 }
