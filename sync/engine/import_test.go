@@ -360,6 +360,23 @@ func TestAnImportIsUndone(t *testing.T) {
 	}
 }
 
+func TestWhatOtherRunsHoldStaysHeld(t *testing.T) {
+	t.Parallel()
+	w := begin(t, moved)
+	w.revert(t, w.last.Run)
+	before := w.engine.Holds()
+	scopes := w.store.Kept(target).Scopes
+	if w.carry(t, `[{"name": "Guild"}]`); len(before) != 1 || len(w.web.Named("Guild")) != 1 {
+		t.Fatalf("%+v", before)
+	}
+	if diff := cmp.Diff(before, w.engine.Holds()); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(scopes, w.store.Kept(target).Scopes); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestWhatIsOursStaysOurs(t *testing.T) {
 	t.Parallel()
 	w := begin(t, two+"run")
@@ -437,6 +454,19 @@ func TestCallsOfAnImportThatFailAreSaid(t *testing.T) {
 			w.wants(t, "eng", "h0", "h1")
 			w.wants(t, "ops", "h0")
 		})
+	}
+}
+
+func TestWhatAServerDoesNotKeepOfAFileIsAFailure(t *testing.T) {
+	t.Parallel()
+	w := begin(t, two)
+	guild := w.web.Make("Guild")
+	w.web.Fault = func(op run.Op, _ string, _ []string) enginetest.Fault {
+		return map[run.Op]enginetest.Fault{run.UpdateGroup: enginetest.Ignored}[op]
+	}
+	tr := w.carry(t, fmt.Sprintf(`[{"id": %q, "name": "Guild", "description": "new"}]`, guild))
+	if outcomes(tr)[run.Failed] != 1 || w.last.Exit != run.ExitPartly || !strings.Contains(tr.Changes[0].Error, "accepted the call, and description is ") {
+		t.Errorf("%+v", tr.Changes)
 	}
 }
 

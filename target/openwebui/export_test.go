@@ -48,11 +48,15 @@ func TestAnExportIsWholeOrNone(t *testing.T) {
 		{"failing", openwebuitest.Fault{Status: 500, Detail: "no"}, fault.Unavailable},
 		{"cut", openwebuitest.Fault{Drop: openwebuitest.DropBefore}, fault.Unavailable},
 		{"a web page", openwebuitest.Fault{HTML: true}, fault.Invalid},
+		{"another group", openwebuitest.Fault{Body: `{"id": "other", "user_ids": []}`}, fault.Incomplete},
+		{"null", openwebuitest.Fault{Body: `null`}, fault.Incomplete},
+		{"without members", openwebuitest.Fault{Body: `{"id": "TWO", "member_count": 0}`}, fault.Incomplete},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, "", nil)
 			one, two := w.CreateGroup("One"), w.CreateGroup("Two")
+			c.fault.Body = strings.ReplaceAll(c.fault.Body, "TWO", two)
 			c.fault.Path = "/api/v1/groups/id/" + two + "/export"
 			w.Inject(c.fault)
 			if got, err := w.client.Session().Export(t.Context(), []string{one, two}); fault.KindOf(err) != c.want || got != nil {
