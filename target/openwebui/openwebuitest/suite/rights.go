@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -45,6 +46,11 @@ func (w *World) setsDefaults(t *testing.T) {
 	tree, before := w.defaults(t, s, m)
 	if len(before) < 40 {
 		t.Fatalf("default permissions: %s", tree)
+	}
+	for _, key := range before.Keys() {
+		if !slices.Contains(permission.KnownKeys(), key) {
+			t.Errorf("permission.KnownKeys lacks %s, which this server has", key)
+		}
 	}
 	t.Cleanup(func() { w.post("/api/v1/users/default/permissions", string(tree)) })
 	p := w.person(t, "rights")
