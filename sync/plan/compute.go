@@ -21,7 +21,7 @@ func compute(in *Input, closely bool) *Plan {
 	roles := rolesOf(in.Desired.Wants)
 	in = &own
 	c := &computer{in: in, closely: closely, wantedRoles: roles, people: matchPeople(in), approved: in.Memory.approved(in.Now), homeless: map[FeedKey]bool{}, claimed: map[string][]int{},
-		making: map[int]bool{}, settledValues: map[string]bool{}, plan: &Plan{
+		making: map[int]bool{}, settledValues: map[string]bool{}, unreadable: map[string]bool{}, plan: &Plan{
 			Target: in.Memory.Target, Clocks: map[string][]Clock{}, Lost: map[string][]uint32{}, Unknown: map[string]bool{},
 			Waiting: map[string]int{}, SourceLosses: map[string]bool{}, Accepts: true,
 		}}
@@ -88,12 +88,14 @@ type computer struct {
 	unsettled bool
 	// parents are the wants that can be above others, by their name.
 	parents map[string][]int
-	// making are the wants whose group this plan makes; byGroup the links by their group.
-	making  map[int]bool
-	byGroup map[string][]LinkKey
-	// settledValues are the groups, with an empty id for the defaults, whose permissions this
-	// plan has decided about.
-	settledValues map[string]bool
+	// making are the wants whose group this plan makes; byGroup the links by their group;
+	// withKeys the groups that have permissions of ours.
+	making   map[int]bool
+	byGroup  map[string][]LinkKey
+	withKeys map[string]bool
+	// settledValues are the groups without a want, with an empty id for the defaults, whose
+	// permissions this plan has decided about; unreadable those whose tree makes no sense.
+	settledValues, unreadable map[string]bool
 	// wantedRoles are the wants of roles; sides how each of them stands. authority are the
 	// positions of the sources that decide about accounts, and evidence what they say of those
 	// accounts about which they say anything but that all is well.

@@ -289,3 +289,47 @@ func TestAHeldGrantStaysHeldWhileItsRuleLeadsNowhere(t *testing.T) {
 		t.Errorf("holds %v", w.holds())
 	}
 }
+
+// TestAHoldOfCutsEndsWithWhatItIsAbout: what somebody took away by hand, and what is no longer
+// managed, is held no more.
+func TestAHoldOfCutsEndsWithWhatItIsAbout(t *testing.T) {
+	t.Parallel()
+	w := crowded(t, 6, 5)
+	w.noKeys()
+	w.minute(1).run()
+	w.tree2("eng", `{"chat":{"edit":false}}`)
+	w.minute(2).run()
+	expect(t, w.minute(3).run())
+	if len(w.mem.Holds) != 0 {
+		t.Errorf("holds %v", w.holds())
+	}
+	w.mem.Mirror.Defaults = json.RawMessage(`{"chat":{"share":true}}`)
+	w.defaults = permission.Set{"chat.share": false}
+	expect(t, w.minute(4).run(), "set_permissions default permissions held max_cuts")
+	w.tree2("eng", `"what"`) // says nothing about the defaults
+	w.minute(5).run()
+	if len(w.mem.Holds) != 1 {
+		t.Errorf("holds %v", w.holds())
+	}
+	w.defaults = nil
+	w.minute(6).run()
+	if len(w.mem.Holds) != 0 {
+		t.Errorf("holds %v", w.holds())
+	}
+}
+
+// TestAHoldOfCutsOutlivesATreeThatCannotBeRead: nothing is known then.
+func TestAHoldOfCutsOutlivesATreeThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	w := crowded(t, 6, 5)
+	w.noKeys()
+	w.minute(1).run()
+	tree := string(w.group("eng").Permissions)
+	w.tree2("eng", `"what"`)
+	w.minute(2).run()
+	if w.hold(run.MaxCuts); len(w.mem.Holds) != 1 {
+		t.Errorf("holds %v", w.holds())
+	}
+	w.tree2("eng", tree)
+	expect(t, w.minute(3).run(), "set_permissions eng held max_cuts")
+}

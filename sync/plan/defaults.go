@@ -17,6 +17,7 @@ const Refused = "null"
 func (c *computer) defaultPermissions() {
 	last := c.in.Memory.Defaults
 	if len(c.in.Defaults) == 0 && len(last.Applied) == 0 {
+		c.settledValues[""] = true
 		return
 	}
 	tree := c.in.Memory.Mirror.Defaults

@@ -109,7 +109,7 @@ func (c *computer) keepCuts() {
 			}
 			switch {
 			case run.Op(parts[0]) == run.SetPermissions && h.Check != run.Reverted:
-				c.plan.Unknown[k] = !c.settledValues[parts[1]] && (parts[1] == "" || c.in.Memory.Mirror.Group(parts[1]) != nil)
+				c.plan.Unknown[k] = !c.decided(parts[1]) && (parts[1] == "" || c.in.Memory.Mirror.Group(parts[1]) != nil)
 			case run.Op(parts[0]) == run.SetGrants && h.Check == run.Reverted:
 				what, _ := strings.CutPrefix(parts[2], adding+KindGroup+":")
 				id, _, _ := strings.Cut(what, ":")

@@ -25,6 +25,9 @@ import (
 // A rule that names it and leads nowhere now, because its directory group is missing, was
 // not read or waits for something, takes nothing away.
 func (c *computer) resources() {
+	if len(c.in.Memory.Grants) == 0 && !slices.ContainsFunc(c.in.Desired.Wants, func(w Want) bool { return len(w.Resources) > 0 }) {
+		return
+	}
 	s := sharing{c: c, matched: map[string][]bool{}, number: map[ResourceKey]int{}, byType: map[string][]*Resource{}}
 	for _, r := range c.in.Memory.Mirror.Resources() {
 		if s.managed(r.Type) {

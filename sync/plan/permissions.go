@@ -36,6 +36,23 @@ func (c *computer) written(group string, first []LinkKey) Values {
 	return out
 }
 
+// keyed reports whether we wrote any permission to a group that is still ours. Most groups
+// have none, and then nothing has to be looked at.
+func (c *computer) keyed(group string) bool {
+	if c.withKeys == nil {
+		c.withKeys = map[string]bool{}
+		for _, link := range c.in.Memory.Links {
+			for name := range link.Applied {
+				if strings.HasPrefix(name, permissionField) {
+					c.withKeys[link.GroupID] = true
+					break
+				}
+			}
+		}
+	}
+	return c.withKeys[group]
+}
+
 // linksTo gives the links that lead to a group, in order.
 func (c *computer) linksTo(group string) []LinkKey {
 	if c.byGroup == nil {
@@ -53,17 +70,17 @@ func (c *computer) linksTo(group string) []LinkKey {
 // permissions plans the permissions of a group: those that its rules name, and those that they
 // named before, which go back to what was before us.
 func (c *computer) permissions(w *Want, at int, g *MirrorGroup) {
-	last := c.written(g.ID, w.Links)
-	if w.Permissions == nil && len(last.Applied) == 0 {
+	if w.Permissions == nil && !c.keyed(g.ID) {
 		return
 	}
+	last := c.written(g.ID, w.Links)
 	have, others, err := permission.Flatten(g.Permissions)
 	if err != nil {
 		c.problem(run.KindNaming, fmt.Sprintf("the permissions of group %q cannot be read: %s", g.Name, err), "")
 		c.doubtReverted(g.ID)
+		c.unreadable[g.ID] = true
 		return
 	}
-	c.settledValues[g.ID] = true
 	fields := c.named(have, w.Permissions, last, fmt.Sprintf("group %q", g.Name))
 	if w.Permissions != nil && len(have)+len(others)+len(fields) == 0 {
 		// The server's own sign-in sync gives its defaults to a group with an empty tree.
@@ -132,10 +149,10 @@ func (c *computer) made(group string) bool {
 // orphanPermissions puts back what rules set that are no longer configured, once nobody is in
 // the group because of us any more: until then a person has to say that they may go.
 func (c *computer) orphanPermissions() {
-	c.linksTo("")
-	for _, id := range slices.Sorted(maps.Keys(c.byGroup)) {
+	c.keyed("")
+	for _, id := range slices.Sorted(maps.Keys(c.withKeys)) {
 		_, taken := c.taken[id]
-		g, links := c.in.Memory.Mirror.Group(id), c.byGroup[id]
+		g, links := c.in.Memory.Mirror.Group(id), c.linksTo(id)
 		if taken || g == nil || c.in.Memory.Owned[id] != nil || slices.ContainsFunc(links, func(l LinkKey) bool { return c.concerned(l.Rule) }) {
 			continue
 		}
@@ -148,6 +165,15 @@ func (c *computer) orphanPermissions() {
 		c.set(Change{Change: run.Change{Op: run.SetPermissions, Group: &run.GroupRef{ID: id, Name: g.Name}, Rule: links[0].Rule,
 			Reason: "rule " + links[0].Rule + " is no longer configured"}, Link: links[0], Want: -1}, back, restored)
 	}
+}
+
+// decided reports whether this plan has decided about the permissions of a group, or, without
+// an id, about the default permissions.
+func (c *computer) decided(group string) bool {
+	if at, taken := c.taken[group]; taken {
+		return !c.group[at].blocked && !c.unreadable[group]
+	}
+	return c.settledValues[group] || group != "" && !c.keyed(group)
 }
 
 // concerned reports whether a rule is in force for this target.

@@ -121,6 +121,9 @@ func textOf(stored json.RawMessage) (string, bool) {
 // its own, so that the others need not wait for it; so is a permission that goes, because
 // the guard may hold it, and what it holds is told again by its key.
 func (c *computer) update(op run.Op, at int, g *MirrorGroup, fields []run.Field, restored []string) {
+	if len(fields) == 0 {
+		return
+	}
 	w := &c.in.Desired.Wants[at]
 	c.set(Change{Change: run.Change{Op: op, Group: &run.GroupRef{ID: g.ID, Name: g.Name}, Rule: w.Rule()}, Link: w.Links[0], Want: at}, fields, restored)
 }
