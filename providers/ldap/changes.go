@@ -38,6 +38,9 @@ const (
 // words of a full read: changed entries are read whole, references joined anew
 // wherever a name changed hands, and nested groups outside the bases are read again.
 func (s *source) PullChanges(ctx context.Context, base *directory.Snapshot, progress providers.Progress) (*directory.Snapshot, error) {
+	if s.config.ShowsOwners() {
+		return nil, needFull("owners of groups are read each time")
+	}
 	from, err := s.follow(base)
 	if err != nil {
 		return nil, err

@@ -20,7 +20,7 @@ func (s *source) checkRead(ctx context.Context, f *findings, made *session) {
 	took := time.Since(begin)
 	groups, largest := 0, -1
 	for i := range snapshot.Groups {
-		if !snapshot.Groups[i].Unlisted {
+		if snapshot.Groups[i].Counts() {
 			groups++
 		}
 		if largest < 0 || len(snapshot.Groups[i].Direct) > len(snapshot.Groups[largest].Direct) {

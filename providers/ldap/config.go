@@ -80,6 +80,9 @@ type Groups struct {
 	// other by DN. Several are united. memberOf and isMemberOf, alone, are attributes of
 	// the users that name their groups.
 	Members List `yaml:"members,omitempty" doc:"Attribute that holds members, or several: memberUid by username, any other by DN. memberOf or isMemberOf, alone: the users name their groups."`
+	// Owners is the attribute that holds the owners of a group by DN; empty: they are not
+	// read.
+	Owners string `yaml:"owners,omitempty" doc:"Attribute that holds the owners of a group by DN, such as owner, or managedBy in Active Directory. Omitted: owners are not read. Changes cannot be followed with it: everything is read each time."`
 }
 
 const (
@@ -114,6 +117,9 @@ func (c *Config) Check() []providers.Problem {
 	}
 	for _, name := range l.groups.Members {
 		checkAttribute(p, name, "groups", "members")
+	}
+	if l.groups.Owners != "" {
+		checkAttribute(p, l.groups.Owners, "groups", "owners")
 	}
 	for _, key := range slices.Sorted(maps.Keys(l.users.Attributes)) {
 		checkAttribute(p, l.users.Attributes[key], "users", "attributes", key)

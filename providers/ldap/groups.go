@@ -110,6 +110,9 @@ func (r *reader) addGroup(e *wire.Entry, unlisted bool) (uint32, error) {
 		r.addValues(at, e, &e.Attributes[i])
 	}
 	r.settle(at, &b.members)
+	if !unlisted {
+		r.addOwners(at, e)
+	}
 	return at, nil
 }
 

@@ -135,6 +135,9 @@ func (l *layout) userAttributes() []string {
 // groupAttributes lists what is asked for with each group.
 func (l *layout) groupAttributes() []string {
 	names := append([]string{l.groups.ID, l.groups.Name, l.groups.Description}, l.groups.Members...)
+	if l.groups.Owners != "" {
+		names = append(names, l.groups.Owners)
+	}
 	if l.ad {
 		names = append(names, "primaryGroupToken")
 	}
@@ -175,6 +178,9 @@ func (l *layout) scope() string {
 	nested := "no"
 	if l.nested {
 		nested = "yes"
+	}
+	if l.groups.Owners != "" {
+		nested += "\nowners: " + strings.ToLower(l.groups.Owners)
 	}
 	return strings.Join([]string{
 		"users: " + bases(l.users.Base), "filter: " + l.users.Filter, "id: " + strings.ToLower(l.users.ID),

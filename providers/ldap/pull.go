@@ -33,7 +33,7 @@ func (s *source) Pull(ctx context.Context, progress providers.Progress) (*direct
 	r.closeGroups()
 	r.warnEmpty()
 	snapshot, err := r.result()
-	if err == nil {
+	if err == nil && !s.config.ShowsOwners() {
 		snapshot.Cursor = s.seal(origin, snapshot, r)
 	}
 	return snapshot, err

@@ -29,6 +29,8 @@ type reader struct {
 	groups groupBooks
 	// containers is for layouts whose groups do not name their members.
 	containers containers
+	// owners are the owners of listed groups, where they are read.
+	owners []owned
 	// ranged are attributes that came in slices, whose rest is read behind the list.
 	ranged []*sliced
 	// key is room for one name in normal form, batch for many.

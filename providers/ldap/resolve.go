@@ -50,6 +50,7 @@ func (r *reader) resolve(ctx context.Context) {
 	}
 	v.joinMemberOf()
 	r.joinPrimary()
+	v.closeOwners(complete)
 	v.report()
 }
 
