@@ -102,6 +102,11 @@ func scripts() testscript.Params {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv(envLock, "300ms")
 			e.Setenv("TZ", "UTC")
+			examples, err := filepath.Abs("../../examples")
+			if err != nil {
+				return err
+			}
+			e.Setenv("EXAMPLES", examples)
 			// With the race detector every process would else sleep a second at its end.
 			e.Setenv("GORACE", "atexit_sleep_ms=0")
 			return nil
