@@ -146,3 +146,13 @@ func TestEveryFormOfAccess(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatManagersOwnIsLookedAt(t *testing.T) {
+	t.Parallel()
+	for keys, want := range map[string][]string{"": {"models"}, ", owned_by_managers: true": plan.ResourceTypes()} {
+		c := load(t, smallest+"teams: [{name: Finance, members: [{match: f}], models: [\"f-*\"]"+keys+"}]\n")
+		if got := c.ResourceTypes("chat"); !slices.Equal(got, want) {
+			t.Errorf("%q: resources of the types %v are read, want %v", keys, got, want)
+		}
+	}
+}
