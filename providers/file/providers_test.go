@@ -40,6 +40,7 @@ type groupEntry struct {
 	Description string   `json:"description,omitempty"`
 	Members     []string `json:"members,omitempty"`
 	Groups      []string `json:"groups,omitempty"`
+	Owners      []string `json:"owners,omitempty"`
 }
 
 func documentOf(w providertest.World) document {
@@ -48,7 +49,7 @@ func documentOf(w providertest.World) document {
 		d.Users = append(d.Users, userEntry(u))
 	}
 	for _, g := range w.Groups {
-		d.Groups = append(d.Groups, groupEntry{g.ID, g.Name, g.Description, g.Members, g.Groups})
+		d.Groups = append(d.Groups, groupEntry{g.ID, g.Name, g.Description, g.Members, g.Groups, g.Owners})
 	}
 	return d
 }
@@ -91,6 +92,9 @@ func writeYAML(t testing.TB, w providertest.World) []byte {
 	for _, g := range d.Groups {
 		fmt.Fprintf(&b, "  - id: %s\n    name: %s\n    description: %s\n    members: %s\n    groups: %s\n",
 			g.ID, quote(g.Name), quote(g.Description), quote(append([]string{}, g.Members...)), quote(append([]string{}, g.Groups...)))
+		if g.Owners != nil {
+			fmt.Fprintf(&b, "    owners: %s\n", quote(g.Owners))
+		}
 	}
 	return []byte(b.String())
 }
@@ -151,6 +155,14 @@ func writeLDIF(_ testing.TB, w providertest.World) []byte {
 		for _, other := range w.Groups {
 			if slices.Contains(g.Groups, other.ID) {
 				line("member", groupDN(other))
+			}
+			if slices.Contains(g.Owners, other.ID) {
+				line("owner", groupDN(other))
+			}
+		}
+		for _, u := range w.Users {
+			if slices.Contains(g.Owners, u.ID) {
+				line("owner", userDN(u.ID))
 			}
 		}
 		b.WriteString("\n")
@@ -213,8 +225,9 @@ func harness(format string, write writer) providertest.Harness {
 		}
 	}
 	return providertest.Harness{
-		Live: live,
-		Open: func(t testing.TB, w providertest.World) providers.Source { s, _ := live(t, w); return s },
+		Live:   live,
+		Owners: format != "csv",
+		Open:   func(t testing.TB, w providertest.World) providers.Source { s, _ := live(t, w); return s },
 		Faults: []providertest.Fault{
 			{Name: "no file", Kinds: []fault.Kind{fault.Unavailable}, Open: broken(func(testing.TB, string, []byte) {})},
 			{Name: "an empty file", Kinds: []fault.Kind{fault.Incomplete}, Open: broken(func(t testing.TB, path string, _ []byte) { put(t, path, nil) })},

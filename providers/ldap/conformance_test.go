@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -184,6 +185,9 @@ func groupEntry(g providertest.Group, dns, usernames map[string]string, layout s
 		}
 		members = append(members, dn)
 	}
+	for _, id := range g.Owners {
+		a["owner"] = append(a["owner"], strings.ReplaceAll(dns[id], ",dc=", ", DC="))
+	}
 	switch layout {
 	case AD:
 		a["objectClass"], a["objectCategory"] = []string{"top", "group"}, []string{"group"}
@@ -234,9 +238,13 @@ func harness(layout string, o ldaptest.Options) providertest.Harness {
 		server, url := serve(t, o, entriesOf(w, layout)...)
 		c := configure(t, layout, url)
 		c.PageSize = 250
+		if slices.ContainsFunc(w.Groups, func(g providertest.Group) bool { return g.Owners != nil }) {
+			c.Groups.Owners = "owner"
+		}
 		return server, open(t, c)
 	}
 	return providertest.Harness{
+		Owners: true,
 		Secret: password,
 		Open: func(t testing.TB, w providertest.World) providers.Source {
 			_, s := start(t, w)

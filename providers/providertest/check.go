@@ -104,7 +104,7 @@ func (h Harness) shown(s *directory.Snapshot) []string {
 		lines = append(lines, userLine(h.userKey(u.ID, u.Username), u.Email, u.Username, u.Name, u.Disabled && u.StatusKnown, u.Attributes))
 	}
 	for i := range s.Groups {
-		if !s.Groups[i].Unlisted {
+		if s.Groups[i].Counts() {
 			lines = append(lines, h.shownGroup(s, &s.Groups[i]))
 		}
 	}
@@ -133,7 +133,7 @@ func (h Harness) claims(s *directory.Snapshot, w World) []string {
 	groups := 0
 	for i := range s.Groups {
 		g := &s.Groups[i]
-		if g.Unlisted {
+		if !g.Counts() {
 			continue
 		}
 		groups++

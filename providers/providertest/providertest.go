@@ -44,6 +44,8 @@ type Group struct {
 	Members []string
 	// Groups are ids of groups whose members count as members of this one.
 	Groups []string
+	// Owners are ids of users and groups, for sources that show them.
+	Owners []string
 }
 
 // Harness connects the suite with one kind of source.
@@ -78,6 +80,8 @@ type Harness struct {
 	NoLoneUsers   bool // users who are in no group
 	NoStableIDs   bool // ids that outlive a new mail address or group name
 	NoLookUp      bool // the source does not implement providers.LookUp
+	// Owners says that the source shows the owners of groups, where a world has any.
+	Owners bool
 	// ASCIIUsernames says that usernames have ASCII letters only.
 	ASCIIUsernames bool
 }
@@ -115,6 +119,9 @@ func Run(t *testing.T, h Harness) {
 	}
 	t.Run("pull/members come and go", func(t *testing.T) { t.Parallel(); h.testChange(t) })
 	t.Run("check/a good world has no failed finding", func(t *testing.T) { t.Parallel(); h.testFindings(t) })
+	if h.Owners {
+		t.Run("pull/owners of groups", func(t *testing.T) { t.Parallel(); h.testOwners(t) })
+	}
 	if !h.NoLookUp {
 		h.runLookUps(t)
 	}
