@@ -52,6 +52,10 @@ type rule struct {
 	// Models and Knowledge may be read.
 	Models    list `yaml:"models"`
 	Knowledge list `yaml:"knowledge"`
+	// Team makes it a rule of a team: of its managers, or of everybody in it.
+	Team      string `yaml:"team"`
+	Managers  bool   `yaml:"managers"`
+	Isolation string `yaml:"isolation"`
 }
 
 // list is one word or several.
@@ -195,6 +199,9 @@ func (r *rule) compile() (*mapping.Rule, error) {
 		if len(patterns) > 0 {
 			spec.Resources[kind] = plan.Access{Read: patterns}
 		}
+	}
+	if r.Team != "" {
+		spec.Team = &mapping.Team{Name: r.Team, Managers: r.Managers, Isolation: r.Isolation}
 	}
 	set := func(s *string, otherwise string) {
 		if *s == "" {

@@ -322,7 +322,11 @@ func (w *world) hand(text, name string) {
 		w.web.Share(plan.Resource{ResourceKey: plan.ResourceKey{Type: words[1], ID: words[2]}, Name: words[2]})
 	case "share":
 		key := plan.ResourceKey{Type: words[1], ID: words[2]}
-		grants := append(w.web.Grants(key), plan.Grant{Kind: plan.KindGroup, ID: w.group(quoted(4)), Permission: words[3]})
+		grant := plan.Grant{Kind: plan.KindUser, ID: plan.Everybody, Permission: words[3]}
+		if words[4] != "everybody" {
+			grant.Kind, grant.ID = plan.KindGroup, w.group(quoted(4))
+		}
+		grants := append(w.web.Grants(key), grant)
 		w.web.Share(plan.Resource{ResourceKey: key, Name: key.ID, Grants: grants})
 	case "backup":
 		w.webBackup = w.web.Backup()
