@@ -137,7 +137,7 @@ func (c *Config) teamSpecs(t *Team) []mapping.Spec {
 		everybody(key+f.word, f)
 	}
 	for _, f := range t.managerFeeds() {
-		everybody(key+": managers as members"+f.word, f)
+		everybody(key+mapping.AsMembers+f.word, f)
 		s := base(key+": managers"+f.word, f)
 		s.To, s.Parent, s.Permissions, s.Resources = managersName, name, c.permissions(t.ManagerPermissions), t.resources(true)
 		s.Team.Managers = true

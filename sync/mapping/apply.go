@@ -34,10 +34,14 @@ func Apply(target string, rules []*Rule, sources []Source) *plan.Desired {
 			m.role(r)
 			continue
 		}
+		before := len(m.candidates)
 		for s := range sources {
 			if r.covers(sources[s].ID) {
 				m.source(r, s)
 			}
+		}
+		if r.Team != nil && len(m.candidates) == before {
+			m.emptyTeam(r)
 		}
 	}
 	m.unite()

@@ -185,6 +185,26 @@ func (m *mapper) addOwners(r *Rule, s int, g *replica.Group, owners map[string]u
 	}
 }
 
+// AsMembers ends the names of rules that put those who run a team among its members.
+const AsMembers = ": managers as members"
+
+// emptyTeam tells that a rule of a team selects nothing, once its sources were read.
+func (m *mapper) emptyTeam(r *Rule) {
+	for i := range m.sources {
+		if r.covers(m.sources[i].ID) && m.sources[i].Replica.GroupsAt.IsZero() {
+			return
+		}
+	}
+	switch {
+	case r.Team.Managers && r.Owners:
+		m.problem(fmt.Sprintf("rule %s finds no group with owners: nobody runs the team", r.key), "give the directory group an owner, or name the managers by a group")
+	case r.Team.Managers:
+		m.problem(fmt.Sprintf("rule %s selects no directory group: nobody runs the team", r.key), "correct its match; groupsyncd list groups shows what there is")
+	case !strings.Contains(r.key, AsMembers):
+		m.problem(fmt.Sprintf("rule %s selects no directory group: there is no such team", r.key), "correct its match; groupsyncd list groups shows what there is")
+	}
+}
+
 // teamOf gives the part of a team that a rule fills for one directory group.
 func (r *Rule) teamOf(v view) (*plan.TeamPart, error) {
 	if r.Team == nil {

@@ -10,6 +10,7 @@ import (
 	"groupsyncd/directory"
 	"groupsyncd/sync/mapping"
 	"groupsyncd/sync/plan"
+	"groupsyncd/sync/replica"
 )
 
 // team gives the rules of a discovered team as the configuration makes them.
@@ -174,5 +175,27 @@ func TestTemplatesOfResourcesAreChecked(t *testing.T) {
 	}
 	if _, err := mapping.Compile(s); err == nil {
 		t.Error("it compiles")
+	}
+}
+
+func TestATeamThatSelectsNothingIsTold(t *testing.T) {
+	t.Parallel()
+	found := func(owners bool, sources ...mapping.Source) string {
+		specs := team(owners)
+		specs[1].Name = "x" + mapping.AsMembers
+		return problems(mapping.Apply("chat", compile(t, specs...), sources))
+	}
+	if got := found(false, source("corp", group("other"))); strings.Count(got, "selects no directory group") != 2 ||
+		!strings.Contains(got, "there is no such team") || !strings.Contains(got, "nobody runs the team") {
+		t.Errorf("nothing is there: %s", got)
+	}
+	if got := found(false, source("corp", group("ws-art-members"), group("ws-art-managers"))); got != "" {
+		t.Errorf("all is there: %s", got)
+	}
+	if got := found(true, source("corp", group("ws-art-members"))); !strings.Contains(got, "no group with owners") {
+		t.Errorf("no owners: %s", got)
+	}
+	if got := found(false, mapping.Source{ID: "corp", Name: "corp", Replica: replica.New("corp")}); got != "" {
+		t.Errorf("never read: %s", got)
 	}
 }
