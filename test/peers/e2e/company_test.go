@@ -362,7 +362,7 @@ func TestReportEqualsTheContract(t *testing.T) {
 	keys(t, "source", first(t, report["sources"]), "as_of coverage groups memberships name reason users")
 	target := first(t, report["targets"])
 	keys(t, "target", target, "changes name plan problems requests summary version writes")
-	keys(t, "summary", target["summary"].(map[string]any), "accounts_created drift failed foreign grants_changed groups_created groups_deleted "+
+	keys(t, "summary", target["summary"].(map[string]any), "accounts_created defaults_changed drift failed foreign grants_changed groups_created groups_deleted "+
 		"groups_updated held members_added members_adopted members_released members_removed pending roles_changed unchanged")
 	for _, c := range target["changes"].([]any) {
 		change := c.(map[string]any)
