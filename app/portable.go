@@ -8,8 +8,8 @@ import (
 )
 
 // Export gives groups of a target as its own JSON.
-func (a *App) Export(ctx context.Context, target string, groups []string) ([]json.RawMessage, error) {
-	return a.engine.Export(ctx, target, groups)
+func (a *App) Export(ctx context.Context, req run.ExportRequest) ([]json.RawMessage, error) {
+	return a.engine.Export(ctx, req)
 }
 
 // Import carries groups of a file into a target.

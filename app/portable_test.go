@@ -103,7 +103,7 @@ func (s *site) groups(t *rapid.T) {
 }
 
 func (s *site) export(t *rapid.T) []byte {
-	raw, err := s.Export(t.Context(), "", nil)
+	raw, err := s.Export(t.Context(), run.ExportRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 // Portable is what carries groups from one Open WebUI to another.
 type Portable interface {
 	// Export gives groups of a target as its own JSON.
-	Export(ctx context.Context, target string, groups []string) ([]json.RawMessage, error)
+	Export(ctx context.Context, req run.ExportRequest) ([]json.RawMessage, error)
 	// Import carries groups of a file into a target.
 	Import(ctx context.Context, req *run.ImportRequest) (*run.Report, error)
 }
@@ -21,7 +21,7 @@ func (c *control) portableRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /v1/export", func(w http.ResponseWriter, r *http.Request) {
 		reply(c, w, func() ([]json.RawMessage, error) {
 			q := r.URL.Query()
-			return c.b.Export(r.Context(), q.Get("target"), q["group"])
+			return c.b.Export(r.Context(), run.ExportRequest{Target: q.Get("target"), Groups: q["group"], Bare: q.Has("bare")})
 		})
 	})
 }
@@ -43,7 +43,10 @@ func (c *Client) Import(ctx context.Context, req *run.ImportRequest) (*run.Repor
 }
 
 // Export has the daemon export groups.
-func (c *Client) Export(ctx context.Context, target string, groups []string) ([]json.RawMessage, error) {
-	q := url.Values{"target": {target}, "group": groups}
+func (c *Client) Export(ctx context.Context, req run.ExportRequest) ([]json.RawMessage, error) {
+	q := url.Values{"target": {req.Target}, "group": req.Groups}
+	if req.Bare {
+		q.Set("bare", "true")
+	}
 	return call[[]json.RawMessage](ctx, c, http.MethodGet, "/v1/export?"+q.Encode(), nil)
 }

@@ -17,9 +17,8 @@ import (
 
 func (c *command) exportCommand() *cobra.Command {
 	var (
-		target string
-		groups []string
-		out    outFile
+		req run.ExportRequest
+		out outFile
 	)
 	cmd := &cobra.Command{
 		Use:   "export [--target NAME] [--group NAME]...",
@@ -41,7 +40,7 @@ refused us, 7 the state is locked or damaged, 130 interrupted.`,
 				return err
 			}
 			return c.withState(func(b server.Backend, _ *config.Config) error {
-				exported, err := b.Export(c.ctx, target, groups)
+				exported, err := b.Export(c.ctx, req)
 				if err != nil {
 					return c.targetFailed(err)
 				}
@@ -62,8 +61,9 @@ refused us, 7 the state is locked or damaged, 130 interrupted.`,
 			}, app.NothingYet)
 		},
 	}
-	cmd.Flags().StringVar(&target, "target", "", "from this target; needed where there are several")
-	cmd.Flags().StringArrayVar(&groups, "group", nil, "only this group, by name or id; may be repeated (default: all)")
+	cmd.Flags().StringVar(&req.Target, "target", "", "from this target; needed where there are several")
+	cmd.Flags().StringArrayVar(&req.Groups, "group", nil, "only this group, by name or id; may be repeated (default: all)")
+	cmd.Flags().BoolVar(&req.Bare, "no-grants", false, "leave out what is shared with the groups: for a key that may read groups and accounts only")
 	out.flags(cmd, "write to this file, which only you can read")
 	return cmd
 }

@@ -19,19 +19,19 @@ import (
 // the mail addresses of its members. All is read now, and nothing is kept of it; a group that
 // cannot be read is an error, so that no export is shorter than it should be. Groups are named
 // by id or by name; none named: all, ordered by name.
-func (e *Engine) Export(ctx context.Context, target string, groups []string) ([]json.RawMessage, error) {
+func (e *Engine) Export(ctx context.Context, req run.ExportRequest) ([]json.RawMessage, error) {
 	const op = "export"
 	s := e.current()
-	t, err := s.oneTarget(op, target)
+	t, err := s.oneTarget(op, req.Target)
 	if err != nil {
 		return nil, err
 	}
 	w := e.look(&s, t)
-	x, err := w.exporting(ctx)
+	x, err := w.exporting(ctx, req.Bare)
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := x.choose(groups)
+	chosen, err := x.choose(req.Groups)
 	if err != nil {
 		return nil, fault.New(fault.NotFound, op, "target "+t.Name, err, "see the names with: groupsyncd export --target "+t.Name)
 	}
@@ -66,7 +66,9 @@ func (s *Setup) oneTarget(op, name string) (*TargetSetup, error) {
 
 // exporter is what is known of a target beside the groups that are exported.
 type exporter struct {
-	w      *work
+	w *work
+	// bare: what is shared was not read, so nothing is said about it.
+	bare   bool
 	groups []plan.Group
 	shared map[string][]run.SharedWith
 	mails  map[string]string
@@ -74,15 +76,19 @@ type exporter struct {
 
 // exporting looks at the groups, the accounts and everything that can be shared. What the
 // engine remembers of the target is looked at and not changed.
-func (w *work) exporting(ctx context.Context) (*exporter, error) {
+func (w *work) exporting(ctx context.Context, bare bool) (*exporter, error) {
 	w.state.mu.Lock()
 	defer w.state.mu.Unlock()
 	m := w.state.mem.Mirror
-	o, err := w.api.Observe(ctx, m, plan.Look{Roles: true, Resources: plan.ResourceTypes()})
+	look := plan.Look{Roles: true}
+	if !bare {
+		look.Resources = plan.ResourceTypes()
+	}
+	o, err := w.api.Observe(ctx, m, look)
 	if err != nil {
 		return nil, err
 	}
-	x := &exporter{w: w, groups: o.Groups, shared: map[string][]run.SharedWith{}, mails: map[string]string{}}
+	x := &exporter{w: w, bare: bare, groups: o.Groups, shared: map[string][]run.SharedWith{}, mails: map[string]string{}}
 	for i := range m.Accounts() {
 		if a := m.Account(uint32(i)); !a.Deleted {
 			x.mails[a.ID] = a.Email
@@ -159,16 +165,26 @@ func (x *exporter) complete(ctx context.Context, id string, raw json.RawMessage)
 		}
 		users = append(users, run.UserRef{ID: account, Email: mail})
 	}
-	shared := x.shared[id]
-	if shared == nil {
-		shared = []run.SharedWith{}
+	added := []addition{{"users", users}}
+	if !x.bare {
+		shared := x.shared[id]
+		if shared == nil {
+			shared = []run.SharedWith{}
+		}
+		added = []addition{{"access_grants", shared}, {"users", users}}
 	}
-	return extend(raw, "access_grants", shared, "users", users)
+	return extend(raw, added)
+}
+
+// addition is a key of an object and its value.
+type addition struct {
+	key   string
+	value any
 }
 
 // extend puts keys at the end of a JSON object, and leaves all else as it stands. A key that
 // the object has already is replaced: the same key twice would be read in two ways.
-func extend(raw json.RawMessage, firstKey string, first any, secondKey string, second any) (json.RawMessage, error) {
+func extend(raw json.RawMessage, added []addition) (json.RawMessage, error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 		return nil, fault.Errorf(fault.Incomplete, "export", "", "a group is no JSON object")
@@ -202,15 +218,17 @@ func extend(raw json.RawMessage, firstKey string, first any, secondKey string, s
 		if err := dec.Decode(&value); err != nil {
 			return nil, fault.New(fault.Incomplete, "export", "", err, "")
 		}
-		if key == firstKey || key == secondKey {
+		if slices.ContainsFunc(added, func(m addition) bool { return m.key == key }) {
 			continue
 		}
 		if err := put(key, value); err != nil {
 			return nil, err
 		}
 	}
-	if err := errors.Join(put(firstKey, first), put(secondKey, second)); err != nil {
-		return nil, err
+	for _, m := range added {
+		if err := put(m.key, m.value); err != nil {
+			return nil, err
+		}
 	}
 	out.WriteByte('}')
 	return out.Bytes(), nil

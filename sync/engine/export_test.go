@@ -25,7 +25,7 @@ type exported struct {
 
 func (w *world) export(t *testing.T, groups ...string) []exported {
 	t.Helper()
-	raw, err := w.engine.Export(t.Context(), "", groups)
+	raw, err := w.engine.Export(t.Context(), run.ExportRequest{Groups: groups})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,15 +88,15 @@ func TestAnExportOfNamedGroups(t *testing.T) {
 	if diff := cmp.Diff([]string{eng}, ids(w.export(t, eng))); diff != "" {
 		t.Errorf("by id:\n%s", diff)
 	}
-	_, err := w.engine.Export(t.Context(), "", []string{"eng", "nobody", "nothing"})
+	_, err := w.engine.Export(t.Context(), run.ExportRequest{Groups: []string{"eng", "nobody", "nothing"}})
 	if fault.KindOf(err) != fault.NotFound || !strings.Contains(err.Error(), `"nobody", "nothing"`) {
 		t.Errorf("%v", err)
 	}
-	if _, err = w.engine.Export(t.Context(), "elsewhere", nil); fault.KindOf(err) != fault.Invalid {
+	if _, err = w.engine.Export(t.Context(), run.ExportRequest{Target: "elsewhere"}); fault.KindOf(err) != fault.Invalid {
 		t.Errorf("%v", err)
 	}
 	w.web.Down = fault.Errorf(fault.Unavailable, "read", "open webui", "down")
-	if _, err = w.engine.Export(t.Context(), "", nil); fault.KindOf(err) != fault.Unavailable {
+	if _, err = w.engine.Export(t.Context(), run.ExportRequest{}); fault.KindOf(err) != fault.Unavailable {
 		t.Errorf("%v", err)
 	}
 }

@@ -55,7 +55,7 @@ func other(t *testing.T) *world {
 // wholeExport writes down all groups of a world.
 func (w *world) wholeExport(t *testing.T) string {
 	t.Helper()
-	raw, err := w.engine.Export(t.Context(), "", nil)
+	raw, err := w.engine.Export(t.Context(), run.ExportRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestAnImportIntoTheSameServerSetsOnlyWhatTheFileNames(t *testing.T) {
 	if diff := cmp.Diff(permission.Set{"chat.call": false, "chat.tts": true, "own.key": true}, w.web.Permissions(id)); diff != "" {
 		t.Error(diff)
 	}
-	raw, err := w.engine.Export(t.Context(), "", []string{id})
+	raw, err := w.engine.Export(t.Context(), run.ExportRequest{Groups: []string{id}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,16 @@ func (s SharedWith) Compare(o SharedWith) int {
 	return cmp.Or(cmp.Compare(s.Type, o.Type), cmp.Compare(s.ID, o.ID), cmp.Compare(s.Permission, o.Permission))
 }
 
+// ExportRequest asks for groups of a target as its own JSON.
+type ExportRequest struct {
+	// Target may be empty where there is only one.
+	Target string
+	// Groups are names or ids; none: all.
+	Groups []string
+	// Bare leaves out what is shared with them, which takes rights of its own to read.
+	Bare bool
+}
+
 // ImportedGroup says what became of a group of a file that was carried into an Open WebUI:
 // which group it is there, and what of it no call can write.
 type ImportedGroup struct {
