@@ -36,7 +36,7 @@ func anyRaw() *rapid.Generator[json.RawMessage] {
 
 func anyAccount() *rapid.Generator[plan.Account] {
 	return rapid.Custom(func(t *rapid.T) plan.Account {
-		a := plan.Account{ID: anyID().Draw(t, "id"), Email: anyText().Draw(t, "email"), Name: anyText().Draw(t, "name"), Role: anyText().Draw(t, "role"),
+		a := plan.Account{ID: anyID().Draw(t, "id"), ByHand: rapid.Bool().Draw(t, "by hand"), Email: anyText().Draw(t, "email"), Name: anyText().Draw(t, "name"), Role: anyText().Draw(t, "role"),
 			CreatedAt: rapid.Int64().Draw(t, "created"), Deleted: rapid.Bool().Draw(t, "deleted")}
 		if rapid.Bool().Draw(t, "subjects") {
 			a.Subjects = rapid.MapOfN(anyText(), anyText(), 0, 3).Draw(t, "values")

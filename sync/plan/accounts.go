@@ -35,8 +35,12 @@ func (c *computer) askAuthorities() {
 	}
 	for n := range in.Memory.Mirror.Accounts() {
 		a := in.Memory.Mirror.Account(uint32(n))
-		if !a.Deleted && a.CreatedAt > 0 && (c.primary == 0 || a.CreatedAt < c.primary) {
-			c.primary = a.CreatedAt
+		switch {
+		case a.Deleted || a.CreatedAt == 0:
+		case c.primary == 0 || a.CreatedAt < c.primary:
+			c.primary, c.asOld = a.CreatedAt, 0
+		case a.CreatedAt == c.primary:
+			c.asOld++
 		}
 	}
 	for _, id := range in.Accounts.Authority {

@@ -105,7 +105,9 @@ type computer struct {
 	noAuthority bool
 	evidence    map[uint32]*statement
 	freshLinks  map[directory.UserKey]PersonLink
-	primary     int64
+	// primary is when the oldest account was made; so many others were made in that second.
+	primary int64
+	asOld   int
 }
 
 // What a user has in place of a seat.

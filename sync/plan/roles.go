@@ -396,7 +396,7 @@ func (c *computer) exempt(a uint32) string {
 	switch {
 	case c.guarded[a]:
 		return "the account is on the target's protect list, or our own"
-	case account.Role == RoleAdmin && account.CreatedAt > 0 && account.CreatedAt == c.primary: // times there are whole seconds
+	case account.Role == RoleAdmin && account.CreatedAt > 0 && account.CreatedAt == c.primary && (c.asOld == 0 || !c.in.Memory.gaveRole(account.ID)): // times there are whole seconds
 		return "the account is the primary administrator of Open WebUI, its oldest one"
 	}
 	return ""

@@ -6,6 +6,7 @@ package scenario
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -22,10 +23,31 @@ type story struct {
 	About   string            `yaml:"about"`
 	Sources map[string]source `yaml:"sources"`
 	Rules   []rule            `yaml:"rules"`
+	// Accounts say what of accounts and roles is ours; left out: nothing.
+	Accounts *accounts `yaml:"accounts"`
 	Grace   string            `yaml:"grace"`
 	// Logins false: people do not also sign in after each run of this story.
 	Logins *bool  `yaml:"logins"`
 	Steps  []step `yaml:"steps"`
+}
+
+// accounts are what the configuration says about accounts, apart from the lines of roles,
+// which are rules with a role.
+type accounts struct {
+	Authority list   `yaml:"authority"`
+	Otherwise string `yaml:"otherwise"`
+	Disabled  string `yaml:"disabled"`
+	Gone      string `yaml:"gone"`
+	Create    string `yaml:"create"`
+}
+
+// rules gives them with every default filled in.
+func (a *accounts) rules() *plan.AccountRules {
+	if a == nil {
+		return nil
+	}
+	return &plan.AccountRules{Authority: a.Authority, Otherwise: cmp.Or(a.Otherwise, "keep"), Disabled: cmp.Or(a.Disabled, "pending"),
+		Gone: cmp.Or(a.Gone, "pending"), RevokeSessions: true, Create: cmp.Or(a.Create, "never")}
 }
 
 // source is a source as the configuration has it.
@@ -56,6 +78,8 @@ type rule struct {
 	Team      string `yaml:"team"`
 	Managers  bool   `yaml:"managers"`
 	Isolation string `yaml:"isolation"`
+	// Role makes it a line of accounts.role.
+	Role string `yaml:"role"`
 }
 
 // list is one word or several.
@@ -154,6 +178,8 @@ type expect struct {
 	Shared map[string]list `yaml:"shared"`
 	// Told are texts that problems of the report must have.
 	Told list `yaml:"told"`
+	// Roles are those of accounts, by the part of their mail before the @.
+	Roles map[string]string `yaml:"roles"`
 	// Absent are names that no group may have; Same are pairs of names, of which the
 	// second is a later name of the group that had the first.
 	Absent   list              `yaml:"absent"`
@@ -193,7 +219,7 @@ func duration(text string, otherwise time.Duration) (time.Duration, error) {
 // compile gives the rule with every default filled in.
 func (r *rule) compile() (*mapping.Rule, error) {
 	spec := mapping.Spec{Name: r.Name, From: r.From, Match: mapping.Match{Names: r.Match, Everyone: r.Everyone}, Except: r.Except, Where: r.Where,
-		To: r.To, Create: r.Create, Adopt: r.Adopt, Members: r.Members, Merge: r.Merge}
+		To: r.To, Create: r.Create, Adopt: r.Adopt, Members: r.Members, Merge: r.Merge, Role: r.Role, Direct: r.Role != ""}
 	spec.Resources = map[string]plan.Access{}
 	for kind, patterns := range map[string]list{plan.Models: r.Models, plan.Knowledge: r.Knowledge} {
 		if len(patterns) > 0 {

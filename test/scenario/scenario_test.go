@@ -118,7 +118,7 @@ func (w *world) setRules(rules []rule) {
 
 func (w *world) setup() engine.Setup {
 	s := engine.Setup{Rules: w.rules, Limits: plan.Limits{MaxPeople: plan.LimitBoth(500, 20), MaxPeople24h: plan.LimitBoth(1000, 40), MaxGroupLoss: plan.LimitPercent(50),
-		MaxNewGroups: plan.LimitOff(), MaxSourceShrink: plan.LimitPercent(30), MaxCuts: plan.LimitCount(2), ApprovalTTL: 24 * time.Hour}}
+		MaxNewGroups: plan.LimitOff(), MaxDemotions: plan.LimitCount(20), MaxNewAdmins: plan.LimitCount(3), MaxSourceShrink: plan.LimitPercent(30), MaxCuts: plan.LimitCount(2), ApprovalTTL: 24 * time.Hour}}
 	over, err := duration(w.story.Grace, 15*time.Minute)
 	w.must(err, "grace")
 	order := slices.Clone(w.inForce)
@@ -138,7 +138,7 @@ func (w *world) setup() engine.Setup {
 		}
 		s.Sources = append(s.Sources, src)
 	}
-	s.Targets = []engine.TargetSetup{{Name: "chat", Open: w.web.Open, Match: []string{"sign_in", "email"}, Resources: []string{plan.Models, plan.Knowledge}}}
+	s.Targets = []engine.TargetSetup{{Name: "chat", Open: w.web.Open, Match: []string{"sign_in", "email"}, Accounts: w.story.Accounts.rules(), Resources: []string{plan.Models, plan.Knowledge}}}
 	return s
 }
 
@@ -308,6 +308,9 @@ func (w *world) hand(text, name string) {
 	case "signup":
 		w.next++
 		w.web.SignUp(fmt.Sprintf("account-%d", w.next), words[1], nil)
+	case "role":
+		w.web.GiveRole(w.account(words[1]), words[2])
+		done = w.web.Role(w.account(words[1])) == words[2]
 	case "delete-account":
 		done = w.web.DeleteAccount(w.account(words[1]))
 	case "put":
@@ -459,6 +462,18 @@ func (w *world) judge(e *expect, name string) {
 			w.t.Errorf("%s: grants of %s (-want +got):\n%s", name, what, diff)
 		}
 	}
+	for who, want := range e.Roles {
+		got := ""
+		for n := 1; n <= w.next; n++ {
+			id := fmt.Sprintf("account-%d", n)
+			if mail, _, _ := strings.Cut(w.web.Email(id), "@"); mail == who {
+				got = w.web.Role(id)
+			}
+		}
+		if got != want {
+			w.t.Errorf("%s: %s is %q, want %s", name, who, got, want)
+		}
+	}
 	for _, group := range e.Absent {
 		if n := len(w.web.Named(group)); n > 0 {
 			w.t.Errorf("%s: %d groups are named %s", name, n, group)
@@ -520,6 +535,9 @@ func line(c *run.Change) string {
 	if c.User != nil {
 		who, _, _ := strings.Cut(c.User.Email, "@")
 		words = append(words, who)
+	}
+	if c.Op == run.SetRole {
+		words = append(words[:1], words[2], fmt.Sprintf("%s>%s", c.Fields[0].From, c.Fields[0].To))
 	}
 	if c.Absence != "" {
 		words = append(words, c.Absence)
