@@ -55,6 +55,8 @@ func anyWorld(t *rapid.T, tb testing.TB, check func(*world, *plan.Input, *plan.P
 	w.limits.MaxNewGroups = rapid.SampledFrom([]plan.Limit{plan.LimitOff(), plan.LimitOff(), plan.LimitCount(1)}).Draw(t, "max new groups")
 	w.limits.MaxSourceShrink = few("max shrink")
 	w.limits.MaxCuts = few("max cuts")
+	w.limits.MaxDemotions, w.limits.MaxNewAdmins = few("max demotions"), few("max new admins")
+	anyAccounts(t, w)
 	anyRules(t, w)
 	anyShared(t, w)
 	w.accounts(crowdOf(t, "account", folk)...)
@@ -95,10 +97,13 @@ func anyRules(t *rapid.T, w *world) {
 		}
 	}
 	w.defaults = anySet(t, "default")
+	anyLines(t, w)
 }
 
 func anyStep(t *rapid.T, w *world, minute int) {
-	switch rapid.IntRange(0, 11).Draw(t, "step") {
+	switch rapid.IntRange(0, 13).Draw(t, "step") {
+	case 12, 13:
+		anyRoleByHand(t, w)
 	case 10, 11:
 		anyShared(t, w)
 	case 0, 1, 2, 3:
@@ -193,7 +198,9 @@ func TestPlansKeepTheirPromises(t *testing.T) {
 			for i := range p.Changes {
 				promise(r, in, &p.Changes[i])
 				promiseOfSharing(r, in, &p.Changes[i])
+				promiseOfRoles(r, in, &p.Changes[i])
 			}
+			roleLimits(r, w, in, p)
 			addsGoOn(r, p)
 			limits(r, w, in, p)
 			standing(r, in, p, g)
@@ -246,8 +253,8 @@ func promise(t *rapid.T, in *plan.Input, c *plan.Change) {
 // shown: no fresh replica shows the membership through a grant that a rule in force still
 // leads to this group, and every source that could grant it is fresh.
 func shown(t *rapid.T, in *plan.Input, c *plan.Change) {
-	if c.Want < 0 {
-		return
+	if c.Want < 0 || in.Accounts != nil && c.Proof.Word == "explicit" && disabledByAll(in, c.User.ID) {
+		return // What the deciding sources end is over for all of them.
 	}
 	want := in.Desired.Wants[c.Want]
 	for _, s := range want.Could {
@@ -358,7 +365,7 @@ func again(t *rapid.T, w *world, in *plan.Input, p *plan.Plan, g *plan.Guarded) 
 	other := *in
 	memory := *in.Memory
 	memory.People, memory.Links, memory.Owned, memory.Scopes = shuffledPeople(in.Memory.People), shuffled(in.Memory.Links), shuffled(in.Memory.Owned), shuffled(in.Memory.Scopes)
-	memory.Grants = shuffled(in.Memory.Grants)
+	memory.Grants, memory.Roles = shuffled(in.Memory.Grants), shuffled(in.Memory.Roles)
 	other.Memory, other.Rules = &memory, shuffled(in.Rules)
 	if in.Only == nil {
 		other.Desired = closely(in.Desired)
@@ -432,6 +439,9 @@ func TestPlanAfterApplyIsEmpty(t *testing.T) {
 			if c.Outcome == run.Planned {
 				r.Fatalf("after all is done there is more to do: %v; problems %v", show(p), texts(p))
 			}
+		}
+		if len(p.Roles) != 0 {
+			r.Fatalf("after all is done there is more to note about roles: %v", p.Roles)
 		}
 		if len(p.Grants)+len(p.Forgotten) != 0 {
 			r.Fatalf("after all is done there is more to note: %v, %v", p.Grants, p.Forgotten)
