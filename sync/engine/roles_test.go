@@ -24,6 +24,9 @@ type office struct {
 	store  *enginetest.Store
 	web    *enginetest.OpenWebUI
 	dir    *enginetest.Directory
+	corp   *enginetest.Source
+	hr     *enginetest.Source // nil: there is none
+	limits plan.Limits
 	rules  plan.AccountRules
 	engine *engine.Engine
 	runs   int
@@ -36,6 +39,10 @@ func newOffice(t *testing.T, people ...string) *office {
 	o.store = enginetest.NewStore(o.clock.Now)
 	o.web = enginetest.NewOpenWebUI(o.clock, o.store.Power)
 	o.dir = enginetest.NewDirectory(o.clock)
+	o.corp = enginetest.NewSource(o.dir, o.clock)
+	off := plan.LimitOff()
+	o.limits = plan.Limits{MaxPeople: off, MaxPeople24h: off, MaxGroupLoss: off, MaxDemotions: plan.LimitCount(20), MaxNewAdmins: plan.LimitCount(3),
+		MaxNewGroups: off, MaxCuts: off, MaxSourceShrink: off, ApprovalTTL: time.Hour}
 	o.web.SignUp("a-root", "root@example.org", nil)
 	o.web.GiveRole("a-root", "admin")
 	for _, p := range people {
@@ -75,14 +82,18 @@ func (o *office) boot() {
 		}
 		rules = append(rules, r)
 	}
-	off := plan.LimitOff()
+	source := func(name string, src *enginetest.Source) engine.Source {
+		return engine.Source{ID: name, Name: name, Provider: src, MaxAge: maxAge, Grace: replica.Grace{Reads: 2, Over: graceOver}, SignIn: "idp", Subject: "sub"}
+	}
+	sources := []engine.Source{source("corp", o.corp)}
+	if o.hr != nil {
+		sources = append(sources, source("hr", o.hr))
+	}
 	e, err := engine.New(engine.Options{Logger: slog.New(slog.DiscardHandler), Now: o.clock.Now, Ledger: o.store, Journal: o.store, Runs: o.store, Audit: o.store, Health: o.store,
 		NewID: func() string { o.runs++; return fmt.Sprintf("run-%04d", o.runs) }, Ended: func(r *run.Report) { o.ended = append(o.ended, r) },
 		Confirm: func(at time.Time) { o.later = append(o.later, at) },
-		Setup: engine.Setup{Rules: rules,
-			Limits:  plan.Limits{MaxPeople: off, MaxPeople24h: off, MaxGroupLoss: off, MaxDemotions: plan.LimitCount(20), MaxNewAdmins: plan.LimitCount(3), MaxNewGroups: off, MaxSourceShrink: off, ApprovalTTL: time.Hour},
-			Sources: []engine.Source{{ID: "corp", Name: "corp", Provider: enginetest.NewSource(o.dir, o.clock), MaxAge: maxAge, Grace: replica.Grace{Reads: 2, Over: graceOver}}},
-			Targets: []engine.TargetSetup{{Name: target, Open: o.web.Open, Match: []string{"email"}, Accounts: &o.rules}}}})
+		Setup: engine.Setup{Rules: rules, Limits: o.limits, Sources: sources,
+			Targets: []engine.TargetSetup{{Name: target, Open: o.web.Open, Match: []string{"sign_in", "email"}, Accounts: &o.rules}}}})
 	if err != nil {
 		o.t.Fatal(err)
 	}

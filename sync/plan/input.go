@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"time"
 
 	"groupsyncd/directory"
@@ -59,6 +60,11 @@ type AccountRules struct {
 	RevokeSessions bool
 	// Create is never, pending or user: the role of accounts made before a first sign-in.
 	Create string
+}
+
+// disables reports whether the accounts of those whom a source says are disabled are closed.
+func (r *AccountRules) disables(source string) bool {
+	return r != nil && r.Disabled == RolePending && (len(r.Authority) == 0 || slices.Contains(r.Authority, source))
 }
 
 // Only is the person whom a one-person run is about.

@@ -34,7 +34,7 @@ func (w *world) let(p *plan.Plan) bool {
 	some := false
 	for i := range p.Changes {
 		c := &p.Changes[i]
-		if c.Outcome == run.Held {
+		if c.Outcome == run.Held && c.Hold.Check != run.LastAdmin {
 			some = true
 			for _, h := range w.mem.Holds {
 				if slices.Contains(h.Keys, c.Key) {

@@ -98,6 +98,7 @@ func (m *Memory) Observe(o *Observation) Dirty {
 		seen[n] = true
 		if changed {
 			dirty.Accounts = append(dirty.Accounts, n)
+			m.suspendedByHand(n, &dirty)
 		}
 	}
 	if o.AllAccounts {
@@ -265,6 +266,7 @@ func (m *Memory) ObserveAccount(v *AccountView) Dirty {
 	n, changed := m.Mirror.account(&v.Account, m.Mirror.At, m.Mirror.At)
 	if changed {
 		dirty.Accounts = append(dirty.Accounts, n)
+		m.suspendedByHand(n, &dirty)
 	}
 	for id, g := range m.Mirror.groups {
 		i, member := slices.BinarySearch(g.Numbers, n)

@@ -167,8 +167,19 @@ func (p *people) matchOpen(s int, open []uint32) {
 		u := &src.Replica.Users()[n]
 		account, by, word := p.find(src, u, mails)
 		p.account[s][n] = word
-		if word >= 0 {
+		switch {
+		case u.Disabled && word < 0:
+			p.account[s][n] = idle
+		case word >= 0:
 			claims[account] = append(claims[account], found{n, by})
+		}
+	}
+	// Who is disabled is looked for only so that their account can be closed, and takes none
+	// from anybody else.
+	for _, n := range open {
+		if a := p.account[s][n]; a >= 0 && src.Replica.Users()[n].Disabled && (taken[a] || len(claims[uint32(a)]) > 1) {
+			p.account[s][n] = idle
+			claims[uint32(a)] = slices.DeleteFunc(claims[uint32(a)], func(f found) bool { return f.user == n })
 		}
 	}
 	for _, n := range open {
@@ -198,7 +209,7 @@ func (p *people) matchOpen(s int, open []uint32) {
 
 // find looks for the one account of a user.
 func (p *people) find(src *Source, u *replica.User, mails map[string]int) (account uint32, by string, word int32) {
-	if u.Missing.Is() || u.Disabled {
+	if u.Missing.Is() || u.Disabled && !p.in.Accounts.disables(src.ID) {
 		return 0, "", idle
 	}
 	possible, signIn := false, false

@@ -250,7 +250,10 @@ func (d *roleDecision) waiting() {
 	switch wanted := d.admin.is(d.a, isWanted) || d.user.is(d.a, isWanted); {
 	case ours && d.entry.Suspends() && !enabled:
 		return // Nobody has said that they are back.
-	case d.account.ByHand && wanted:
+	case d.account.ByHand:
+		if !wanted {
+			return
+		}
 		c.problem(run.KindSuspended, fmt.Sprintf("%s was suspended in Open WebUI by somebody (role pending), and the directory names them; they are left so", d.account.Email),
 			"to let them in, give the account its role back in Open WebUI")
 		return

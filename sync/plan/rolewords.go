@@ -134,6 +134,14 @@ func (m *Memory) NoteRole(account uint32, record *OwnedRole, group string, feeds
 	dirty.Roles = append(dirty.Roles, id)
 }
 
+// suspendedByHand ends what was ours of the role of an account that somebody made pending:
+// whatever it has later was not given by us.
+func (m *Memory) suspendedByHand(account uint32, dirty *Dirty) {
+	if m.Mirror.accounts[account].ByHand {
+		m.NoteRole(account, nil, "", nil, dirty)
+	}
+}
+
 // TookRole takes a role that a call has set into the mirror: whoever is pending then was not
 // made so by somebody else.
 func (m *Memory) TookRole(a *Account, dirty *Dirty) {
