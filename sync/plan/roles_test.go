@@ -202,6 +202,11 @@ func TestSuspendedByHandStays(t *testing.T) {
 	w.has("user", "bob") // let in again by hand
 	w.run()
 	w.settled()
+	// An administrator of ours, whom somebody suspended and made administrator again, is theirs.
+	w.has("pending", "ann")
+	w.run()
+	w.has("admin", "ann").read("corp", 2, "users: ann bob", "admins:", "people: bob")
+	expect(t, w.run())
 	// Pending and old when the server was first seen.
 	w = newWorld(t, "corp").has("pending", "eve").has("admin", "root").line("user", "people")
 	w.read("corp", 1, "users: eve", "people: eve")

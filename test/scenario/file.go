@@ -25,7 +25,7 @@ type story struct {
 	Rules   []rule            `yaml:"rules"`
 	// Accounts say what of accounts and roles is ours; left out: nothing.
 	Accounts *accounts `yaml:"accounts"`
-	Grace   string            `yaml:"grace"`
+	Grace    string    `yaml:"grace"`
 	// Logins false: people do not also sign in after each run of this story.
 	Logins *bool  `yaml:"logins"`
 	Steps  []step `yaml:"steps"`
