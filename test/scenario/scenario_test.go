@@ -446,8 +446,7 @@ func (w *world) judge(e *expect, name string) {
 			got = append(got, mail)
 		}
 		slices.Sort(got)
-		slices.Sort(want)
-		if diff := cmp.Diff(append(list{}, want...), got); diff != "" {
+		if diff := cmp.Diff(sorted(want), got); diff != "" {
 			w.t.Errorf("%s: members of %s (-want +got):\n%s", name, group, diff)
 		}
 	}
@@ -487,6 +486,13 @@ func (w *world) judge(e *expect, name string) {
 	w.judgeReport(e, name)
 }
 
+// sorted gives a list in order; the plays of a story share what it says.
+func sorted(words list) list {
+	out := append(list{}, words...)
+	slices.Sort(out)
+	return out
+}
+
 func (w *world) judgeReport(e *expect, name string) {
 	w.t.Helper()
 	held := list{}
@@ -494,8 +500,7 @@ func (w *world) judgeReport(e *expect, name string) {
 		held = append(held, string(h.Check))
 	}
 	slices.Sort(held)
-	slices.Sort(e.Held)
-	if diff := cmp.Diff(append(list{}, e.Held...), held); diff != "" {
+	if diff := cmp.Diff(sorted(e.Held), held); diff != "" {
 		w.t.Errorf("%s: held (-want +got):\n%s", name, diff)
 	}
 	if len(w.report.Targets) != 1 {
