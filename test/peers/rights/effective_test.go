@@ -306,7 +306,7 @@ func (c *chance) compare(n int) int {
 		if len(r.From) == 0 {
 			c.t.Errorf("%s: %s %s comes from nothing", who.Email, r.Type, r.ID)
 		}
-		if n%10 == 0 && r.Type == "models" {
+		if n%20 == 0 && r.Type == "models" {
 			c.usable(n, &r)
 		}
 	}
