@@ -198,24 +198,14 @@ func decided(a *run.Approval) run.Event {
 // closing is the record of a whole run.
 func (e *Engine) closing(r *run.Report, req *run.Request) run.Event {
 	end := run.Event{At: e.now(), Kind: run.EventRun, Run: r.Run, By: asker(req), Reason: req.Reason}
-	var s run.Summary
-	for i := range r.Targets {
-		t := &r.Targets[i].Summary
-		s.GroupsCreated += t.GroupsCreated
-		s.GroupsUpdated += t.GroupsUpdated
-		s.GroupsDeleted += t.GroupsDeleted
-		s.MembersAdded += t.MembersAdded
-		s.MembersRemoved += t.MembersRemoved
-		s.MembersAdopted += t.MembersAdopted
-		s.MembersReleased += t.MembersReleased
-		s.Held += t.Held
-		s.Failed += t.Failed
-	}
+	s := r.Total()
 	end.Detail = fmt.Sprintf("mode=%s trigger=%s exit=%d held=%d failed=%d", r.Mode, r.Trigger, r.Exit, s.Held, s.Failed)
 	if r.Mode == run.Apply {
-		end.Count = s.GroupsCreated + s.GroupsUpdated + s.GroupsDeleted + s.MembersAdded + s.MembersRemoved + s.MembersAdopted + s.MembersReleased
-		end.Detail += fmt.Sprintf(" groups_created=%d groups_updated=%d groups_deleted=%d added=%d removed=%d adopted=%d released=%d",
-			s.GroupsCreated, s.GroupsUpdated, s.GroupsDeleted, s.MembersAdded, s.MembersRemoved, s.MembersAdopted, s.MembersReleased)
+		end.Count = s.GroupsCreated + s.GroupsUpdated + s.GroupsDeleted + s.MembersAdded + s.MembersRemoved + s.MembersAdopted + s.MembersReleased +
+			s.RolesChanged + s.GrantsChanged + s.AccountsCreated + s.DefaultsChanged
+		end.Detail += fmt.Sprintf(" groups_created=%d groups_updated=%d groups_deleted=%d added=%d removed=%d adopted=%d released=%d roles=%d grants=%d accounts_created=%d defaults=%d",
+			s.GroupsCreated, s.GroupsUpdated, s.GroupsDeleted, s.MembersAdded, s.MembersRemoved, s.MembersAdopted, s.MembersReleased,
+			s.RolesChanged, s.GrantsChanged, s.AccountsCreated, s.DefaultsChanged)
 	}
 	return end
 }

@@ -95,17 +95,10 @@ func (e *Engine) end(ctx context.Context, r *run.Report, req *run.Request, log *
 	if err := e.runs.SaveRun(r, e.closing(r, req)); err != nil {
 		return nil, err
 	}
-	var s run.Summary
-	for i := range r.Targets {
-		t := &r.Targets[i].Summary
-		s.MembersAdded += t.MembersAdded
-		s.MembersRemoved += t.MembersRemoved
-		s.GroupsCreated += t.GroupsCreated
-		s.Held += t.Held
-		s.Failed += t.Failed
-	}
+	s := r.Total()
 	log.LogAttrs(ctx, slog.LevelInfo, "run ended", slog.Int("exit", r.Exit), slog.Int64("ms", r.DurationMS),
 		slog.Int("added", s.MembersAdded), slog.Int("removed", s.MembersRemoved), slog.Int("groups_created", s.GroupsCreated),
+		slog.Int("roles", s.RolesChanged), slog.Int("grants", s.GrantsChanged), slog.Int("accounts_created", s.AccountsCreated),
 		slog.Int("held", s.Held), slog.Int("failed", s.Failed))
 	if e.ended != nil {
 		e.ended(r)

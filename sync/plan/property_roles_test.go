@@ -3,6 +3,7 @@ package plan_test
 import (
 	"slices"
 
+	"groupsyncd/directory"
 	"groupsyncd/sync/mapping"
 	"groupsyncd/sync/plan"
 	"groupsyncd/sync/run"
@@ -151,12 +152,19 @@ func unnamed(t *rapid.T, in *plan.Input, c *plan.Change, role string) {
 }
 
 // disabledByAll: the deciding sources ended whoever has the account, so that no line counts.
+// Somebody whom this very plan links has a say too.
 func disabledByAll(in *plan.Input, account string) bool {
 	said := false
+	links := map[directory.UserKey]string{}
+	for _, l := range plan.Compute(in).People.New {
+		links[userKey(l.Source, l.User)] = l.Link.Account
+	}
 	for _, src := range in.Sources {
 		for n, u := range src.Replica.Users() {
-			link, linked := in.Memory.People.Get(userKey(src.ID, u.ID))
-			if linked && link.Account == account && slices.Contains(in.Accounts.Authority, src.ID) {
+			if link, linked := in.Memory.People.Get(userKey(src.ID, u.ID)); linked {
+				links[userKey(src.ID, u.ID)] = link.Account
+			}
+			if links[userKey(src.ID, u.ID)] == account && slices.Contains(in.Accounts.Authority, src.ID) {
 				if src.Replica.Active(uint32(n)) {
 					return false
 				}

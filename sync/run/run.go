@@ -244,6 +244,28 @@ type Summary struct {
 	Unchanged       int `json:"unchanged"`
 }
 
+// Total adds up what a run did to all of its targets.
+func (r *Report) Total() Summary {
+	var all Summary
+	for i := range r.Targets {
+		t := &r.Targets[i].Summary
+		all.GroupsCreated += t.GroupsCreated
+		all.GroupsUpdated += t.GroupsUpdated
+		all.GroupsDeleted += t.GroupsDeleted
+		all.MembersAdded += t.MembersAdded
+		all.MembersRemoved += t.MembersRemoved
+		all.MembersAdopted += t.MembersAdopted
+		all.MembersReleased += t.MembersReleased
+		all.RolesChanged += t.RolesChanged
+		all.GrantsChanged += t.GrantsChanged
+		all.AccountsCreated += t.AccountsCreated
+		all.DefaultsChanged += t.DefaultsChanged
+		all.Held += t.Held
+		all.Failed += t.Failed
+	}
+	return all
+}
+
 // ReadKind says how a source was read.
 type ReadKind string
 
