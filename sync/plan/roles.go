@@ -123,6 +123,16 @@ func (c *computer) side(role string) *roleSide {
 	return s
 }
 
+// mayName reports whether it cannot be told that no line of the role names an account: one
+// shows them in doubt, or somewhere that it selects from was not read. What another line gave
+// must not end then, because this one would have kept them from losing it.
+func (s *roleSide) mayName(a uint32) bool {
+	if s.is(a, isUnknown) || s.is(a, isOwned) && !s.is(a, isWanted) && s.verdicts[a].unknown {
+		return true
+	}
+	return s.want != nil && slices.ContainsFunc(s.want.Could, func(source int) bool { return s.c.silent(source, s.want.selected(source), a) })
+}
+
 // roleDecision is what becomes of the role of one account.
 type roleDecision struct {
 	c           *computer
@@ -194,7 +204,7 @@ func (d *roleDecision) next(from *roleSide) {
 	to := d.base()
 	var record *OwnedRole
 	role, feeds := "", []FeedKey(nil)
-	lower := from == d.admin && (d.user.is(d.a, isWanted) || d.user.is(d.a, isUnknown) || d.user.is(d.a, isOwned) && d.user.verdicts[d.a].unknown)
+	lower := from == d.admin && (d.user.is(d.a, isWanted) || d.user.mayName(d.a))
 	switch {
 	case lower:
 		to = RoleUser
@@ -235,6 +245,8 @@ func (d *roleDecision) ordinary() {
 		d.still(d.user)
 	case d.user.is(d.a, isWanted):
 		d.adopt(d.user, RoleUser)
+	case owned && d.admin.mayName(d.a):
+		d.c.plan.Unknown[RemovalKey(d.user.id, d.account.ID)] = true
 	case owned && !d.user.verdicts[d.a].unknown:
 		d.next(d.user)
 	case !owned && !d.user.is(d.a, isUnknown) && !d.admin.is(d.a, isUnknown|isOwned):
