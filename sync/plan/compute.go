@@ -105,6 +105,9 @@ type computer struct {
 	noAuthority bool
 	evidence    map[uint32]*statement
 	freshLinks  map[directory.UserKey]PersonLink
+	// strange are the sources in which a line of a role names somebody without a findable
+	// account; nil: not looked for yet.
+	strange []int
 	// primary is when the oldest account was made; so many others were made in that second.
 	primary int64
 	asOld   int

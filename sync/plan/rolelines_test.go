@@ -1,6 +1,11 @@
 package plan_test
 
-import "testing"
+import (
+	"testing"
+
+	"groupsyncd/sync/plan"
+	"groupsyncd/sync/run"
+)
 
 // Whoever moves from one line to another keeps a role for as long as the other line cannot be read.
 func TestAnUnreadLineKeepsWhomAnotherLineLetsGo(t *testing.T) {
@@ -20,5 +25,49 @@ func TestAnUnreadLineKeepsWhomAnotherLineLetsGo(t *testing.T) {
 			t.Errorf("%s: dan is %s, want %s", c.name, got, c.want)
 		}
 		w.settled()
+	}
+}
+
+// What is held about somebody whom no line names stays held while the lines cannot be read.
+func TestAHeldOtherwiseOutlivesASourceThatIsNotRead(t *testing.T) {
+	t.Parallel()
+	for name, next := range map[string]func(*world){
+		"too old":        func(w *world) { w.now = at(3 * 24 * 60) },
+		"cid is missing": func(w *world) { w.read("corp", 2, "users: ann bob", "admins: ann", "people: bob") },
+		"a line is cut": func(w *world) {
+			w.read("corp", 3*24*60, "users: ann bob cid", "admins: ann", "people?: bob")
+		},
+	} {
+		w := office(t)
+		w.roles.Otherwise, w.limits.MaxDemotions = "pending", plan.LimitCount(0)
+		w.read("corp", 1, "users: ann bob cid", "admins: ann", "people: bob").run()
+		next(w)
+		w.run()
+		w.limits.MaxDemotions = plan.LimitOff()
+		w.read("corp", 4*24*60, "users: ann bob cid", "admins: ann", "people: bob")
+		if w.run(); w.role("cid") != "user" || len(w.hold(run.MaxDemotions).Keys) != 1 {
+			t.Errorf("%s: cid is %s, held: %v", name, w.role("cid"), w.holds())
+		}
+	}
+	// It ends when a line names them.
+	w := office(t)
+	w.roles.Otherwise, w.limits.MaxDemotions = "pending", plan.LimitCount(0)
+	w.read("corp", 1, "users: cid", "admins:", "people:").run()
+	w.read("corp", 2, "users: cid", "admins:", "people: cid").run()
+	if len(w.mem.Holds) > 0 {
+		t.Errorf("held: %v", w.holds())
+	}
+}
+
+// A line may name the same person in another source, under a name that leads to no account.
+func TestOtherwiseTakesNobodyWhoMayBeNamedElsewhere(t *testing.T) {
+	t.Parallel()
+	for people, want := range map[string]string{"people: h7": "user", "people:": "pending"} {
+		w := newWorld(t, "corp", "hr").has("admin", "root").has("user", "ann").linked("sign_in", "corp", "ann").line("user", "people")
+		w.roles.Authority, w.roles.Otherwise = []string{"corp", "hr"}, "pending"
+		w.read("corp", 1, "users: ann", "g:").read("hr", 1, "users: h7=", people).run()
+		if got := w.role("ann"); got != want {
+			t.Errorf("%s: ann is %s, want %s", people, got, want)
+		}
 	}
 }

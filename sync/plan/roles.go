@@ -123,16 +123,6 @@ func (c *computer) side(role string) *roleSide {
 	return s
 }
 
-// mayName reports whether it cannot be told that no line of the role names an account: one
-// shows them in doubt, or somewhere that it selects from was not read. What another line gave
-// must not end then, because this one would have kept them from losing it.
-func (s *roleSide) mayName(a uint32) bool {
-	if s.is(a, isUnknown) || s.is(a, isOwned) && !s.is(a, isWanted) && s.verdicts[a].unknown {
-		return true
-	}
-	return s.want != nil && slices.ContainsFunc(s.want.Could, func(source int) bool { return s.c.silent(source, s.want.selected(source), a) })
-}
-
 // roleDecision is what becomes of the role of one account.
 type roleDecision struct {
 	c           *computer
@@ -249,7 +239,7 @@ func (d *roleDecision) ordinary() {
 		d.c.plan.Unknown[RemovalKey(d.user.id, d.account.ID)] = true
 	case owned && !d.user.verdicts[d.a].unknown:
 		d.next(d.user)
-	case !owned && !d.user.is(d.a, isUnknown) && !d.admin.is(d.a, isUnknown|isOwned):
+	case !owned:
 		d.otherwise()
 	}
 }
@@ -345,14 +335,15 @@ func (d *roleDecision) ended(sides ...*roleSide) {
 	}
 }
 
-// otherwise deals with a user whom no line names and whose role is not ours.
+// otherwise deals with a user whom no line names and whose role is not ours. While that
+// cannot be told, what is held about them stays held.
 func (d *roleDecision) otherwise() {
 	c := d.c
-	if c.in.Accounts.Otherwise != RolePending || d.mine() || !c.enabled(d.a) || len(c.people.contested[d.a]) > 0 || c.exempt(d.a) != "" {
+	if c.in.Accounts.Otherwise != RolePending || d.mine() || c.exempt(d.a) != "" || !c.decides(d.a) {
 		return
 	}
 	sources, sure := c.allLines(d.a)
-	if !sure {
+	if !sure || !c.enabled(d.a) || len(c.people.contested[d.a]) > 0 || d.user.is(d.a, isUnknown) || d.admin.is(d.a, isUnknown|isOwned) || c.elsewhere(d.a) {
 		c.plan.Unknown[changeKey(run.SetRole, "otherwise", d.account.ID)] = true
 		return
 	}
@@ -360,27 +351,6 @@ func (d *roleDecision) otherwise() {
 	ch.Proof = Proof{Reason: ch.Reason, Sources: sources}
 	ch.Record = &OwnedRole{Role: RolePending, Before: RoleUser, Since: c.in.Now, Why: whyOtherwise}
 	d.add(ch)
-}
-
-// allLines gives the sources of all lines, when all of them are sure to have nothing to say
-// about an account: each line selects something, was read, and shows nobody in doubt.
-func (c *computer) allLines(a uint32) (sources []string, sure bool) {
-	for i := range c.wantedRoles {
-		w := &c.wantedRoles[i]
-		for _, l := range w.Links {
-			if !slices.ContainsFunc(w.Feeds, func(f Feed) bool { return f.Key.Rule == l.Rule }) {
-				return nil, false
-			}
-		}
-		for _, s := range w.Could {
-			if _, fresh := c.ready(s, w.selected(s)); !fresh || c.in.Sources[s].Single && c.silent(s, nil, a) {
-				return nil, false
-			}
-			sources = append(sources, c.in.Sources[s].ID)
-		}
-	}
-	slices.Sort(sources)
-	return slices.Compact(sources), len(sources) > 0
 }
 
 func (d *roleDecision) change(to, key, reason string) Change {
