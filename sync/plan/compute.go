@@ -253,7 +253,7 @@ func (c *computer) paintFeed(f *Feed) {
 	}
 	groupFresh := c.fresh(f.Source) && c.in.Now.Sub(g.MembersAt) <= src.MaxAge
 	for _, n := range g.Members {
-		if f.Direct {
+		if f.Direct && !src.Single {
 			named, doubt := src.Replica.Named(n, f.Group)
 			if doubt {
 				c.paintUnknown(f, n)
@@ -437,9 +437,10 @@ func (w *Want) selected(source int) []uint32 {
 }
 
 // membership says how a user stands in the directory group of a feed; without one, or where it
-// takes nested members, by any way.
+// takes nested members, by any way. A source of single people shows no groups inside others, so
+// what it shows is all there is to know.
 func (s *Source) membership(f *Feed, user, group uint32) replica.Verdict {
-	if f != nil && f.Direct {
+	if f != nil && f.Direct && !s.Single {
 		return s.Replica.Directly(user, group, s.Grace)
 	}
 	return s.Replica.Membership(user, group, s.Grace)

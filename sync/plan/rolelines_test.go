@@ -71,3 +71,26 @@ func TestOtherwiseTakesNobodyWhoMayBeNamedElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// A look-up shows that somebody is in a group and not how: before the group itself was read, they
+// may be in it through another one, and that makes nobody administrator.
+func TestALookUpAloneMakesNobodyAdministrator(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "corp").has("admin", "root").has("user", "bob").linked("sign_in", "corp", "bob").line("admin", "admins")
+	n, _ := w.mem.Mirror.Number("a-bob")
+	w.only = &plan.Only{Account: n}
+	w.lookUp("corp", 1, "bob", "admins")
+	expect(t, w.run())
+	w.only = nil
+	w.read("corp", 2, "users: bob", "admins: bob")
+	expect(t, w.run(), "set_role bob user>admin")
+	w.settled()
+	w.only = &plan.Only{Account: n} // a group that has no groups in it
+	w.has("user", "bob").lookUp("corp", 3, "bob", "admins")
+	expect(t, w.run(), "set_role bob user>admin")
+	// Single people are all that such a source has.
+	w = newWorld(t, "idp").has("admin", "root").has("user", "bob").linked("sign_in", "idp", "bob").line("admin", "admins")
+	w.roles.Disabled, w.roles.Gone, w.sources[0].Single, w.sources[0].Provider = "keep", "keep", true, "oidc"
+	w.lookUp("idp", 1, "bob", "admins")
+	expect(t, w.run(), "set_role bob user>admin")
+}

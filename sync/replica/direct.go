@@ -4,12 +4,12 @@ import "slices"
 
 // Directly says how a user stands among those whom a group names itself, without those who
 // come in through nested groups only. Where that cannot be told it is unknown: a look-up
-// shows that somebody is in a group and not how, and whoever is kept in it may have been
-// named by it.
+// shows that somebody is in a group and not how, so that a group of which nothing else was read
+// may have them through another; and whoever is kept in it may have been named by it.
 func (r *Replica) Directly(user, group uint32, grace Grace) Verdict {
 	v := r.Membership(user, group, grace)
 	g := &r.groups[group]
-	if v.Standing != Shown || len(g.Children) == 0 {
+	if v.Standing != Shown || len(g.Children) == 0 && !g.MembersAt.IsZero() {
 		return v
 	}
 	u := &r.users[user]
@@ -29,7 +29,7 @@ func (r *Replica) Directly(user, group uint32, grace Grace) Verdict {
 // Named says whether a group names a member itself; doubt: that cannot be told.
 func (r *Replica) Named(user, group uint32) (named, doubt bool) {
 	g := &r.groups[group]
-	if len(g.Children) == 0 {
+	if len(g.Children) == 0 && !g.MembersAt.IsZero() {
 		return true, false
 	}
 	_, named = slices.BinarySearch(g.Direct, user)
