@@ -94,3 +94,19 @@ func TestALookUpAloneMakesNobodyAdministrator(t *testing.T) {
 	w.lookUp("idp", 1, "bob", "admins")
 	expect(t, w.run(), "set_role bob user>admin")
 }
+
+// An administrator by hand whom a line of users names too comes back as administrator.
+func TestAnAdministratorByHandComesBackAsOne(t *testing.T) {
+	t.Parallel()
+	w := office(t)
+	w.has("admin", "boss").linked("manual", "corp", "boss")
+	w.read("corp", 1, "users: ann boss", "admins:", "people: ann boss")
+	w.run()
+	w.settled()
+	w.read("corp", 2, "users: ann -boss", "admins:", "people: ann boss")
+	expect(t, w.run(), "set_role boss admin>pending explicit")
+	w.settled()
+	w.read("corp", 3, "users: ann boss", "admins:", "people: ann boss")
+	expect(t, w.run(), "set_role boss pending>admin")
+	w.settled()
+}

@@ -261,7 +261,7 @@ func (d *roleDecision) waiting() {
 		return
 	case d.admin.is(d.a, isWanted):
 		d.promote(d.admin, RoleAdmin)
-	case d.user.is(d.a, isWanted):
+	case d.user.is(d.a, isWanted) && !(enabled && d.entry.Before == RoleAdmin): // by hand: no line of users took that
 		d.promote(d.user, RoleUser)
 	case enabled && (d.entry.Before == RolePending || RoleRank(d.entry.Before) < 0):
 		d.note(nil, "", nil)
