@@ -14,8 +14,12 @@ import (
 // backup, is ours again, so that the next plan can take them out again. The observation
 // must have the members of every group.
 func (m *Memory) Accept(o *Observation) Dirty {
-	again, deleted := m.returned(o), m.deleted()
+	again, deleted := append(m.returned(o), m.returnedRoles(o)...), m.deleted()
+	back := m.pendingAgain(o)
 	dirty := m.Observe(o)
+	for _, n := range back {
+		m.Mirror.accounts[n].ByHand = false
+	}
 	for _, key := range slices.SortedFunc(maps.Keys(m.Links), LinkKey.Compare) {
 		link := m.Links[key]
 		switch {

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"slices"
 	"testing"
 
 	"groupsyncd/sync/plan"
@@ -108,5 +109,44 @@ func TestAnAdministratorByHandComesBackAsOne(t *testing.T) {
 	w.settled()
 	w.read("corp", 3, "users: ann boss", "admins:", "people: ann boss")
 	expect(t, w.run(), "set_role boss pending>admin")
+	w.settled()
+}
+
+// restored accepts a server on which accounts have the roles of an earlier time.
+func (w *world) restored(minute int, roles map[string]string) *world {
+	accounts := slices.Clone(w.mem.Mirror.Accounts())
+	for i := range accounts {
+		if role := roles[accounts[i].ID]; role != "" {
+			accounts[i].Role = role
+		}
+	}
+	w.now = at(minute)
+	w.mem.Accept(&plan.Observation{Accounts: accounts, AllAccounts: true, Groups: w.groups(), At: w.now})
+	return w
+}
+
+// On a restored server nobody was suspended by hand who has not got their role yet, and a role that
+// we took is ours to take again.
+func TestRolesOfARestoredServer(t *testing.T) {
+	t.Parallel()
+	w := office(t).fresh("dan", "eve").read("corp", 1, "users: ann bob dan eve", "admins: ann", "people: bob dan eve")
+	w.run()
+	feeds := w.mem.Owned[plan.RoleGroup("admin")].Feeds
+	w.has("pending", "eve") // by hand, before the backup is taken
+	w.read("corp", 2, "users: ann bob dan eve", "admins:", "people: bob dan eve")
+	n, _ := w.mem.Mirror.Number("a-ann")
+	w.mem.Tombstones = append(w.mem.Tombstones, plan.Tombstone{At: w.now, Group: plan.RoleGroup("admin"), Account: "a-ann", Feed: feeds[0].Key})
+	expect(t, w.run(), "set_role ann admin>user left")
+	w.settled()
+	w.restored(3*24*60, map[string]string{"a-ann": "admin", "a-dan": "pending"})
+	if w.mem.Mirror.Account(n).Role != "admin" {
+		t.Fatal("not restored")
+	}
+	w.read("corp", 3*24*60+1, "users: ann bob dan eve", "admins:", "people: bob dan eve")
+	p := w.run()
+	expect(t, p, "set_role ann admin>user left", "set_role dan pending>user")
+	if w.role("eve") != "pending" || !told(p, run.KindSuspended, "eve@example.org") {
+		t.Errorf("eve is %s", w.role("eve"))
+	}
 	w.settled()
 }
