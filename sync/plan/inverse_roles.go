@@ -44,6 +44,9 @@ func (v *inverse) role(did *run.Change) {
 		if feeds := v.feedsOf(RoleGroup(was), did.User.ID); len(feeds) > 0 && RoleRank(was) > RoleRank(is) {
 			c.Role, c.Feeds = RoleGroup(was), feeds
 			c.Record.Before, c.Record.Rule, c.Record.Group = is, feeds[0].Rule, feeds[0].Group
+			if last := m.Roles[did.User.ID]; last.Role == is && RoleRank(last.Before) >= 0 { // What was before us is still that.
+				c.Record.Before = last.Before
+			}
 		}
 		v.add(c)
 	}

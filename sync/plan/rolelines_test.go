@@ -150,3 +150,20 @@ func TestRolesOfARestoredServer(t *testing.T) {
 	}
 	w.settled()
 }
+
+// Undoing a suspension gives the role back as it was: later it ends where it would have ended.
+func TestAnUndoneSuspensionForgetsNothing(t *testing.T) {
+	t.Parallel()
+	w := office(t).read("corp", 1, "users: ann bob", "admins: ann", "people:")
+	w.run()
+	feeds := w.mem.Owned[plan.RoleGroup("admin")].Feeds
+	w.read("corp", 2, "users: -ann bob", "admins: ann", "people:")
+	p, r := w.runAs("two")
+	expect(t, p, "set_role ann admin>pending explicit")
+	w.mem.Tombstones = append(w.mem.Tombstones, plan.Tombstone{At: w.now, Group: plan.RoleGroup("admin"), Account: "a-ann", Feed: feeds[0].Key})
+	p, _ = w.minute(3).revert("three", r)
+	expect(t, p, "set_role ann pending>admin")
+	w.read("corp", 4, "users: ann bob", "admins: ann", "people:").run()
+	w.read("corp", 5, "users: ann bob", "admins:", "people:")
+	expect(t, w.run(), "set_role ann admin>user left")
+}
