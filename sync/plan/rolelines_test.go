@@ -167,3 +167,41 @@ func TestAnUndoneSuspensionForgetsNothing(t *testing.T) {
 	w.read("corp", 5, "users: ann bob", "admins:", "people:")
 	expect(t, w.run(), "set_role ann admin>user left")
 }
+
+// New administrators that are held stay held while nobody can tell, so that runs of one person each
+// do not let them through one by one.
+func TestHeldAdministratorsOutliveASourceThatIsNotRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "corp").has("admin", "root").has("user", "ann", "bob").has("admin", "boss").line("admin", "admins").linked("manual", "corp", "ann", "bob", "boss")
+	w.limits.MaxNewAdmins = plan.LimitCount(0)
+	w.read("corp", 1, "users: ann bob -boss", "admins: ann bob").run()
+	w.read("corp", 2, "users: ann bob boss", "admins: ann bob").run()
+	if n := len(w.hold(run.MaxNewAdmins).Keys); n != 3 {
+		t.Fatalf("%d are held", n)
+	}
+	w.now = at(3 * 24 * 60)
+	w.run()
+	w.limits.MaxNewAdmins = plan.LimitCount(1)
+	n, _ := w.mem.Mirror.Number("a-ann")
+	w.only = &plan.Only{Account: n}
+	w.lookUp("corp", 3*24*60+1, "ann", "admins")
+	if w.run(); w.role("ann") != "user" || len(w.hold(run.MaxNewAdmins).Keys) != 3 {
+		t.Errorf("ann is %s, held: %v", w.role("ann"), w.holds())
+	}
+	w.only = nil
+	w.read("corp", 3*24*60+2, "users: ann bob boss", "admins:").run()
+	if n := len(w.hold(run.MaxNewAdmins).Keys); n != 1 {
+		t.Errorf("%d are held, only boss was administrator before", n)
+	}
+}
+
+// An administrator by hand whom a line of users let go and one of administrators names is adopted
+// once.
+func TestWhoMovesToTheAdministratorsIsAdoptedOnce(t *testing.T) {
+	t.Parallel()
+	w := office(t).read("corp", 1, "users: ann bob", "admins:", "people: bob")
+	w.run()
+	w.has("admin", "bob").read("corp", 2, "users: ann bob", "admins: bob", "people:")
+	expect(t, w.run(), "set_role bob admin>admin")
+	w.settled()
+}

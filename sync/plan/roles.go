@@ -97,6 +97,9 @@ func (c *computer) side(role string) *roleSide {
 	slices.Sort(c.touched)
 	for _, a := range c.touched {
 		s.marks[a] = c.painted[a]
+		if role == RoleAdmin && s.is(a, isUnknown) && !s.is(a, isWanted) { // who was held as a new one is
+			c.plan.Unknown[changeKey(run.AddMember, s.id, c.in.Memory.Mirror.Account(a).ID)] = true
+		}
 		if !s.is(a, isOwned) || s.is(a, isWanted) {
 			continue
 		}
@@ -175,11 +178,10 @@ func (d *roleDecision) decide() {
 func (d *roleDecision) administrator() {
 	c := d.c
 	switch {
+	case !d.admin.is(d.a, isOwned) && d.admin.is(d.a, isWanted) && c.exempt(d.a) == "" && !c.byMail(d.a):
+		d.adopt(d.admin, RoleAdmin)
 	case !d.admin.is(d.a, isOwned):
 		d.ended(d.user)
-		if d.admin.is(d.a, isWanted) && c.exempt(d.a) == "" && !c.byMail(d.a) {
-			d.adopt(d.admin, RoleAdmin)
-		}
 	case d.admin.is(d.a, isWanted):
 		d.still(d.admin)
 	case !d.admin.verdicts[d.a].unknown:
@@ -251,7 +253,14 @@ func (d *roleDecision) waiting() {
 	enabled := ours && d.entry.Suspends() && c.enabled(d.a)
 	switch wanted := d.admin.is(d.a, isWanted) || d.user.is(d.a, isWanted); {
 	case ours && d.entry.Suspends() && !enabled:
-		return // Nobody has said that they are back.
+		// Nobody has said that they are back.
+		if c.decides(d.a) {
+			c.plan.Unknown[changeKey(run.SetRole, "back", d.account.ID)] = true
+		}
+		if d.admin.marks[d.a] != 0 {
+			c.plan.Unknown[changeKey(run.AddMember, d.admin.id, d.account.ID)] = true
+		}
+		return
 	case d.account.ByHand:
 		if !wanted {
 			return
