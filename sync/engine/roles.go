@@ -181,7 +181,7 @@ func (w *work) settleRole(ctx context.Context, in *plan.Intent, dirty *plan.Dirt
 	}
 	mem.TookRole(&view.Account, dirty)
 	w.tookRole(&c, in.Name, in.At, dirty)
-	if w.t.Accounts != nil && w.t.Accounts.RevokeSessions && in.Role.Suspends() {
+	if w.mode == run.Apply && w.t.Accounts != nil && w.t.Accounts.RevokeSessions && in.Role.Suspends() {
 		w.revoke(ctx, id)
 	}
 	return in.Accounts, nil, nil

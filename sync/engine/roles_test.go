@@ -273,3 +273,36 @@ func TestALinkByHandConfirmsAnAdministrator(t *testing.T) {
 		t.Errorf("%v %+v", err, why.Targets)
 	}
 }
+
+// TestADryRunAfterACrashWritesNothing cuts the power in a run that suspends somebody, and plans
+// next: what became of the call is found out, and nothing at all is written.
+func TestADryRunAfterACrashWritesNothing(t *testing.T) {
+	t.Parallel()
+	for step := 0; ; step++ {
+		o := newOffice(t, "ann", "bob")
+		o.group("admins", "ann")
+		o.group("people", "bob")
+		o.full()
+		o.enable("bob", false)
+		o.store.Power.CutAfter(step)
+		_, dead := o.run(run.Request{Trigger: run.Schedule})
+		if !dead {
+			return
+		}
+		o.boot()
+		before := len(o.web.Revoked)
+		o.clock.Add(time.Minute)
+		report, err := o.engine.Run(context.Background(), run.Request{Trigger: run.Manual, Mode: run.Plan})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(o.web.Revoked) != before || report.Targets[0].Writes != 0 {
+			t.Errorf("step %d: %d writes, sessions ended of %v", step, report.Targets[0].Writes, o.web.Revoked[before:])
+		}
+		o.full()
+		o.roles(t, "bob", "pending")
+		o.enable("bob", true)
+		o.full()
+		o.roles(t, "bob", "user")
+	}
+}
