@@ -201,9 +201,9 @@ func (d *roleDecision) next(from *roleSide) {
 	case lower:
 		to = RoleUser
 		record = &OwnedRole{Role: to, Before: d.base(), Since: d.c.in.Now, Why: whyRole}
-		if d.user.is(d.a, isWanted) {
+		// Without a line that is sure, it is ours through what gave the higher one, and ends like that.
+		if role, feeds = d.user.id, from.owned.Grants(d.a); d.user.is(d.a, isWanted) {
 			feeds, _ = d.user.grants(d.a)
-			role = d.user.id
 			d.lineOf(record, feeds)
 		}
 	case from == d.user && d.c.in.Accounts.Otherwise == RolePending:
