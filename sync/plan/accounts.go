@@ -110,7 +110,7 @@ func (c *computer) ask(a uint32) *statement {
 			e.doubt(since)
 		}
 	}
-	if c.claimedByOther(a) {
+	if c.claimedByOther(a) || c.neverRead() {
 		e.doubt(time.Time{})
 	}
 	slices.Sort(e.sources)
@@ -133,6 +133,15 @@ func later(a, b time.Time) time.Time {
 		return a
 	}
 	return b
+}
+
+// neverRead reports whether a deciding source was never read, so that nobody knows whom it would
+// show.
+func (c *computer) neverRead() bool {
+	return slices.ContainsFunc(c.authority, func(s int) bool {
+		src := &c.in.Sources[s]
+		return !src.Single && src.Replica.UsersAt.IsZero()
+	})
 }
 
 // claimedByOther reports whether somebody else whom a deciding source shows claims the account.

@@ -26,6 +26,11 @@ func TestAnUnreadLineKeepsWhomAnotherLineLetsGo(t *testing.T) {
 			t.Errorf("%s: dan is %s, want %s", c.name, got, c.want)
 		}
 		w.settled()
+		w.read("corp", 3*24*60+1, "users: ann dan", "admins:", "people:")
+		if w.run(); w.role("dan") != "pending" {
+			t.Errorf("%s: dan is %s, and no line names them any more", c.name, w.role("dan"))
+		}
+		w.settled()
 	}
 }
 
@@ -204,4 +209,21 @@ func TestWhoMovesToTheAdministratorsIsAdoptedOnce(t *testing.T) {
 	w.has("admin", "bob").read("corp", 2, "users: ann bob", "admins: bob", "people:")
 	expect(t, w.run(), "set_role bob admin>admin")
 	w.settled()
+}
+
+// Of a deciding source that was never read nobody knows whom it would show.
+func TestADecidingSourceThatWasNeverReadSuspendsNobody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "corp", "hr").has("admin", "root").has("user", "ann").linked("sign_in", "corp", "ann").line("user", "people")
+	w.roles.Authority = []string{"corp", "hr"}
+	w.read("corp", 1, "users: -ann", "people:").read("hr", 1, "users?:")
+	if w.run(); w.role("ann") != "user" {
+		t.Errorf("ann is %s, and hr was never read", w.role("ann"))
+	}
+	w.read("hr", 2, "users: ann", "g:")
+	if w.run(); w.role("ann") != "user" {
+		t.Errorf("ann is %s, and hr says that they are enabled", w.role("ann"))
+	}
+	w.read("hr", 3, "users: -ann", "g:")
+	expect(t, w.run(), "set_role ann user>pending explicit")
 }
