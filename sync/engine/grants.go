@@ -86,11 +86,14 @@ func (w *work) principals(c *plan.Change) bool {
 	for i := range c.Grants.Add {
 		g := &c.Grants.Add[i]
 		if g.ID == "" {
-			g.ID = mem.Links[c.Link].GroupID
+			id := mem.Links[c.Link].GroupID
 			if c.For != nil {
-				g.ID = c.For.ID
+				id = c.For.ID
 			}
-			c.Fields[i].Principal = g.Kind + ":" + g.ID
+			if id == c.Leaves { // also where it was not made: what it leaves is another's now
+				return false
+			}
+			g.ID, c.Fields[i].Principal = id, g.Kind+":"+id
 		}
 		if g.Kind == plan.KindGroup && mem.Mirror.Group(g.ID) == nil {
 			return false

@@ -589,3 +589,35 @@ func TestAPlanFileOfGrantsIsCarriedOut(t *testing.T) {
 		t.Errorf("%v, exit %d", err, report.Exit)
 	}
 }
+
+// TestAGroupThatCouldNotBeMadeGivesItsGrantsToNoOther: two directory groups of one name part,
+// and what the new one shall have is nothing for the group that it leaves.
+func TestAGroupThatCouldNotBeMadeGivesItsGrantsToNoOther(t *testing.T) {
+	t.Parallel()
+	o := newLibrary(t)
+	name := func(ops string) {
+		o.people.Change(func(s *enginetest.State) {
+			s.Groups["eng"] = enginetest.TrueGroup{ID: "eng", Name: "staff", Members: map[string]bool{"ann": true}}
+			s.Groups["ops"] = enginetest.TrueGroup{ID: "ops", Name: ops, Members: map[string]bool{"ann": true, "bob": true}}
+		})
+	}
+	o.spec.Merge, o.spec.Resources = true, map[string]plan.Access{plan.Models: {Read: []string{"{{.Name}}-*"}}}
+	opsOnly := plan.ResourceKey{Type: plan.Models, ID: "ops-gpt"}
+	o.web.Share(plan.Resource{ResourceKey: opsOnly, Name: "Of ops"})
+	name("staff")
+	o.boot()
+	o.run()
+	o.wants(opsOnly, "")
+	name("ops")
+	o.web.Fault = func(op run.Op, _ string, _ []string) enginetest.Fault {
+		if op == run.CreateGroup {
+			return enginetest.FailsBefore
+		}
+		return enginetest.Works
+	}
+	o.run()
+	o.wants(opsOnly, "")
+	o.web.Fault = nil
+	o.run()
+	o.wants(opsOnly, "read ops*")
+}

@@ -225,7 +225,7 @@ func (s *sharing) change(r *Resource, a wantedAdd, fields []run.Field) {
 	who := ""
 	if a.at >= 0 {
 		w := &s.c.in.Desired.Wants[a.at]
-		ch.Want, ch.Link, who = a.at, w.Links[0], w.Links[0].String()
+		ch.Want, ch.Link, ch.Leaves, who = a.at, w.Links[0], s.c.leaves(w), w.Links[0].String()
 	}
 	ch.Key = addKey(r.ResourceKey, a.grants, who)
 	s.c.plan.Changes = append(s.c.plan.Changes, ch)
