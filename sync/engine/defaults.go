@@ -14,16 +14,15 @@ import (
 	"groupsyncd/sync/run"
 )
 
-// setDefaults makes the call that changes the default permissions: the whole tree as it was
-// read, with the keys of the changes in it, because the server replaces all of it and fills
-// in what is missing.
+// setDefaults makes the call that changes the default permissions. It names the keys of the
+// changes and no others: what somebody set since they were read is not put back.
 func (w *work) setDefaults(ctx context.Context, p *plan.Plan, b batch) error {
 	mem := w.state.mem
 	changes := pick(p, b)
 	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
 	var dirty plan.Dirty
-	tree, err := permission.Merge(mem.Mirror.Defaults, joined(changes).Permissions)
+	tree, err := permission.Merge(nil, joined(changes).Permissions)
 	if err != nil {
 		err = fault.New(fault.Conflict, "set default permissions", "target "+w.t.Name, err, "")
 	}

@@ -621,3 +621,22 @@ func TestAGroupThatCouldNotBeMadeGivesItsGrantsToNoOther(t *testing.T) {
 	o.run()
 	o.wants(opsOnly, "read ops*")
 }
+
+// TestWhatSomebodySetsInTheDefaultsDuringARunStays: only the keys of the configuration are
+// ours.
+func TestWhatSomebodySetsInTheDefaultsDuringARunStays(t *testing.T) {
+	t.Parallel()
+	o := newLibrary(t)
+	o.target.Defaults = permission.Set{"chat.edit": true}
+	o.web.SetDefaultPermissions(permission.Set{"chat.edit": false, "chat.delete": true})
+	o.boot()
+	o.web.Before = func(op run.Op) {
+		if op == run.CreateGroup { // after the plan, before the permissions
+			o.web.SetDefaultPermissions(permission.Set{"chat.edit": false, "chat.delete": false})
+		}
+	}
+	o.run()
+	if got := o.web.DefaultPermissions(); got["chat.delete"] || !got["chat.edit"] {
+		t.Errorf("default permissions %v", got)
+	}
+}

@@ -109,8 +109,8 @@ type Target interface {
 	// SetGrants replaces all grants of a resource, and gives it as it is then; also with
 	// fault.Conflict, where that is something else.
 	SetGrants(ctx context.Context, r plan.Resource, grants []plan.Grant) (plan.Resource, error)
-	// SetDefaults replaces the default permissions of the instance by a whole tree, and gives
-	// them as they are then: a server drops keys that it does not know.
+	// SetDefaults lays a tree over the default permissions of the instance, and gives them as
+	// they are then: a server drops keys that it does not know.
 	SetDefaults(ctx context.Context, tree plan.Defaults) (plan.Defaults, error)
 	// Settings reads the settings that change what groups, roles and grants do.
 	Settings(ctx context.Context) (plan.Settings, error)

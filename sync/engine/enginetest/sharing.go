@@ -124,7 +124,8 @@ func (s *session) SetDefaults(ctx context.Context, tree plan.Defaults) (plan.Def
 		return nil, err
 	}
 	err = s.write(ctx, run.SetPermissions, "", nil, func() error {
-		s.defaults = maps.Clone(set)
+		s.defaults = maps.Clone(s.defaults)
+		maps.Copy(s.defaults, set)
 		for _, key := range s.Unknown {
 			delete(s.defaults, key)
 		}
