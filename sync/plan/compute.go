@@ -21,7 +21,7 @@ func compute(in *Input, closely bool) *Plan {
 	roles := rolesOf(in.Desired.Wants)
 	in = &own
 	c := &computer{in: in, closely: closely, wantedRoles: roles, people: matchPeople(in), approved: in.Memory.approved(in.Now), homeless: map[FeedKey]bool{}, claimed: map[string][]int{},
-		making: map[int]bool{}, settledValues: map[string]bool{}, unreadable: map[string]bool{}, plan: &Plan{
+		making: map[int]bool{}, cutting: map[string]bool{}, settledValues: map[string]bool{}, unreadable: map[string]bool{}, plan: &Plan{
 			Target: in.Memory.Target, Clocks: map[string][]Clock{}, Lost: map[string][]uint32{}, Unknown: map[string]bool{},
 			Waiting: map[string]int{}, SourceLosses: map[string]bool{}, Accepts: true,
 		}}
@@ -93,6 +93,13 @@ type computer struct {
 	making   map[int]bool
 	byGroup  map[string][]LinkKey
 	withKeys map[string]bool
+	// cutting are the keys of the grants that this plan takes away; granted is what the resource
+	// that was asked about last has.
+	cutting map[string]bool
+	granted struct {
+		of *Resource
+		is map[Grant]bool
+	}
 	// settledValues are the groups without a want, with an empty id for the defaults, whose
 	// permissions this plan has decided about; unreadable those whose tree makes no sense.
 	settledValues, unreadable map[string]bool

@@ -142,41 +142,43 @@ func (s *sharing) resource(r *Resource) {
 	}
 	next := make([]OwnedGrant, 0, len(ours))
 	named := map[Grant]bool{}
-	adds := map[string][]run.Field{}
-	var order []wantedAdd
+	adds := addsOf{at: map[string]int{}}
+	at := make(map[Grant]int, len(ours))
+	for n, o := range ours {
+		at[o.Grant] = n
+	}
 	for _, want := range s.wanted[r.ResourceKey] {
 		g := Grant{Kind: KindGroup, ID: want.id, Permission: want.permission}
 		w := &c.in.Desired.Wants[want.at]
 		if want.id == "" {
-			order = s.add(order, adds, r, g, want.at, w.Rule())
+			s.add(&adds, r, g, want.at, w.Rule())
 			continue
 		}
 		if named[g] {
 			continue
 		}
 		named[g] = true
-		at := slices.IndexFunc(ours, func(o OwnedGrant) bool { return o.Grant == g })
-		if r.Has(g) {
-			if at >= 0 {
-				next = append(next, s.renewed(ours[at], w, r.ResourceKey))
-			}
+		n, is := at[g]
+		if is {
+			next = append(next, s.renewed(ours[n], w, r.ResourceKey))
+		}
+		if c.has(r, g) {
 			continue
 		}
-		if at >= 0 {
-			next = append(next, s.renewed(ours[at], w, r.ResourceKey))
+		if is {
 			c.plan.Summary.Drift++
 			c.problem(run.KindDrift, fmt.Sprintf("group %q may no longer %s %s: somebody changed it in Open WebUI; it is shared again",
 				c.groupName(want.id), g.Permission, r.text()), "take it out of the rule to keep what was set by hand")
 		}
-		order = s.add(order, adds, r, g, want.at, s.rule(w, r.ResourceKey, g.Permission))
+		s.add(&adds, r, g, want.at, s.rule(w, r.ResourceKey, g.Permission))
 	}
 	for _, o := range ours {
 		if !named[o.Grant] && s.unnamed(r, o) {
 			next = append(next, o)
 		}
 	}
-	for _, a := range order {
-		s.change(r, a, adds[a.key])
+	for _, a := range adds.order {
+		s.change(r, a)
 	}
 	s.c.ledger(r.ResourceKey, ours, next)
 }
@@ -194,11 +196,18 @@ type wantedAdd struct {
 	key, rule string
 	at        int // -1: of groups that are there
 	grants    []Grant
+	fields    []run.Field
+}
+
+// addsOf are those of one resource, at says where each is by its key.
+type addsOf struct {
+	order []wantedAdd
+	at    map[string]int
 }
 
 // add puts a grant to others of the same rule; what a person undid, and what a group to be made
 // gets, are changes of their own.
-func (s *sharing) add(order []wantedAdd, fields map[string][]run.Field, r *Resource, g Grant, at int, rule string) []wantedAdd {
+func (s *sharing) add(adds *addsOf, r *Resource, g Grant, at int, rule string) {
 	key, name := rule, s.c.groupName(g.ID)
 	switch {
 	case g.ID == "":
@@ -208,19 +217,20 @@ func (s *sharing) add(order []wantedAdd, fields map[string][]run.Field, r *Resou
 	default:
 		at = -1
 	}
-	n := slices.IndexFunc(order, func(a wantedAdd) bool { return a.key == key })
-	if n < 0 {
-		n = len(order)
-		order = append(order, wantedAdd{key: key, rule: rule, at: at})
+	n, known := adds.at[key]
+	if !known {
+		n = len(adds.order)
+		adds.at[key] = n
+		adds.order = append(adds.order, wantedAdd{key: key, rule: rule, at: at})
 	}
-	order[n].grants = append(order[n].grants, g)
-	fields[key] = append(fields[key], grantField(g, name, false, true))
-	return order
+	a := &adds.order[n]
+	a.grants = append(a.grants, g)
+	a.fields = append(a.fields, grantField(g, name, false, true))
 }
 
 // change plans grants that are added.
-func (s *sharing) change(r *Resource, a wantedAdd, fields []run.Field) {
-	ch := Change{Change: run.Change{Op: run.SetGrants, Resource: r.ref(), Rule: a.rule, Fields: fields, Reason: "wanted by rule " + a.rule},
+func (s *sharing) change(r *Resource, a wantedAdd) {
+	ch := Change{Change: run.Change{Op: run.SetGrants, Resource: r.ref(), Rule: a.rule, Fields: a.fields, Reason: "wanted by rule " + a.rule},
 		Want: -1, Resource: r.ResourceKey, Grants: GrantEdit{Add: a.grants}}
 	who := ""
 	if a.at >= 0 {
@@ -250,7 +260,7 @@ func (s *sharing) unnamed(r *Resource, o OwnedGrant) bool {
 		c.plan.Unknown[key] = true
 		return true
 	}
-	if !r.Has(o.Grant) {
+	if !c.has(r, o.Grant) {
 		return false
 	}
 	c.cut(r.ResourceKey, o.Grant, o.Rule, why, false)
@@ -272,13 +282,26 @@ func (c *computer) stillIn(group, rule string) bool {
 func (c *computer) cut(key ResourceKey, g Grant, rule, reason string, foreign bool) {
 	r := c.in.Memory.Mirror.Resource(key)
 	id := grantKey(key, removing, g)
-	if r == nil || !r.Has(g) || slices.ContainsFunc(c.plan.Changes, func(ch Change) bool { return ch.Key == id }) {
+	if r == nil || !c.has(r, g) || c.cutting[id] {
 		return
 	}
+	c.cutting[id] = true
 	c.plan.Changes = append(c.plan.Changes, Change{
 		Change: run.Change{Op: run.SetGrants, Resource: r.ref(), Rule: rule, Fields: []run.Field{grantField(g, c.principal(g), true, false)}, Reason: reason, Foreign: foreign},
 		Key:    id, Want: -1, Resource: key, Grants: GrantEdit{Remove: []Grant{g}},
 	})
+}
+
+// has reports whether a resource has a grant. Resources are asked about one after the other,
+// and some have a grant for each of thousands of groups.
+func (c *computer) has(r *Resource, g Grant) bool {
+	if c.granted.of != r {
+		c.granted.of, c.granted.is = r, make(map[Grant]bool, len(r.Grants))
+		for _, is := range r.Grants {
+			c.granted.is[is] = true
+		}
+	}
+	return c.granted.is[g]
 }
 
 func (c *computer) groupName(id string) string {

@@ -73,12 +73,20 @@ type audience struct {
 	goneGrants map[ResourceKey]map[Grant]bool
 	// keep are, per permission, the accounts that have it all the same.
 	keep map[string]map[uint32]bool
+	// keepGrants are those who have a resource all the same.
+	keepGrants map[heldGrant]map[uint32]bool
+}
+
+// heldGrant is what a grant allows, whoever has it.
+type heldGrant struct {
+	ResourceKey
+	permission string
 }
 
 func (g *guard) audience() *audience {
 	m := g.in.Memory.Mirror
 	a := &audience{m: m, children: map[string][]string{}, sets: map[string]permission.Set{}, gone: map[string]map[string]bool{},
-		goneGrants: map[ResourceKey]map[Grant]bool{}, keep: map[string]map[uint32]bool{}}
+		goneGrants: map[ResourceKey]map[Grant]bool{}, keep: map[string]map[uint32]bool{}, keepGrants: map[heldGrant]map[uint32]bool{}}
 	for _, group := range m.Groups() {
 		if group.Parent != "" {
 			a.children[group.Parent] = append(a.children[group.Parent], group.ID)
@@ -163,16 +171,21 @@ func (a *audience) withoutGrant(lost map[uint32]bool, key ResourceKey, grant Gra
 	if r == nil {
 		return
 	}
-	had, keep := map[uint32]bool{}, map[uint32]bool{}
+	had, held := map[uint32]bool{}, heldGrant{key, grant.Permission}
 	a.holders(had, grant)
-	for _, g := range r.Grants {
-		if g.Permission == grant.Permission && !a.goneGrants[key][g] {
-			a.holders(keep, g)
+	if a.keepGrants[held] == nil {
+		keep := map[uint32]bool{}
+		for _, g := range r.Grants {
+			if g.Permission == grant.Permission && !a.goneGrants[key][g] {
+				a.holders(keep, g)
+			}
 		}
+		if owner, known := a.m.Number(r.Owner); known {
+			keep[owner] = true
+		}
+		a.keepGrants[held] = keep
 	}
-	if owner, known := a.m.Number(r.Owner); known {
-		keep[owner] = true
-	}
+	keep := a.keepGrants[held]
 	for n := range had {
 		row := a.m.Account(n)
 		if active(row) && !keep[n] && (!grant.Public() || row.Role != RoleAdmin) {

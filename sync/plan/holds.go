@@ -39,7 +39,7 @@ func (g *guard) conclude() *Guarded {
 			continue
 		}
 		for _, k := range keys {
-			if k.check == c.Hold.Check && slices.Contains(g.found[k].keys, c.Key) {
+			if _, listed := slices.BinarySearch(g.found[k].keys, c.Key); k.check == c.Hold.Check && listed {
 				c.Hold.Hash = hashes[k]
 				c.Hold.Detail = g.found[k].detail
 				break
