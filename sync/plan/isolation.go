@@ -29,6 +29,8 @@ func (c *computer) isolate() {
 		for i := range t.Leaks {
 			switch l := &t.Leaks[i]; {
 			case !enforced || !l.Closable:
+			case c.mayBeGiven(l):
+				l.Closable, l.Why = false, "a rule may still share it with this group"
 			case closing:
 				c.cut(*l.Resource, *l.Grant, t.Rules[0], "lets "+l.Who+" into what belongs to team "+t.Name, true)
 			default:
@@ -46,6 +48,12 @@ func (c *computer) isolate() {
 		c.problem(run.KindForeign, words+few(common[what])+": "+what,
 			"take the permissions out of the default permissions (defaults of the target) and out of these groups and those above them")
 	}
+}
+
+// mayBeGiven reports whether a grant is ours and stays, because it is not known whether its rule
+// still gives it.
+func (c *computer) mayBeGiven(l *Leak) bool {
+	return c.plan.Unknown[grantKey(*l.Resource, removing, *l.Grant)] && c.in.Memory.OwnsGrant(*l.Resource, *l.Grant)
 }
 
 // joining counts people whom this plan puts into the team as in it.

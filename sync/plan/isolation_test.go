@@ -335,3 +335,22 @@ func TestWhatAManagerMadeStaysWithTheTeam(t *testing.T) {
 		t.Errorf("shared as %s although what managers own is theirs again", got)
 	}
 }
+
+// TestEnforceTakesNothingThatARuleMayStillGive: the directory group of another rule was
+// renamed, and until that is proved to last its people and what it shares stay.
+func TestEnforceTakesNothingThatARuleMayStillGive(t *testing.T) {
+	t.Parallel()
+	w := department(t, plan.IsolationEnforce)
+	w.rule("audit", "others", func(s *specOf) { s.Resources = map[string]plan.Access{plan.Models: {Read: []string{"fin-gpt"}}} }).run()
+	if got := w.shares(model("fin-gpt")); !strings.Contains(got, "read others*") {
+		t.Fatal(got)
+	}
+	w.read("corp", 10, "users: ann bob cid", "users=users: ann bob", "admins: ann", "others=elsewhere: cid")
+	p := w.run()
+	if !told(p, run.KindForeign, "others") {
+		t.Errorf("problems %v", texts(p))
+	}
+	if got := w.shares(model("fin-gpt")); !strings.Contains(got, "read others*") {
+		t.Errorf("members %s; now %s: %v", w.in("others"), got, show(p))
+	}
+}
