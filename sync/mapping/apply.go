@@ -60,6 +60,7 @@ type candidate struct {
 	parent      string
 	team        *plan.TeamPart
 	resources   map[string]plan.Access
+	unfilled    bool
 }
 
 // united says that several directory groups may share the name.
@@ -130,6 +131,7 @@ func (m *mapper) add(r *Rule, s int, g *replica.Group, number uint32, parts map[
 	}
 	c.name, c.team = name, team
 	if c.resources, err = r.extras.resources(r.Resources, v); err != nil {
+		c.unfilled = true
 		m.problem(fmt.Sprintf("rule %s shares nothing with %s: %s", r.key, nameOf(g, src.Name), err), "rename the directory group, or name what is shared without a template")
 	}
 	if r.extras.parent != nil {
@@ -242,6 +244,7 @@ func (m *mapper) want(name string, set []*candidate) plan.Want {
 			w.Permissions = permission.Union(w.Permissions, r.Permissions)
 		}
 		share(&w, c.resources)
+		w.Unfilled = w.Unfilled || c.unfilled
 		w.Links = append(w.Links, c.link)
 		w.Feeds = append(w.Feeds, c.feed)
 		groups[c.feed.Key.Group] = true

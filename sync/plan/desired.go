@@ -44,7 +44,9 @@ type Want struct {
 	Parent        string
 	DefaultModels []string
 	// Resources are what the group may use, as globs on ids and names, by the type.
+	// Unfilled says that a template of them could not be filled in, so that some may be missing.
 	Resources map[string]Access
+	Unfilled  bool
 	// Role makes it no group but the accounts that have this role; Name is then empty.
 	Role string
 	// Team says which part of a team the group is; nil: it belongs to none.

@@ -256,7 +256,7 @@ func (s *sharing) unnamed(r *Resource, o OwnedGrant) bool {
 			return true
 		}
 		why = "rule " + o.Rule + " is no longer configured"
-	case s.names(o.Rule, r.ResourceKey, o.Permission):
+	case s.names(o.Rule, r.ResourceKey, o.Permission) && !s.decided(o, r.ResourceKey):
 		c.plan.Unknown[key] = true
 		return true
 	}
@@ -265,6 +265,28 @@ func (s *sharing) unnamed(r *Resource, o OwnedGrant) bool {
 	}
 	c.cut(r.ResourceKey, o.Grant, o.Rule, why, false)
 	return true
+}
+
+// decided reports whether all that a rule shares with a group is known, although its templates
+// could mean anything: every directory group through which the rule led there leads there now.
+func (s *sharing) decided(o OwnedGrant, key ResourceKey) bool {
+	c := s.c
+	at, taken := c.taken[o.ID]
+	if !taken || c.group[at].blocked || s.stays(o.Rule, key, o.Permission) {
+		return false
+	}
+	w := &c.in.Desired.Wants[at]
+	known := false
+	for _, l := range c.linksTo(o.ID) {
+		if l.Rule != o.Rule {
+			continue
+		}
+		if l.To != "" || !slices.Contains(w.Links, l) {
+			return false
+		}
+		known = true
+	}
+	return known && !w.Unfilled
 }
 
 // stillIn reports whether anybody is in a group through a rule that is no longer configured, or

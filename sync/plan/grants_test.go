@@ -259,3 +259,35 @@ func TestLostGrantsAreNamed(t *testing.T) {
 	}
 	w.settled()
 }
+
+// TestATemplateThatMeansSomethingElseNow: the directory group was renamed, so what its old name
+// meant goes, unless something else may still mean it.
+func TestATemplateThatMeansSomethingElseNow(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, now, old string
+		merge          bool
+	}{
+		{"renamed", "g=dev: ann", "", false},
+		{"renamed to what would be a pattern", "g=d*v: ann", "read dev*", false},
+		{"one of two that were united", "g=dev: ann", "read staff*", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "corp").rule("r", "*", resourcesOf(plan.Models, reads("{{.Name}}-*"))).accounts("ann")
+			w.there("models eng-1", "models dev-1")
+			lines := []string{"users: ann", "g=eng: ann"}
+			if w.rules[0].Merge = c.merge; c.merge {
+				w.rules[0].To = "{{if .}}staff{{end}}"
+				lines = append(lines, "h=eng: ann")
+			}
+			w.read("corp", 0, lines...).run()
+			w.run()                             // and both are known to lead there
+			w.rules[0].Except = []string{"eng"} // which h is still called
+			w.read("corp", 10, append(lines[:1:1], append([]string{c.now}, lines[2:]...)...)...).run()
+			if got := w.shares(model("eng-1")); strings.ReplaceAll(got, "d*v", "dev") != c.old {
+				t.Errorf("what the old name meant is shared with %q, want %q", got, c.old)
+			}
+		})
+	}
+}

@@ -8,11 +8,11 @@ func sharing() []mutation {
 	engine := "sync/engine/grants.go"
 	return slices.Concat(in("grants: ownership", "sync/plan",
 		mutation{name: "a type that was never read says nothing", file: grants, old: "&& !s.c.in.Memory.Mirror.ResourcesAt[kind].IsZero()", new: "", run: "TestWhatBecomesOfAGrant"},
-		mutation{name: "a rule that still names it keeps it", file: grants, old: "\tcase s.names(o.Rule, r.ResourceKey, o.Permission):\n", new: "\tcase false:\n", run: "TestAGrantGoesOnlyBecauseARuleNoLongerNamesIt"},
+		mutation{name: "a rule that still names it keeps it", file: grants, old: "\tcase s.names(o.Rule, r.ResourceKey, o.Permission) && !s.decided(o, r.ResourceKey):\n", new: "\tcase false:\n", run: "TestAGrantGoesOnlyBecauseARuleNoLongerNamesIt"},
 		mutation{name: "a rule that is gone keeps it with its members", file: grants, old: "if c.stillIn(o.ID, o.Rule) {", new: "if false {", run: "TestGrantsOfARuleThatIsGoneGoWithItsMembers|TestAGrantGoesOnly.*"},
 		mutation{name: "what is there is not given", file: grants, old: "\t\tif c.has(r, g) {\n\t\t\tcontinue\n\t\t}\n\t\tif is {", new: "\t\tif false {\n\t\t\tcontinue\n\t\t}\n\t\tif is {", run: "TestWhatBecomesOfAGrant"},
 		mutation{name: "who writes may read", file: grants, old: "s.match(kind, slices.Concat(a.Read, a.Write)), s", new: "s.match(kind, a.Read), s", run: "TestWhatRulesShare"},
-		mutation{name: "unknown keeps a hold", file: grants, old: "\tcase s.names(o.Rule, r.ResourceKey, o.Permission):\n\t\tc.plan.Unknown[key] = true\n", new: "\tcase s.names(o.Rule, r.ResourceKey, o.Permission):\n", run: "TestAHeldGrantStaysHeldWhileItsRuleLeadsNowhere"},
+		mutation{name: "unknown keeps a hold", file: grants, old: "\tcase s.names(o.Rule, r.ResourceKey, o.Permission) && !s.decided(o, r.ResourceKey):\n\t\tc.plan.Unknown[key] = true\n", new: "\tcase s.names(o.Rule, r.ResourceKey, o.Permission) && !s.decided(o, r.ResourceKey):\n", run: "TestAHeldGrantStaysHeldWhileItsRuleLeadsNowhere"},
 	), in("grants: permissions that go back", "sync/plan",
 		mutation{name: "not those that somebody changed", file: keys, old: "if !sameJSON(last.Applied[name], now) || ", new: "if ", run: "TestARightThatSomebodyGaveAfterOurNoStays"},
 		mutation{name: "what somebody changed is theirs for good", file: keys, old: "\t\t\tc.plan.Forgotten = append(c.plan.Forgotten, ForgottenValue{GroupID: group, Field: name})\n", new: "", run: "TestKeysThatNoRuleNamesAnyMoreGoBackToWhatWasBefore"},
