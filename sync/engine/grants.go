@@ -25,6 +25,7 @@ func (w *work) share(ctx context.Context, p *plan.Plan, b batch) error {
 	defer cancel()
 	var dirty plan.Dirty
 	now, err := w.resource(call, key)
+	began := err == nil
 	if fault.KindOf(err) == fault.NotFound {
 		for _, c := range changes {
 			c.Outcome, c.Error = run.Skipped, "it was deleted in Open WebUI meanwhile"
@@ -42,7 +43,7 @@ func (w *work) share(ctx context.Context, p *plan.Plan, b batch) error {
 	}
 	w.stayUndone(applied, err, &dirty)
 	dirty.Events = append(dirty.Events, w.changeEvents("", pick(p, b))...)
-	if unsure(b.op, err) {
+	if began && unsure(b.op, err) {
 		return cmp.Or(ours(w.tell(dirty.Events...)), err)
 	}
 	return cmp.Or(ours(w.done([]int{b.seq}, dirty)), err)

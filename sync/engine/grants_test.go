@@ -640,3 +640,36 @@ func TestWhatSomebodySetsInTheDefaultsDuringARunStays(t *testing.T) {
 		t.Errorf("default permissions %v", got)
 	}
 }
+
+// TestOneResourceThatCannotBeReadStopsNothingElse: neither at once, nor when an interrupted
+// call for it is looked into.
+func TestOneResourceThatCannotBeReadStopsNothingElse(t *testing.T) {
+	t.Parallel()
+	for _, interrupted := range []bool{false, true} {
+		o := newLibrary(t)
+		if interrupted { // the call happened, its answer was lost
+			o.web.Fault = func(op run.Op, _ string, _ []string) enginetest.Fault {
+				if op == run.SetGrants {
+					o.web.Broken = []plan.ResourceKey{gpt4}
+					return enginetest.FailsAfter
+				}
+				return enginetest.Works
+			}
+		} else {
+			o.web.Broken = []plan.ResourceKey{gpt4}
+		}
+		o.run()
+		o.web.Fault = nil
+		o.people.Change(func(s *enginetest.State) {
+			s.Groups["eng"] = enginetest.TrueGroup{ID: "eng", Name: "eng", Members: map[string]bool{"ann": true, "bob": true}}
+		})
+		tr := o.run()
+		if tr.Error != "" || tr.Changes[0].Op != run.AddMember || tr.Changes[0].Outcome != run.Applied {
+			t.Errorf("interrupted %v: error %q, changes %+v", interrupted, tr.Error, tr.Changes)
+		}
+		o.web.Broken = nil
+		o.run()
+		o.wants(gpt4, "read eng*, read ops*")
+		o.settled()
+	}
+}

@@ -72,8 +72,15 @@ func (w *work) settle(ctx context.Context, open []plan.Intent) error {
 			}
 		}
 		if op == run.SetGrants {
-			if err := w.settleGrants(ctx, &in, &dirty); err != nil {
+			err := w.settleGrants(ctx, &in, &dirty)
+			if fault.KindOf(err) == fault.Damaged || ctx.Err() != nil {
 				return err
+			}
+			if err != nil {
+				// One resource is no reason to do nothing: the next run looks again.
+				w.log.LogAttrs(ctx, slog.LevelWarn, "what became of a call is not known yet", slog.String(logging.KeyOp, in.Op),
+					slog.String(logging.KeyResource, in.Resource.Type+" "+in.Resource.ID), slog.String(logging.KeyErr, err.Error()))
+				continue
 			}
 		}
 		dirty.Events = append(dirty.Events, w.settled(&in, id, done, not)...)

@@ -62,6 +62,10 @@ type OpenWebUI struct {
 	Config plan.Settings
 	// Unknown are default permissions that the server drops without a word.
 	Unknown []string
+	// Broken are resources that a list shows and that cannot be read by themselves; Refused are
+	// types of which no list is given.
+	Broken  []plan.ResourceKey
+	Refused []string
 	// Revoked are the accounts whose sessions were ended, oldest first.
 	Revoked []string
 
@@ -205,7 +209,9 @@ func (s *session) Observe(_ context.Context, m *plan.Mirror, look plan.Look) (*p
 			o.Accounts = append(o.Accounts, copyAccount(*s.accounts[id]))
 		}
 	}
-	s.share(o, look)
+	if err := s.share(o, look); err != nil {
+		return nil, err
+	}
 	if all || look.Roles || strangers || known+fresh != len(s.order) {
 		o.AllAccounts = true
 		o.Accounts = nil

@@ -15,19 +15,27 @@ import (
 )
 
 // share adds to an observation what a look asks for beside groups and accounts.
-func (s *session) share(o *plan.Observation, look plan.Look) {
+func (s *session) share(o *plan.Observation, look plan.Look) error {
 	if look.Defaults {
 		o.Defaults = encode(s.defaults)
 		if o.Defaults == nil {
 			o.Defaults = plan.Defaults("{}")
 		}
 	}
-	o.ResourceTypes = look.Types()
+	for _, kind := range look.Types() {
+		switch refused := slices.Contains(s.Refused, kind); {
+		case refused && slices.Contains(look.Resources, kind):
+			return fault.Errorf(fault.Incomplete, "read "+kind, "open webui", "only what is shared with us is shown")
+		case !refused:
+			o.ResourceTypes = append(o.ResourceTypes, kind)
+		}
+	}
 	for _, r := range s.sorted() {
 		if slices.Contains(o.ResourceTypes, r.Type) {
 			o.Resources = append(o.Resources, r)
 		}
 	}
+	return nil
 }
 
 // sorted gives copies of all that is shared, ordered by type and id.
@@ -92,6 +100,9 @@ func (s *session) RevokeSessions(_ context.Context, account string) (bool, error
 func (s *session) Resource(_ context.Context, key plan.ResourceKey) (plan.Resource, error) {
 	if err := s.read(); err != nil {
 		return plan.Resource{}, err
+	}
+	if slices.Contains(s.Broken, key) {
+		return plan.Resource{}, fault.Errorf(fault.Unavailable, "read resource", "open webui", "the server failed")
 	}
 	r := s.resources[key]
 	if r == nil {
