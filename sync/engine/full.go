@@ -371,12 +371,13 @@ func (w *work) wanted(all bool) plan.Look {
 	mem := w.state.mem
 	look := plan.Look{All: all, Roles: w.t.Accounts != nil, Defaults: all || w.t.Defaults != nil || len(mem.Defaults.Applied) > 0}
 	look.Resources = slices.Clone(w.t.Resources)
-	for key := range mem.Grants { // also where no rule names the type any more
-		if !slices.Contains(look.Resources, key.Type) {
-			look.Resources = append(look.Resources, key.Type)
+	slices.Sort(look.Resources)
+	for key := range mem.Grants { // where no rule names the type any more, it may be refused
+		if !slices.Contains(look.Resources, key.Type) && !slices.Contains(look.Also, key.Type) {
+			look.Also = append(look.Also, key.Type)
 		}
 	}
-	slices.Sort(look.Resources)
+	slices.Sort(look.Also)
 	if all {
 		look.Also = plan.ResourceTypes()
 	}

@@ -673,3 +673,24 @@ func TestOneResourceThatCannotBeReadStopsNothingElse(t *testing.T) {
 		o.settled()
 	}
 }
+
+// TestATypeThatNoRuleNamesMayBeRefused: who takes a type out of the configuration because the
+// server does not show it is not stopped by what was shared before.
+func TestATypeThatNoRuleNamesMayBeRefused(t *testing.T) {
+	t.Parallel()
+	o := newLibrary(t)
+	o.run()
+	o.web.Refused = []string{plan.Models}
+	if tr := o.run(); tr.Error == "" {
+		t.Error("a type that rules need was left out")
+	}
+	o.spec.Resources, o.target.Resources = nil, nil
+	o.reload()
+	if tr := o.run(); tr.Error != "" {
+		t.Errorf("error %q", tr.Error)
+	}
+	o.web.Refused = nil
+	o.run()
+	o.wants(gpt4, "")
+	o.settled()
+}
