@@ -24,7 +24,7 @@ func (w *work) share(ctx context.Context, p *plan.Plan, b batch) error {
 	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
 	var dirty plan.Dirty
-	now, err := w.resource(call, key)
+	now, err := w.api.Resource(call, key)
 	began := err == nil
 	if fault.KindOf(err) == fault.NotFound {
 		for _, c := range changes {
@@ -47,16 +47,6 @@ func (w *work) share(ctx context.Context, p *plan.Plan, b batch) error {
 		return cmp.Or(ours(w.tell(dirty.Events...)), err)
 	}
 	return cmp.Or(ours(w.done([]int{b.seq}, dirty)), err)
-}
-
-// resource reads a resource. A provider's model that has no row yet is as the list showed it:
-// the first grant makes the row.
-func (w *work) resource(ctx context.Context, key plan.ResourceKey) (plan.Resource, error) {
-	now, err := w.api.Resource(ctx, key)
-	if have := w.state.mem.Mirror.Resource(key); fault.KindOf(err) == fault.NotFound && have != nil && have.Unlisted {
-		return *have, nil
-	}
-	return now, err
 }
 
 // stillShared gives the changes of a call that are still right, with the ids of groups that

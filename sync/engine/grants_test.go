@@ -305,17 +305,20 @@ func TestACallThatDoesNothingIsAFailure(t *testing.T) {
 
 func TestWhatIsGoneMeanwhileIsSkipped(t *testing.T) {
 	t.Parallel()
-	o := newLibrary(t)
-	o.web.Before = func(op run.Op) {
-		if op == run.AddMember {
-			o.web.Unshare(gpt4)
+	for _, unlisted := range []bool{false, true} { // also a provider's model that is not offered any more
+		o := newLibrary(t)
+		o.web.Share(plan.Resource{ResourceKey: gpt4, Name: "GPT 4", Unlisted: unlisted})
+		o.web.Before = func(op run.Op) {
+			if op == run.AddMember {
+				o.web.Unshare(gpt4)
+			}
 		}
+		tr := o.run()
+		if c := tr.Changes[len(tr.Changes)-1]; c.Op != run.SetGrants || c.Outcome != run.Skipped || o.last.Exit != run.ExitOK {
+			t.Errorf("%+v, exit %d", c, o.last.Exit)
+		}
+		o.settled()
 	}
-	tr := o.run()
-	if c := tr.Changes[len(tr.Changes)-1]; c.Op != run.SetGrants || c.Outcome != run.Skipped || o.last.Exit != run.ExitOK {
-		t.Errorf("%+v, exit %d", c, o.last.Exit)
-	}
-	o.settled()
 }
 
 // TestNoInterruptionLosesWhoseAGrantIs: whenever the process dies, the next runs come to the

@@ -27,7 +27,7 @@ func sharing() []mutation {
 		mutation{name: "within a day", file: cuts, old: "if l.Cut && !l.Approved && g.in.Now.Sub(l.At) < window {", new: "if false {", run: "TestCutsOfADayCountTogether"},
 		mutation{name: "stays held", file: "sync/plan/guard.go", old: "&& !c.Loss() && !c.Cut() ", new: "&& !c.Loss() ", run: "TestHeldCutsStayHeldAndEverythingElseGoesOn"},
 	), in("grants: calls", "sync/engine",
-		mutation{name: "the resource is read again", file: engine, old: "\tnow, err := w.resource(call, key)\n", new: "\tnow, err := *mem.Mirror.Resource(key), error(nil)\n", run: "TestWhatSomebodySharesDuringARunSurvives"},
+		mutation{name: "the resource is read again", file: engine, old: "\tnow, err := w.api.Resource(call, key)\n", new: "\tnow, err := *mem.Mirror.Resource(key), error(nil)\n", run: "TestWhatSomebodySharesDuringARunSurvives"},
 		mutation{name: "what somebody shared meanwhile is theirs", file: engine, old: "if after.Has(o.Grant) && (!before.Has(o.Grant) || mem.OwnsGrant(c.Resource, o.Grant)) {", new: "if after.Has(o.Grant) {", run: "TestWhatSomebodySharesDuringARunIsTheirs"},
 		mutation{name: "a crash does not lose whose it is", file: engine, old: "if now.Has(o.Grant) && !mem.OwnsGrant(in.Resource, o.Grant) {", new: "if false {", run: "TestNoInterruptionLosesWhoseAGrantIs"},
 		mutation{name: "what did not happen is a failure", file: engine, old: "if missing || len(gone) < len(c.Grants.Remove) {", new: "if missing && len(gone) < 0 {", run: "TestACallThatDoesNothingIsAFailure"},
