@@ -169,10 +169,10 @@ type Safety struct {
 	MaxPeople       plan.Limit      `yaml:"max_people" doc:"People who lose something in one run. A run that touches fewer than 5 people never trips it."`
 	MaxPeople24h    plan.Limit      `yaml:"max_people_24h" doc:"People who lose something within any 24 hours."`
 	MaxGroupLoss    plan.Limit      `yaml:"max_group_loss" doc:"Members that one group loses within 24 hours, for groups from 10 members up."`
-	MaxDemotions    plan.Limit      `yaml:"max_demotions" doc:"Accounts that get a lower role in one run."`
+	MaxDemotions    plan.Limit      `yaml:"max_demotions" doc:"Accounts that get a lower role within any 24 hours."`
 	MaxNewAdmins    plan.Limit      `yaml:"max_new_admins" doc:"Accounts that become administrators in one run."`
 	MaxNewGroups    plan.Limit      `yaml:"max_new_groups" doc:"Groups made in one run. The first run makes them all."`
-	MaxCuts         plan.Limit      `yaml:"max_cuts" doc:"People in one run from whom permissions or grants of resources are taken."`
+	MaxCuts         plan.Limit      `yaml:"max_cuts" doc:"People from whom permissions or grants of resources are taken within any 24 hours."`
 	MaxSourceShrink plan.Limit      `yaml:"max_source_shrink" doc:"How much smaller a source may be than when it was last accepted; at least five, or all of it."`
 	Absence         Absence         `yaml:"absence" doc:"How surely somebody or some group must be gone."`
 	ApprovalTTL     scalar.Duration `yaml:"approval_ttl" doc:"How long the list that a hold showed can still be approved after it has changed."`
