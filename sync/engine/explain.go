@@ -285,7 +285,7 @@ func (x *explainer) state(g *GroupWhy, id string, link plan.LinkKey) {
 		}
 		switch {
 		case c.Outcome == run.Held:
-			g.State, g.Hold = "held", c.Hold.Detail+"; let it through with: groupsyncd approve "+c.Hold.Hash
+			g.State, g.Hold = "held", c.Hold.Detail+"; let it through with: groupsyncd approve "+c.Hold.Hash+" --reason TEXT"
 			g.Why = append(g.Why, Why{Rule: c.Rule, Note: c.Reason})
 		case c.Op == run.AddMember || c.Op == run.AdoptMember:
 			g.State = "wanted"

@@ -61,7 +61,7 @@ func (x *explainer) role() *RoleWhy {
 		case c.Outcome == run.Held:
 			out.State, out.Hold = "held", c.Hold.Detail
 			if c.Hold.Check != run.LastAdmin {
-				out.Hold += "; let it through with: groupsyncd approve " + c.Hold.Hash
+				out.Hold += "; let it through with: groupsyncd approve " + c.Hold.Hash + " --reason TEXT"
 			}
 		case c.Outcome == run.Skipped && c.Hold != nil:
 			out.Hold = c.Hold.Detail
