@@ -10,7 +10,8 @@ import (
 )
 
 // checkPermissions compares the permissions that the configuration names with the server's
-// own tree: keys that it does not have, and rights that everybody has already.
+// own tree: keys that it does not have, and rights that everybody has already without the
+// configuration saying so.
 func (s *Session) checkPermissions(ctx context.Context, version string, expect Expect, found *findings) {
 	all := permission.Union(expect.Permissions, expect.Defaults)
 	if len(all) == 0 {
@@ -31,7 +32,7 @@ func (s *Session) checkPermissions(ctx context.Context, version string, expect E
 	}
 	var idle []string
 	for _, key := range expect.Permissions.Keys() {
-		if on, ours := expect.Defaults[key]; expect.Permissions[key] && (on || !ours && now[key]) {
+		if _, ours := expect.Defaults[key]; expect.Permissions[key] && !ours && now[key] {
 			idle = append(idle, key)
 		}
 	}

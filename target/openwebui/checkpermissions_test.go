@@ -15,8 +15,7 @@ func TestDoctorComparesPermissionsWithThoseOfTheServer(t *testing.T) {
 	w.finds(t, openwebui.Expect{Permissions: permission.Set{"workspace.models": true, "chat.call": false}}, "permissions", providers.OK, "is known", "")
 	w.finds(t, openwebui.Expect{Permissions: permission.Set{"chat.file_uplaod": true}}, "permissions", providers.Warning, `did you mean "chat.file_upload"?`, "correct the permission set")
 	w.finds(t, openwebui.Expect{Defaults: permission.Set{"next.year": true}}, "permissions", providers.Warning, `"next.year"`, "newer Open WebUI")
-	w.finds(t, openwebui.Expect{Permissions: permission.Set{"features.webhooks": true}, Defaults: permission.Set{"features.webhooks": true}},
-		"permissions", providers.Warning, "groups give nothing by them: features.webhooks", "with these keys false")
+	w.finds(t, openwebui.Expect{Permissions: permission.Set{"chat.file_upload": true}}, "permissions", providers.Warning, "groups give nothing by them: chat.file_upload", "with these keys false")
 
 	older := newWorld(t, "0.8.12", nil)
 	older.finds(t, openwebui.Expect{Permissions: permission.Set{"features.webhooks": true}}, "permissions", providers.Warning,
@@ -35,6 +34,8 @@ func TestDoctorLeavesPermissionsThatNobodyNamesAlone(t *testing.T) {
 		}
 	}
 	w.finds(t, openwebui.Expect{Permissions: permission.Set{"features.webhooks": true}, Defaults: permission.Set{"features.webhooks": false}}, "permissions", providers.OK, "is known", "")
+	// A set that builds on the one for everybody, as in config.example.yaml.
+	w.finds(t, openwebui.Expect{Permissions: permission.Set{"chat.file_upload": true}, Defaults: permission.Set{"chat.file_upload": true}}, "permissions", providers.OK, "is known", "")
 	for _, f := range w.client.Check(t.Context(), openwebui.Expect{Permissions: permission.Set{"chat.call": true}, Defaults: permission.Set{"chat.call": false}}) {
 		if f.Check == "permissions" && f.Level != providers.OK {
 			t.Errorf("what we are about to take from everybody is said to be theirs: %+v", f)
