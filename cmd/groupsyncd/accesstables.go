@@ -275,7 +275,11 @@ func (c *command) accessReport(r *access.Report, full bool) error {
 		}
 		if count++; full || count <= shownLines {
 			cells := row.Cells()
-			rows = append(rows, []string{or(row.Email, row.ID), cells[2], cells[3], cells[4], cells[5], cells[6], or(cells[7], "-")})
+			who := or(row.Email, row.ID)
+			if row.ID == "" {
+				who = row.User // everybody, or all administrators
+			}
+			rows = append(rows, []string{who, cells[2], cells[3], cells[4], cells[5], cells[6], or(cells[7], "-")})
 		}
 	}
 	c.table([]string{"ACCOUNT", "ROLE", "KIND", "WHAT", "MAY", "FROM", "SINCE"}, rows)
