@@ -52,11 +52,12 @@ func (c *command) historyTable(runs []run.Report) {
 	var rows [][]string
 	for i := range runs {
 		r := &runs[i]
+		about := subject(r)
 		for j := range r.Targets {
-			rows = append(rows, []string{r.Run, c.when(r.Started), string(r.Mode), string(r.Trigger), r.Targets[j].Name, strconv.Itoa(r.Exit), summaryLine(&r.Targets[j].Summary)})
+			rows = append(rows, []string{r.Run, c.when(r.Started), string(r.Mode), string(r.Trigger), r.Targets[j].Name, strconv.Itoa(r.Exit), summaryLine(&r.Targets[j].Summary) + about})
 		}
 		if len(r.Targets) == 0 {
-			rows = append(rows, []string{r.Run, c.when(r.Started), string(r.Mode), string(r.Trigger), "-", strconv.Itoa(r.Exit), exitWords(r.Exit)})
+			rows = append(rows, []string{r.Run, c.when(r.Started), string(r.Mode), string(r.Trigger), "-", strconv.Itoa(r.Exit), exitWords(r.Exit) + about})
 		}
 	}
 	if len(rows) == 0 {

@@ -14,16 +14,7 @@ import (
 // what to do next.
 func (c *command) reportTable(r *run.Report, full bool) {
 	head := fmt.Sprintf("run %s: %s, %s, %s", r.Run, r.Mode, r.Trigger, (time.Duration(r.DurationMS) * time.Millisecond).Round(10*time.Millisecond))
-	if r.User != "" {
-		head += ", only " + r.User
-	}
-	if r.Reverts != "" {
-		head += ", undoes " + r.Reverts
-	}
-	if r.Imports != "" {
-		head += ", imports " + r.Imports
-	}
-	c.line("%s", head)
+	c.line("%s", head+subject(r))
 	var rows [][]string
 	for i := range r.Sources {
 		s := &r.Sources[i]
@@ -39,6 +30,21 @@ func (c *command) reportTable(r *run.Report, full bool) {
 	for i := range r.Targets {
 		c.targetTable(r, &r.Targets[i], full)
 	}
+}
+
+// subject says what a run was about, where it was not about everything.
+func subject(r *run.Report) string {
+	about := ""
+	if r.User != "" {
+		about += ", only " + r.User
+	}
+	if r.Reverts != "" {
+		about += ", undoes " + r.Reverts
+	}
+	if r.Imports != "" {
+		about += ", imports " + r.Imports
+	}
+	return about
 }
 
 func (c *command) hint(hint string) {
