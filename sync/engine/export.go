@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"groupsyncd/internal/fault"
+	"groupsyncd/internal/similar"
 	"groupsyncd/sync/plan"
 	"groupsyncd/sync/run"
 )
@@ -31,9 +33,9 @@ func (e *Engine) Export(ctx context.Context, req run.ExportRequest) ([]json.RawM
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := x.choose(req.Groups)
+	chosen, err := x.choose(op, req.Groups)
 	if err != nil {
-		return nil, fault.New(fault.NotFound, op, "target "+t.Name, err, "see the names with: groupsyncd export --target "+t.Name)
+		return nil, err
 	}
 	ids := make([]string, len(chosen))
 	for i, g := range chosen {
@@ -114,11 +116,13 @@ func (w *work) exporting(ctx context.Context, bare bool) (*exporter, error) {
 
 // choose finds the groups that are meant. One that is named and not there is an error; all
 // groups of a name are meant by it.
-func (x *exporter) choose(named []string) ([]*plan.Group, error) {
+func (x *exporter) choose(op string, named []string) ([]*plan.Group, error) {
 	found := make([]bool, len(named))
+	names := make([]string, len(x.groups))
 	var out []*plan.Group
 	for i := range x.groups {
 		g, meant := &x.groups[i], len(named) == 0
+		names[i] = g.Name
 		for n, name := range named {
 			if name == g.ID || name == g.Name {
 				found[n], meant = true, true
@@ -129,13 +133,17 @@ func (x *exporter) choose(named []string) ([]*plan.Group, error) {
 		}
 	}
 	var missing []string
+	hint := "see the names with: groupsyncd export --target " + x.w.t.Name
 	for n, name := range named {
 		if !found[n] {
-			missing = append(missing, fmt.Sprintf("%q", name))
+			missing = append(missing, strconv.Quote(name))
+			if near := similar.Nearest(name, names); near != "" {
+				hint = "did you mean " + near + "?"
+			}
 		}
 	}
 	if len(missing) > 0 {
-		return nil, errors.New("there is no group with the name or id " + strings.Join(missing, ", "))
+		return nil, fault.New(fault.NotFound, op, "target "+x.w.t.Name, errors.New("there is no group with the name or id "+strings.Join(missing, ", ")), hint)
 	}
 	return out, nil
 }
