@@ -125,7 +125,15 @@ func (c *computer) update(op run.Op, at int, g *MirrorGroup, fields []run.Field,
 		return
 	}
 	w := &c.in.Desired.Wants[at]
-	c.set(Change{Change: run.Change{Op: op, Group: &run.GroupRef{ID: g.ID, Name: g.Name}, Rule: w.Rule()}, Link: w.Links[0], Want: at}, fields, restored)
+	reason := "wanted by rule " + w.Rule()
+	switch len(restored) {
+	case 0:
+	case len(fields):
+		reason = "no rule names it any more; as it was before"
+	default:
+		reason += ", or as it was before where no rule names it any more"
+	}
+	c.set(Change{Change: run.Change{Op: op, Group: &run.GroupRef{ID: g.ID, Name: g.Name}, Rule: w.Rule(), Reason: reason}, Link: w.Links[0], Want: at}, fields, restored)
 }
 
 // set plans the fields of a change, whose group is nil for the default permissions.
