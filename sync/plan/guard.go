@@ -331,7 +331,11 @@ func (g *guard) groups() {
 				fmt.Sprintf("%d of %d members of %s (%d %%) > %s within 24 hours", lost, had, name, lost*100/had, g.limits.MaxGroupLoss))
 		}
 		if had >= minEmptied && losing > 0 && len(byGroup[id]) == have {
-			g.holdAll(byGroup[id], run.Emptied, id, fmt.Sprintf("all %d members of %s", had, name))
+			detail := fmt.Sprintf("all %d members of %s", had, name)
+			if have < had {
+				detail = fmt.Sprintf("the last %d of %d members of %s, with those of the last 24 hours", have, had, name)
+			}
+			g.holdAll(byGroup[id], run.Emptied, id, detail)
 			for _, i := range byGroup[id] {
 				emptied(&g.p.Changes[i])
 			}

@@ -196,6 +196,9 @@ func TestEmptied(t *testing.T) {
 		w, people := full(t, 3)
 		expect(t, w.leave(10, 1, people), "remove_member all p00 left")
 		expect(t, w.leave(20, 3, people), "remove_member all p01 emptied held emptied", "remove_member all p02 emptied held emptied")
+		if d := w.hold(run.Emptied).Detail; d != "the last 2 of 3 members of all, with those of the last 24 hours" {
+			t.Errorf("detail %q", d)
+		}
 	})
 	t.Run("approved ones do not count", func(t *testing.T) {
 		t.Parallel()
