@@ -215,7 +215,7 @@ func locked(f *os.File, path string, opts Options) error {
 func noteHolder(opts Options) {
 	path := filepath.Join(opts.Dir, holderName)
 	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
-		opts.Logger.Debug("note of the process holding the state not written", "path", path, "error", err)
+		opts.Logger.Debug("note of the process holding the state not written", "path", path, "err", err)
 	}
 }
 

@@ -65,7 +65,7 @@ func makeFolder(dir string, o ownership) error {
 // cannot be given away is no reason not to work with it.
 func handOver(opts Options) {
 	if err := opts.owners.handOverAll(opts.Dir); err != nil {
-		opts.Logger.Warn("state not given to the owner of its folder", "path", opts.Dir, "error", err)
+		opts.Logger.Warn("state not given to the owner of its folder", "path", opts.Dir, "err", err)
 	}
 }
 

@@ -280,7 +280,7 @@ func (s *source) seal(c *cursor, snapshot *directory.Snapshot, r *reader) []byte
 	c.Print = fingerprint(snapshot)
 	raw, err := c.encode()
 	if err != nil {
-		s.logger.Warn("the place where changes begin cannot be kept", "source", s.name, "error", err)
+		s.logger.Warn("the place where changes begin cannot be kept", "source", s.name, "err", err)
 		return nil
 	}
 	return raw
