@@ -56,7 +56,7 @@ func (e *Engine) approve(s *Setup, state *target, hash, reason, by string) (*run
 	now := e.now()
 	a := run.Approval{Hash: hash, Check: hold.Check, Target: mem.Target, Scope: hold.Scope, Keys: slices.Clone(keys),
 		By: by, Reason: reason, At: now, Until: now.Add(s.Limits.ApprovalTTL)}
-	a.Reverts, a.Imports = undoing(hold, keys), importing(hold, keys)
+	a.Reverts, a.Imports = orders(hold, keys)
 	dirty := plan.Dirty{Approvals: true, Events: []run.Event{decided(&a)}}
 	scope, had := mem.Scopes[hold.Scope]
 	mem.Approvals = append(mem.Approvals, a)

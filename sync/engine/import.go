@@ -97,16 +97,3 @@ func asImported(c *plan.Change, g *plan.Group) bool {
 	}
 	return true
 }
-
-// importing gives the files from which a hold keeps something back, of the changes with these
-// keys.
-func importing(h *run.Hold, keys []string) []string {
-	var files []string
-	for i := range h.Changes {
-		if id := h.Changes[i].Imports; id != "" && i < len(h.Keys) && slices.Contains(keys, h.Keys[i]) && !slices.Contains(files, id) {
-			files = append(files, id)
-		}
-	}
-	slices.Sort(files)
-	return files
-}

@@ -137,14 +137,21 @@ func (w *work) stayUndone(changes []*plan.Change, err error, dirty *plan.Dirty) 
 	}
 }
 
-// undoing gives the runs whose undoing a hold keeps back, of the changes with these keys.
-func undoing(h *run.Hold, keys []string) []string {
-	var runs []string
-	for i := range h.Changes {
-		if id := h.Changes[i].Reverts; id != "" && i < len(h.Keys) && slices.Contains(keys, h.Keys[i]) && !slices.Contains(runs, id) {
-			runs = append(runs, id)
+// orders gives the runs that are undone, and the files that are imported, by those of the
+// changes that a hold keeps back which have these keys.
+func orders(h *run.Hold, keys []string) (reverts, imports []string) {
+	add := func(ids *[]string, id string) {
+		if id != "" && !slices.Contains(*ids, id) {
+			*ids = append(*ids, id)
 		}
 	}
-	slices.Sort(runs)
-	return runs
+	for i := range h.Changes {
+		if c := &h.Changes[i]; i < len(h.Keys) && slices.Contains(keys, h.Keys[i]) {
+			add(&reverts, c.Reverts)
+			add(&imports, c.Imports)
+		}
+	}
+	slices.Sort(reverts)
+	slices.Sort(imports)
+	return reverts, imports
 }
