@@ -265,7 +265,7 @@ func (s *Session) once(ctx context.Context, q *Request, payload []byte, credenti
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, s.c.o.MaxBody+1))
 	s.c.o.Logger.Debug("request", "server", s.c.o.Name, "method", q.Method, "path", q.Path, "status", resp.StatusCode,
-		"bytes", len(body), "duration", time.Since(began))
+		"bytes", len(body), "ms", time.Since(began).Milliseconds())
 	if err != nil {
 		return nil, s.transportFault(ctx, q, hide(fmt.Errorf("the answer was cut: %w", err), key))
 	}

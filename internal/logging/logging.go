@@ -40,7 +40,6 @@ const (
 	KeyErr      = "err"
 	KeyHint     = "hint"
 	KeyCount    = "count"
-	KeyDuration = "duration"
 	KeyTrigger  = "trigger"
 	KeyReason   = "reason"
 	KeyName     = "name"
