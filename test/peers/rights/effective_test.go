@@ -437,12 +437,13 @@ func fewer(before, after map[string]string) map[string]bool {
 }
 
 // listedOnly leaves out what no list shows: what may only be written, and a model that stays
-// in the list while the one that it builds on is gone.
+// in the list, even with more, while the one that it builds on is gone.
 func listedOnly(uses []use, before, after map[string]string) map[string]bool {
 	out := map[string]bool{}
 	for _, r := range uses {
 		key := r.Type + " " + r.ID
-		if r.Hidden || r.Type == "models" && before[key] == after[key] {
+		stays := after[key] != "" && (before[key] == "read" || after[key] == "write")
+		if r.Hidden || r.Type == "models" && stays {
 			continue
 		}
 		out[key] = true
