@@ -279,6 +279,8 @@ func (h *roleHistory) byHand(who, role string) {
 	n, met := m.Number(id)
 	h.web.GiveRole(id, role)
 	switch {
+	case h.begun(id, role):
+		h.hand[id] = false // A run that died was about to do the same: who did it shows nowhere.
 	case role == "pending":
 		h.hand[id] = met && (plan.RoleRank(m.Account(n).Role) > 0 || m.Account(n).ByHand)
 	case met && m.Account(n).Role == role:
@@ -287,6 +289,17 @@ func (h *roleHistory) byHand(who, role string) {
 		h.hand[id] = true
 	}
 	h.roles[id], h.named[id] = role, false
+}
+
+// begun reports whether a run that died had written down that it gives an account this role.
+func (h *roleHistory) begun(id, role string) bool {
+	open, err := h.store.Open(target)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return slices.ContainsFunc(open, func(in plan.Intent) bool {
+		return in.Role != nil && in.Role.Role == role && slices.Contains(in.Accounts, id)
+	})
 }
 
 // go1 carries out a run and judges what it did.
