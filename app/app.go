@@ -15,6 +15,7 @@ import (
 
 	"groupsyncd/config"
 	"groupsyncd/internal/fault"
+	"groupsyncd/internal/httpx"
 	"groupsyncd/providers"
 	"groupsyncd/providers/all"
 	"groupsyncd/server"
@@ -106,6 +107,9 @@ func loadOptions() config.Options {
 // New opens the state and makes everything that the configuration names. It connects to
 // nothing. Errors have the kind fault.Damaged when the state cannot be used.
 func New(ctx context.Context, o Options) (*App, error) {
+	if o.Network.Limiters == nil {
+		o.Network.Limiters = &httpx.Limiters{}
+	}
 	a := &App{log: o.Logger, file: o.File, now: o.Now, network: o.Network, version: o.Version, revision: o.Revision}
 	if a.now == nil {
 		a.now = time.Now

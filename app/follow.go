@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"groupsyncd/directory"
 	"groupsyncd/internal/fault"
 	"groupsyncd/internal/logging"
 	"groupsyncd/providers"
@@ -39,6 +40,8 @@ type follower struct {
 	watcher providers.Watcher
 	// read reads the source; it reports whether that led to anything.
 	read func() bool
+	// look has single people looked at soon; nil: the source is read in place of it.
+	look func([]directory.Person)
 	log  *slog.Logger
 
 	standing *standing
@@ -60,7 +63,11 @@ func (f *follower) run(ctx context.Context) {
 	var reading sync.WaitGroup
 	reading.Go(func() { f.follow(ctx, changed) })
 	defer reading.Wait()
-	f.watch(ctx, func() {
+	f.watch(ctx, func(people ...directory.Person) {
+		if len(people) > 0 && f.look != nil {
+			f.look(people)
+			return
+		}
 		select {
 		case changed <- struct{}{}:
 		default: // A read that has not begun will see this change too.
@@ -99,7 +106,7 @@ func (f *follower) follow(ctx context.Context, changed <-chan struct{}) {
 }
 
 // watch keeps a watch going.
-func (f *follower) watch(ctx context.Context, changed func()) {
+func (f *follower) watch(ctx context.Context, changed providers.Changed) {
 	retry := firstRetry
 	for ctx.Err() == nil {
 		lasted, err := f.hold(ctx, changed)
@@ -130,7 +137,7 @@ func (f *follower) watch(ctx context.Context, changed func()) {
 
 // hold watches once, and reports whether that lasted. One that does counts as a watch, and
 // what happened since the last one is caught up with.
-func (f *follower) hold(ctx context.Context, changed func()) (lasted bool, err error) {
+func (f *follower) hold(ctx context.Context, changed providers.Changed) (lasted bool, err error) {
 	var once sync.Once
 	works := func() {
 		once.Do(func() {
@@ -152,9 +159,9 @@ func (f *follower) hold(ctx context.Context, changed func()) (lasted bool, err e
 		}
 		lasted = time.Since(began) >= steady
 	}()
-	return false, f.watcher.Watch(ctx, func() {
+	return false, f.watcher.Watch(ctx, func(people ...directory.Person) {
 		works()
-		changed()
+		changed(people...)
 	})
 }
 
@@ -209,19 +216,42 @@ func (a *App) startFollowing(d *daemon) {
 	for i := range sources {
 		src := &sources[i]
 		w, able := src.Provider.(providers.Watcher)
-		if !able || !src.Changes {
+		if !able || !src.Changes && !src.Push {
 			continue
+		}
+		trigger := run.Watch
+		if src.Push {
+			trigger = run.Push
 		}
 		log := a.log.With(slog.String(logging.KeySource, src.Name))
 		one := newFollower(w, log, a.now, func() bool {
-			return ctx.Err() == nil && led(a.quiet(d.ctx, run.Request{Trigger: run.Watch, Mode: run.Apply, Source: src.Name}))
+			return ctx.Err() == nil && led(a.quiet(d.ctx, run.Request{Trigger: trigger, Mode: run.Apply, Source: src.Name}))
 		})
+		one.look = func(list []directory.Person) { a.lookAt(ctx, d, src.Name, trigger, list) }
 		f.by[src.Name] = one
 		f.ends.Go(func() { one.run(ctx) })
 	}
 	a.mu.Lock()
 	d.following = f
 	a.mu.Unlock()
+}
+
+// lookAt has people of a source looked at soon; too many, and it is read in place of that.
+func (a *App) lookAt(ctx context.Context, d *daemon, source string, trigger run.Trigger, list []directory.Person) {
+	req := run.Request{Trigger: trigger, Mode: run.Apply, Source: source}
+	if len(list) > maxHints {
+		list = nil
+		if _, err := d.people.askAll(req); err != nil {
+			a.log.LogAttrs(ctx, slog.LevelInfo, "a read is left to the schedule", slog.String(logging.KeySource, source), slog.String(logging.KeyReason, err.Error()))
+		}
+	}
+	for _, who := range list {
+		req.User = nameOf(who)
+		if _, err := d.people.ask(req); err != nil {
+			a.log.LogAttrs(ctx, slog.LevelInfo, "people who changed are left to the schedule", slog.String(logging.KeySource, source), slog.String(logging.KeyReason, err.Error()))
+			return
+		}
+	}
 }
 
 // led reports whether a run led to anything.

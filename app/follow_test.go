@@ -23,14 +23,14 @@ type watched struct {
 	mu sync.Mutex
 	// begun is when each watch began.
 	begun   []time.Time
-	changed func()
+	changed providers.Changed
 	end     chan error
 	// refuses ends every watch at once.
 	refuses error
 	panics  bool
 }
 
-func (w *watched) Watch(ctx context.Context, changed func()) error {
+func (w *watched) Watch(ctx context.Context, changed providers.Changed) error {
 	w.mu.Lock()
 	w.begun = append(w.begun, time.Now())
 	w.changed = changed

@@ -13,4 +13,8 @@ type Network struct {
 	Timeout time.Duration
 	// Retry is for requests to targets.
 	Retry httpx.Retry
+	// Limiters are shared by all sources for as long as the program runs; nil: New makes them.
+	Limiters *httpx.Limiters
+	// Dial makes the connections of sources over HTTP; nil: the network's own.
+	Dial httpx.Dial
 }

@@ -233,7 +233,7 @@ func (a *App) noteStart(source string) error {
 // quiet carries out a run whose report nobody waits for; nil, when there is none.
 func (a *App) quiet(ctx context.Context, req run.Request) *run.Report {
 	report, err := a.engine.Run(ctx, req)
-	if err == nil && req.Trigger == run.Watch && len(report.Targets) == 0 {
+	if err == nil && req.Trigger.Watched() && len(report.Targets) == 0 {
 		return report // Nothing had changed.
 	}
 	// Minutes of idling follow a read that may have needed much more than what is kept.

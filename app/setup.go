@@ -54,7 +54,7 @@ func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logg
 	}
 	for _, src := range cfg.Sources {
 		opened, err := src.Config.Open(providers.Options{Name: src.Name, Logger: log.With(slog.String(logging.KeySource, src.Name)), Now: now,
-			Timeout: network.Timeout, Sessions: p.sessions(src)})
+			Timeout: network.Timeout, Sessions: p.sessions(src), Limiters: network.Limiters, Dial: network.Dial})
 		if err != nil {
 			return p, fmt.Errorf("source %s: %w", src.Name, err)
 		}
@@ -87,7 +87,7 @@ func source(cfg *config.Config, src *config.Source, id string, opened providers.
 	if src.Changes != nil {
 		s.Changes, s.FullEvery = src.Changes.Read == config.ChangesAuto, src.Changes.FullEvery.Std()
 	}
-	s.Single = src.Single
+	s.Single, s.Push = src.Single, src.Push
 	if reader, ok := src.Config.(providers.TargetReader); ok {
 		s.Reads = reader.ReadsTarget()
 		s.SignIn, s.Subject = reader.SignsIn()

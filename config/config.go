@@ -81,6 +81,8 @@ type Source struct {
 	// only.
 	Config providers.Config `yaml:"-"`
 	Single bool             `yaml:"-"`
+	// Push says that its provider tells it of changes.
+	Push bool `yaml:"-"`
 }
 
 // SignIn names the OAuth provider inside Open WebUI that the people of a source use,

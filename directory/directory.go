@@ -122,6 +122,8 @@ type Snapshot struct {
 	GroupsListed bool
 	// Reason says in words why something is not covered.
 	Reason string
+	// Requests counts what the read asked of its server, where that is counted.
+	Requests int
 	// Cycles are the groups that contain each other, or themselves: the indices of each
 	// cycle, sorted. Filled by Snapshot.Close.
 	Cycles [][]uint32

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"groupsyncd/directory"
+	"groupsyncd/internal/httpx"
 	"groupsyncd/internal/secret"
 )
 
@@ -65,8 +66,12 @@ type Watcher interface {
 	// call it for nothing. It proves nothing: the caller reads. It ends with ctx, or
 	// with an error when the watch was lost; the caller begins another after a while.
 	// An error that wraps ErrNoWatch says that this server cannot be watched.
-	Watch(ctx context.Context, changed func()) error
+	Watch(ctx context.Context, changed Changed) error
 }
+
+// Changed takes in that something changed: for the people who are named only, so that a
+// look-up of each is enough, or somewhere.
+type Changed func(people ...directory.Person)
 
 // ErrNoWatch says that a server offers no way to notice changes.
 var ErrNoWatch = errors.New("the server cannot be watched")
@@ -206,6 +211,11 @@ type Options struct {
 	Timeout time.Duration
 	// Sessions are those of the target that the source reads; nil where it reads none.
 	Sessions Sessions
+	// Limiters are shared by all sources, so that two with the same credential do not ask
+	// twice as much; nil: each has its own.
+	Limiters *httpx.Limiters
+	// Dial makes connections over HTTP in place of the network's own; nil: the network.
+	Dial httpx.Dial
 }
 
 // Clock gives the clock to use.
@@ -250,12 +260,15 @@ type Type struct {
 	Name string
 	// New gives an empty configuration with its defaults.
 	New func() Config
-	// Changes says that sources of this kind may be able to read changes alone, so that
-	// the keys changes and full_every mean something.
+	// Changes says that sources of this kind may be able to read changes alone or to notice
+	// them, so that the keys changes and full_every mean something.
 	Changes bool
 	// Single says that sources of this kind know single people only: they have no lists,
 	// so that nothing follows from whom they do not show.
 	Single bool
+	// Push says that sources of this kind are told by their provider: they are read as soon
+	// as they say that something changed, whatever the configuration says of changes.
+	Push bool
 	// Schedule is the default of the key schedule; empty: that of most sources.
 	Schedule string
 }

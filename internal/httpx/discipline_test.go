@@ -89,14 +89,14 @@ func TestARefusedCredentialIsReadAgainOnce(t *testing.T) {
 				answer(401, "application/json", `{"detail":"no"}`)(w, r)
 			})
 			client := httpx.New(httpx.Options{Name: "x", Base: &url.URL{Scheme: "http", Host: "x"}, Transport: inMemory{server},
-				Bearer: func() (secret.Value, error) {
+				Bearer: httpx.Key(func() (secret.Value, error) {
 					key := c.keys[min(read, len(c.keys)-1)]
 					read++
 					if key == "" {
 						return secret.Value{}, errors.New("gone")
 					}
 					return secret.New(key), nil
-				}})
+				})})
 			_, err := client.Session().Do(t.Context(), httpx.Request{Method: method, Path: "/x", Op: "call", Body: map[string]int{"a": 1}})
 			if fault.KindOf(err) != c.kind || sent != c.sent {
 				t.Errorf("%s, %s: %v after %d requests, want %s after %d", name, method, err, sent, c.kind, c.sent)

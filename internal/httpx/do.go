@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net"
 	"net/http"
@@ -30,6 +31,15 @@ type Request struct {
 	// Path is appended to the base address; Query may be nil.
 	Path  string
 	Query url.Values
+	// URL is an address that the server gave, such as that of the next page, in place of Path
+	// and Query. One that leads to another server is refused.
+	URL string
+	// Header is added to that of the request; it holds no secret.
+	Header http.Header
+	// Form is sent as application/x-www-form-urlencoded in place of Body.
+	Form url.Values
+	// Cost is how much of the limiter the request takes; zero: 1.
+	Cost int
 	// Op says in words what the call is for: "read groups".
 	Op string
 	// Body is sent as JSON unless nil; Into receives the JSON of the answer unless
@@ -53,6 +63,7 @@ type Request struct {
 // Answer is what came back beside the body.
 type Answer struct {
 	Status int
+	Header http.Header
 	// Date is the server's clock; zero when it was not told.
 	Date time.Time
 	// Took is how long the last attempt took.
@@ -68,7 +79,13 @@ type Answer struct {
 // 403), NotFound, Conflict, Throttled, Unavailable and Canceled, with a StatusError or
 // NotJSONError inside. They hold no credential and no query.
 func (s *Session) Do(ctx context.Context, q Request) (*Answer, error) {
-	payload, err := encode(q.Body)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(s.c.life, func() { cancel(ErrClosed) })()
+	if s.c.life.Err() != nil {
+		return nil, s.fail(fault.Canceled, &q, ErrClosed, "")
+	}
+	payload, err := encode(&q)
 	if err != nil {
 		return nil, s.fail(fault.Invalid, &q, err, "")
 	}
@@ -188,11 +205,14 @@ func cause(err error) error {
 	return err
 }
 
-func encode(body any) ([]byte, error) {
-	if body == nil {
+func encode(q *Request) ([]byte, error) {
+	if q.Form != nil {
+		return []byte(q.Form.Encode()), nil
+	}
+	if q.Body == nil {
 		return nil, nil
 	}
-	b, err := json.Marshal(body)
+	b, err := json.Marshal(q.Body)
 	if err != nil {
 		return nil, fmt.Errorf("encode the request: %w", err)
 	}
@@ -207,7 +227,7 @@ func (s *Session) fail(kind fault.Kind, q *Request, err error, hint string) *fau
 // guarded makes one attempt if the breaker allows it, and a second one with a credential
 // that was exchanged meanwhile.
 func (s *Session) guarded(ctx context.Context, q *Request, payload []byte) (*Answer, error) {
-	key, err := s.bearer(q)
+	key, err := s.bearer(ctx, q, "")
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +235,7 @@ func (s *Session) guarded(ctx context.Context, q *Request, payload []byte) (*Ans
 	if status(err) != http.StatusUnauthorized {
 		return a, err
 	}
-	now, unread := s.bearer(q)
+	now, unread := s.bearer(ctx, q, key)
 	if unread != nil || now == key {
 		return nil, err
 	}
@@ -250,6 +270,13 @@ func status(err error) int {
 // once makes one attempt.
 func (s *Session) once(ctx context.Context, q *Request, payload []byte, credential string) (*Answer, error) {
 	key := secret.New(credential)
+	if s.c.o.Limiter != nil {
+		leave, err := s.c.o.Limiter.enter(ctx, q.Cost)
+		if err != nil {
+			return nil, s.fail(cmp.Or(fault.KindOf(err), fault.Unavailable), q, fmt.Errorf("while waiting for our turn at this server: %w", err), "")
+		}
+		defer leave()
+	}
 	attempt, cancel := context.WithTimeout(ctx, s.c.o.Timeout)
 	defer cancel()
 	req, err := s.build(attempt, q, payload, credential)
@@ -272,22 +299,27 @@ func (s *Session) once(ctx context.Context, q *Request, payload []byte, credenti
 	if int64(len(body)) > s.c.o.MaxBody {
 		return nil, s.fail(fault.Invalid, q, fmt.Errorf("the answer is larger than %d bytes", s.c.o.MaxBody), "")
 	}
-	a := &Answer{Status: resp.StatusCode, Took: time.Since(began)}
+	a := &Answer{Status: resp.StatusCode, Header: resp.Header, Took: time.Since(began)}
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		a.Date = date
 		s.answered(date)
 	}
+	wait, told := s.pace(resp)
+	if resp.StatusCode == http.StatusNotModified && q.Header.Get("If-None-Match") != "" {
+		return a, nil
+	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return nil, s.statusFault(q, resp, body, key)
+		return nil, s.statusFault(q, resp, body, key, wait, told)
 	}
 	return a, s.decode(q, key.Hide(resp.Header.Get("Content-Type")), body)
 }
 
 // build makes the request.
 func (s *Session) build(ctx context.Context, q *Request, payload []byte, secret string) (*http.Request, error) {
-	u := *s.c.o.Base
-	u.Path += q.Path
-	u.RawQuery = q.Query.Encode()
+	u, err := s.address(q)
+	if err != nil {
+		return nil, err
+	}
 	var body io.Reader
 	if payload != nil {
 		body = bytes.NewReader(payload)
@@ -298,24 +330,62 @@ func (s *Session) build(ctx context.Context, q *Request, payload []byte, secret 
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "groupsyncd")
-	if payload != nil {
+	switch {
+	case q.Form != nil:
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	case payload != nil:
 		req.Header.Set("Content-Type", "application/json")
 	}
+	maps.Copy(req.Header, q.Header)
 	if secret != "" {
 		req.Header.Set("Authorization", "Bearer "+secret)
 	}
 	return req, nil
 }
 
+// address gives where a request goes. One that a server gave must lead to that server again.
+func (s *Session) address(q *Request) (*url.URL, error) {
+	u := *s.c.o.Base
+	if q.URL == "" {
+		u.Path += q.Path
+		u.RawQuery = q.Query.Encode()
+		return &u, nil
+	}
+	to, err := u.Parse(q.URL)
+	if err != nil {
+		return nil, s.fail(fault.Invalid, q, errors.New("the server gives an address that cannot be understood"), "")
+	}
+	if to.Scheme != u.Scheme || !strings.EqualFold(to.Host, u.Host) || to.User != nil {
+		return nil, s.fail(fault.Invalid, q, fmt.Errorf("the server leads to %s, and only %s is asked", shorten(to.Scheme+"://"+to.Host, 100), u.Scheme+"://"+u.Host),
+			"is the url in the configuration the address under which the server knows itself?")
+	}
+	return to, nil
+}
+
+// pace obeys what a vendor says of its limits in any answer.
+func (s *Session) pace(resp *http.Response) (wait time.Duration, told bool) {
+	if s.c.o.Pace == nil {
+		return 0, false
+	}
+	wait, told = s.c.o.Pace(resp.StatusCode, resp.Header, s.c.o.Now())
+	if told && s.c.o.Limiter != nil {
+		s.c.o.Limiter.Pause(min(wait, s.c.o.Retry.MaxWait))
+	}
+	return wait, told
+}
+
 // bearer reads the credential as it is now.
-func (s *Session) bearer(q *Request) (string, error) {
+func (s *Session) bearer(ctx context.Context, q *Request, refused string) (string, error) {
 	key := q.Bearer
 	if key.Reveal() == "" {
 		if s.c.o.Bearer == nil {
 			return "", nil
 		}
 		var err error
-		if key, err = s.c.o.Bearer(); err != nil {
+		if key, err = s.c.o.Bearer(ctx, secret.New(refused)); err != nil {
+			if fault.KindOf(err) != 0 {
+				return "", err // It says itself what failed and where.
+			}
 			return "", s.fail(fault.Auth, q, err, "check where the configuration says that the key is kept")
 		}
 	}
@@ -364,19 +434,33 @@ func isJSON(contentType string) bool {
 }
 
 // statusFault makes the error of an answer that is not a success.
-func (s *Session) statusFault(q *Request, resp *http.Response, body []byte, key secret.Value) error {
+func (s *Session) statusFault(q *Request, resp *http.Response, body []byte, key secret.Value, wait time.Duration, told bool) error {
 	e := &StatusError{Status: resp.StatusCode, JSON: isJSON(resp.Header.Get("Content-Type"))}
-	if e.JSON && !q.Secret {
-		e.Detail = detail(body, key)
+	if e.JSON {
+		e.Code, e.Detail = said(body, key)
+	}
+	if q.Secret {
+		e.Detail = ""
 	}
 	if u, err := url.Parse(resp.Header.Get("Location")); err == nil && u.Host != "" {
 		e.Location = shorten(key.Hide(u.Scheme+"://"+u.Host+u.Path), 200)
 	}
-	f := s.fail(kindOf(resp.StatusCode, e.JSON), q, e, "")
-	if f.Kind.Retryable() {
-		if wait, ok := parseRetryAfter(resp.Header.Get("Retry-After"), s.c.o.Now()); ok {
-			return &throttle{error: f, after: wait}
+	kind := kindOf(resp.StatusCode, e.JSON)
+	if s.c.o.Kind != nil {
+		kind = cmp.Or(s.c.o.Kind(e), kind)
+	}
+	f := s.fail(kind, q, e, "")
+	if !f.Kind.Retryable() {
+		return f
+	}
+	if after, ok := parseRetryAfter(resp.Header.Get("Retry-After"), s.c.o.Now()); ok {
+		wait, told = after, true
+		if s.c.o.Limiter != nil && kind == fault.Throttled {
+			s.c.o.Limiter.Pause(min(wait, s.c.o.Retry.MaxWait))
 		}
+	}
+	if told {
+		return &throttle{error: f, after: wait}
 	}
 	return f
 }
@@ -411,39 +495,6 @@ func parseRetryAfter(value string, now time.Time) (time.Duration, bool) {
 		return max(0, at.Sub(now)), true
 	}
 	return 0, false
-}
-
-// detail takes the server's own words out of an error body: a text under "detail",
-// "message" or "error", or the list of a validation.
-func detail(body []byte, key secret.Value) string {
-	var e struct {
-		Detail  json.RawMessage `json:"detail"`
-		Message string          `json:"message"`
-	}
-	if json.Unmarshal(body[:min(len(body), 64<<10)], &e) != nil {
-		return ""
-	}
-	var text string
-	var items []struct {
-		Loc []any  `json:"loc"`
-		Msg string `json:"msg"`
-	}
-	switch {
-	case json.Unmarshal(e.Detail, &text) == nil:
-	case json.Unmarshal(e.Detail, &items) == nil:
-		var parts []string
-		for _, it := range items {
-			var at []string
-			for _, l := range it.Loc {
-				at = append(at, fmt.Sprint(l))
-			}
-			parts = append(parts, strings.Join(at, ".")+": "+it.Msg)
-		}
-		text = strings.Join(parts, "; ")
-	default:
-		text = e.Message
-	}
-	return shorten(key.Hide(text), 200)
 }
 
 // hide takes the credential out of an error that may repeat what a server said. The

@@ -8,12 +8,10 @@ package httpx
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -32,11 +30,20 @@ type Options struct {
 	// Base is the address that the paths of requests are appended to.
 	Base *url.URL
 	// Bearer gives the credential, asked for at each attempt so that a rotated one is
-	// used at once; nil: none is sent.
-	Bearer func() (secret.Value, error)
+	// used at once; nil: none is sent. refused is the one that was just answered with 401,
+	// empty otherwise: whoever keeps that one gets another, or gives it again.
+	Bearer func(ctx context.Context, refused secret.Value) (secret.Value, error)
 	// Transport carries the requests; nil: NewTransport(nil).
 	Transport http.RoundTripper
-	Logger    *slog.Logger
+	// Limiter is shared by all who use the same credential; nil: nothing is limited.
+	Limiter *Limiter
+	// Pace reads how long a vendor wants to be left alone out of the headers of any answer,
+	// where that is not Retry-After: until then nothing is sent through Limiter. May be nil.
+	Pace func(status int, h http.Header, now time.Time) (wait time.Duration, ok bool)
+	// Kind gives the kind of an answer that is no success, where a vendor's statuses mean
+	// something of their own; zero leaves it to the status. May be nil.
+	Kind   func(e *StatusError) fault.Kind
+	Logger *slog.Logger
 	// Timeout bounds one attempt; zero: one minute.
 	Timeout time.Duration
 	// MaxBody bounds one answer in bytes; zero: 256 MiB.
@@ -71,6 +78,9 @@ type Client struct {
 	o       Options
 	http    *http.Client
 	breaker breaker
+	// life ends with Close.
+	life context.Context //nolint:containedctx // It is the client's own, not that of a call.
+	end  context.CancelCauseFunc
 }
 
 // New makes a client; it opens no connection.
@@ -93,8 +103,10 @@ func New(o Options) *Client {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Client{o: o, http: &http.Client{Transport: o.Transport, CheckRedirect: sameServer},
+	c := &Client{o: o, http: &http.Client{Transport: o.Transport, CheckRedirect: sameServer},
 		breaker: breaker{now: o.Now, after: o.Retry.Break, pause: o.Retry.Pause}}
+	c.life, c.end = context.WithCancelCause(context.Background())
+	return c
 }
 
 func setDefault[T comparable](v *T, to T) {
@@ -104,8 +116,19 @@ func setDefault[T comparable](v *T, to T) {
 	}
 }
 
-// Close drops idle connections.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+// Key makes the Bearer of a credential that somebody else keeps and exchanges, such as a file.
+func Key(read func() (secret.Value, error)) func(context.Context, secret.Value) (secret.Value, error) {
+	return func(context.Context, secret.Value) (secret.Value, error) { return read() }
+}
+
+// Close ends requests under way, refuses further ones and drops idle connections.
+func (c *Client) Close() {
+	c.end(ErrClosed)
+	c.http.CloseIdleConnections()
+}
+
+// ErrClosed is inside of every error of a request that Close ended or refused.
+var ErrClosed = errors.New("the client is closed")
 
 // Session starts a count of requests and a budget of retries of its own.
 func (c *Client) Session() *Session {
@@ -188,22 +211,6 @@ func LoadRoots(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// NewTransport gives a transport with TLS 1.2 or later and the proxy that the
-// environment names. With nil roots the system's are trusted.
-func NewTransport(roots *x509.CertPool) *http.Transport {
-	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
-	return &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         dialer.DialContext,
-		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
-		TLSHandshakeTimeout: 10 * time.Second,
-		ForceAttemptHTTP2:   true,
-		MaxIdleConns:        16,
-		MaxIdleConnsPerHost: 8,
-		IdleConnTimeout:     90 * time.Second,
-	}
-}
-
 // sameServer follows a redirect only of a reading request, and only on the same
 // scheme and host: the credential goes nowhere else.
 func sameServer(req *http.Request, via []*http.Request) error {
@@ -241,6 +248,9 @@ type StatusError struct {
 	// JSON says that the answer was JSON, as one of the API itself is; a proxy in
 	// front answers otherwise.
 	JSON bool
+	// Code is the word by which the API itself names the error, such as a scimType, the code of
+	// Microsoft Graph or the reason of Google; empty where there is none.
+	Code string
 	// Detail is what the server said, shortened.
 	Detail string
 	// Location is where a redirect points, without its query.

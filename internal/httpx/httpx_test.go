@@ -77,7 +77,7 @@ func newClient(t *testing.T, address string, retry httpx.Retry, logs *bytes.Buff
 	}
 	c := httpx.New(httpx.Options{
 		Name: "target chat", Base: base, Retry: retry, Timeout: 5 * time.Second, MaxBody: 1 << 20,
-		Bearer: func() (secret.Value, error) { return secret.New(canary), nil },
+		Bearer: httpx.Key(func() (secret.Value, error) { return secret.New(canary), nil }),
 		Logger: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	t.Cleanup(c.Close)
@@ -433,7 +433,7 @@ func TestAKeyThatCannotBeSentIsRefusedWithoutShowingIt(t *testing.T) {
 		},
 	} {
 		base := &url.URL{Scheme: "http", Host: "x"}
-		c := httpx.New(httpx.Options{Name: "x", Base: base, Bearer: key})
+		c := httpx.New(httpx.Options{Name: "x", Base: base, Bearer: httpx.Key(key)})
 		s := c.Session()
 		_, err := s.Do(t.Context(), read(&reply{}))
 		if requests, _ := s.Spent(); fault.KindOf(err) != fault.Auth || strings.Contains(err.Error(), "canary") || requests != 0 || fault.HintOf(err) == "" {

@@ -27,7 +27,7 @@ const (
 
 // Watch notices changes: by refreshAndPersist on servers with syncrepl, by asking for the
 // newest change on Active Directory. It has a connection of its own.
-func (s *source) Watch(ctx context.Context, changed func()) error {
+func (s *source) Watch(ctx context.Context, changed providers.Changed) error {
 	const op = "watch directory"
 	ctx, end, err := s.begin(ctx)
 	defer end()
@@ -65,7 +65,7 @@ type watch struct {
 	source  *source
 	session *session
 	mark    *mark
-	changed func()
+	changed providers.Changed
 }
 
 var (

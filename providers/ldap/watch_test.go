@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"groupsyncd/directory"
 	"groupsyncd/internal/fault"
 	"groupsyncd/providers"
 	"groupsyncd/providers/ldap/ldaptest"
@@ -31,7 +32,7 @@ func watchOf(t *testing.T, s *source, server *ldaptest.Server, edit func(*source
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	w := &watching{changes: make(chan struct{}, 1000), end: make(chan error, 1), stop: stop}
-	go func() { w.end <- s.Watch(ctx, func() { w.changes <- struct{}{} }) }()
+	go func() { w.end <- s.Watch(ctx, func(...directory.Person) { w.changes <- struct{}{} }) }()
 	t.Cleanup(func() {
 		stop()
 		_ = <-w.end
@@ -164,7 +165,7 @@ func TestAWatchEndsWithItsContextAndItsSource(t *testing.T) {
 func TestAServerThatTellsNothingCannotBeWatched(t *testing.T) {
 	t.Parallel()
 	_, s, _ := telling(t, ldaptest.Changes{}, nil)
-	if err := s.Watch(t.Context(), func() { t.Error("a change was noticed") }); !errors.Is(err, providers.ErrNoWatch) {
+	if err := s.Watch(t.Context(), func(...directory.Person) { t.Error("a change was noticed") }); !errors.Is(err, providers.ErrNoWatch) {
 		t.Errorf("the watch ends with %v", err)
 	}
 }

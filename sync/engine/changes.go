@@ -118,7 +118,7 @@ func (e *Engine) base(src *Source, req run.Request) (providers.Changes, *directo
 		why = "a complete read is to confirm what is known"
 	case now.Before(r.FullAt) || src.FullEvery > 0 && now.Sub(r.FullAt) >= src.FullEvery:
 		why = "the last time was at " + clock(r.FullAt)
-	case req.Trigger != run.Watch && r.Awaits(src.Grace, now):
+	case !req.Trigger.Watched() && r.Awaits(src.Grace, now):
 		why = "a complete read is to settle who is gone"
 	}
 	if why != "" {

@@ -34,6 +34,8 @@ type Source struct {
 	Scope, Place string
 	// Timeout bounds one pull.
 	Timeout time.Duration
+	// Push says that the provider of the source tells it of changes.
+	Push bool
 	// Single says that the source knows single people only and has no lists; Reads is the
 	// target whose sign-ins it reads, empty for none.
 	Single bool

@@ -53,7 +53,7 @@ func (w *work) narrow(ctx context.Context) (*plan.Plan, *plan.Guarded, error) {
 // seen it not long ago, it is the server that we know, and the rules are the accepted ones.
 func (w *work) mayBeNarrow() bool {
 	mem, now := w.state.mem, w.e.now()
-	if w.req.Trigger != run.Watch || w.undo != nil || heldAsChanged(mem) || slices.ContainsFunc(mem.Approvals, accepts) {
+	if !w.req.Trigger.Watched() || w.undo != nil || heldAsChanged(mem) || slices.ContainsFunc(mem.Approvals, accepts) {
 		return false
 	}
 	if w.state.seen.IsZero() || now.Before(w.state.seen) || now.Sub(w.state.seen) > narrowFor {

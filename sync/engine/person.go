@@ -47,7 +47,7 @@ func (e *Engine) runPerson(ctx context.Context, req run.Request) (*run.Report, e
 
 // bySelf reports whether nobody waits for the run at a terminal: then somebody unknown is
 // no mistake, and a run that found everything as it should be is not worth a word.
-func (p *personRun) bySelf() bool { return p.req.Trigger == run.Webhook || p.req.Trigger == run.Watch }
+func (p *personRun) bySelf() bool { return p.req.Trigger == run.Webhook || p.req.Trigger.Watched() }
 
 // named is the run of somebody by mail, user name or id in a source.
 func (p *personRun) named(ctx context.Context) error {

@@ -33,7 +33,7 @@ type pulled struct {
 // pull reads all the sources of a run at once. A source that fails changes nothing in
 // its replica beyond what it proved.
 func (e *Engine) pull(ctx context.Context, s *Setup, req run.Request) (*pulled, error) {
-	out := &pulled{complete: map[string]bool{}, idle: req.Trigger == run.Watch}
+	out := &pulled{complete: map[string]bool{}, idle: req.Trigger.Watched()}
 	var (
 		wg     sync.WaitGroup
 		mu     sync.Mutex
@@ -72,7 +72,7 @@ func soonest(a, b time.Time) time.Time {
 // pullOne reads one source and merges what it proved. The third result says that somebody
 // who watches the source had it read for nothing. The error is about our own state.
 func (e *Engine) pullOne(ctx context.Context, src *Source, req run.Request) (run.SourceReport, replica.Learned, bool, error) {
-	watching := req.Trigger == run.Watch
+	watching := req.Trigger.Watched()
 	if t, rests := e.rests(src.party(), req.Trigger); rests {
 		return e.left(ctx, src, &t), replica.Learned{}, watching, nil
 	}
@@ -105,7 +105,7 @@ func (e *Engine) pullOne(ctx context.Context, src *Source, req run.Request) (run
 			slog.String(logging.KeyErr, report.Reason), slog.String(logging.KeyHint, report.Hint))
 	default:
 		log.LogAttrs(ctx, slog.LevelInfo, "source read", slog.String("read", string(got.kind)), slog.Int("users", report.Users), slog.Int("groups", report.Groups),
-			slog.Int("memberships", report.Memberships), slog.Int64("ms", readFor.Milliseconds()),
+			slog.Int("memberships", report.Memberships), slog.Int("requests", report.Requests), slog.Int64("ms", readFor.Milliseconds()),
 			slog.Int64("merge_ms", (e.now().Sub(started)-readFor).Milliseconds()))
 	}
 	return report, learned, idle, stored
@@ -138,7 +138,7 @@ func (e *Engine) merge(src *Source, s *directory.Snapshot) (replica.Learned, err
 
 func sourceReport(src *Source, s *directory.Snapshot, err error) run.SourceReport {
 	r := run.SourceReport{Name: src.Name, Single: src.Single, Coverage: string(s.Coverage()), Reason: s.Reason, AsOf: s.AsOf,
-		Users: len(s.Users), Memberships: s.Memberships()}
+		Users: len(s.Users), Memberships: s.Memberships(), Requests: s.Requests}
 	for i := range s.Groups {
 		if s.Groups[i].Counts() {
 			r.Groups++

@@ -24,6 +24,9 @@ const (
 	Push     Trigger = "push"
 )
 
+// Watched reports whether a source said by itself that something changed.
+func (t Trigger) Watched() bool { return t == Watch || t == Push }
+
 // Mode says whether a run may write.
 type Mode string
 
@@ -289,6 +292,8 @@ type SourceReport struct {
 	Users       int       `json:"users"`
 	Groups      int       `json:"groups"`
 	Memberships int       `json:"memberships"`
+	// Requests counts what was asked over HTTP; it is left out where nothing is counted.
+	Requests int `json:"requests,omitempty"`
 	// Read is empty where nothing was read, or one person only; in JSON also for full.
 	Read ReadKind `json:"read,omitzero"`
 	// Single says that the source knows single people only: it has no lists that could be

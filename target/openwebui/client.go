@@ -92,7 +92,7 @@ func New(o Options) (*Client, error) {
 		Logger: o.Logger, Timeout: o.Timeout, Retry: o.Retry, Now: o.Now,
 	}
 	keyed := open
-	keyed.Bearer = o.APIKey
+	keyed.Bearer = httpx.Key(o.APIKey)
 	return &Client{
 		name: o.Name, path: base.Path, subjects: o.NeedSubjects, log: o.Logger, now: o.Now,
 		http: httpx.New(keyed), open: httpx.New(open),

@@ -23,7 +23,7 @@ func signIns() []mutation {
 		mutation{name: "members in doubt wait for those who may still sign in", file: single, old: "return !src.current(&src.Replica.Users()[p.user], false, c.in.Now)", new: "return false", run: "TestMembersInDoubt.*|TestARevert.*|TestASourceOfSinglePeople.*"},
 		mutation{name: "and for those who have not been read", file: single, old: `return src.Provider == "" || account.Subjects == nil || account.Subjects[src.Provider] != ""`, new: "return account == nil", run: "TestMembersInDoubtWaitForWhoMayStillSignIn"},
 	), in("4 one person", "sync/engine",
-		mutation{name: "somebody whom nobody knows is no mistake of a server", file: person, old: "return p.req.Trigger == run.Webhook || p.req.Trigger == run.Watch", new: "return false", run: "TestAnAccountThatNobodyKnowsIsNobody"},
+		mutation{name: "somebody whom nobody knows is no mistake of a server", file: person, old: "return p.req.Trigger == run.Webhook || p.req.Trigger.Watched()", new: "return false", run: "TestAnAccountThatNobodyKnowsIsNobody"},
 		mutation{name: "an older plan leaves who signed in alone", file: person, old: "\tw.refresh(only.Account)\n", new: "", run: "TestTraces"},
 		mutation{name: "who waits for an account is found by what the account shows", file: "sync/engine/who.go", old: "\t\tlinked = w.matching(src, a, subjects)\n", new: "", run: "TestTraces"},
 	))

@@ -312,7 +312,7 @@ func notices(t *testing.T, s providers.Source, edit func(mail string)) {
 		t.Fatalf("the source %T cannot be watched", s)
 	}
 	seen, end := make(chan struct{}, 100), make(chan error, 1)
-	go func() { end <- watcher.Watch(t.Context(), func() { seen <- struct{}{} }) }()
+	go func() { end <- watcher.Watch(t.Context(), func(...directory.Person) { seen <- struct{}{} }) }()
 	for n := 0; ; n++ {
 		edit(fmt.Sprintf("watched%d@example.org", n))
 		select {
