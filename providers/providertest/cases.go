@@ -172,6 +172,10 @@ func (h Harness) testFindings(t *testing.T) {
 func (h Harness) testFault(t *testing.T, f Fault) {
 	w := h.fit(medium())
 	s := f.Open(t, w)
+	if f.Passes {
+		h.checkPull(t, s, w)
+		return
+	}
 	snapshot, err := h.pull(t, s)
 	if err == nil {
 		t.Fatal("Pull gives no error")
@@ -185,6 +189,9 @@ func (h Harness) testFault(t *testing.T, f Fault) {
 	for _, c := range h.claims(snapshot, w) {
 		t.Error(c)
 	}
+	if f.OneGroup {
+		checkOneGroup(t, snapshot)
+	}
 	if l, ok := s.(providers.LookUp); ok && !f.PullOnly {
 		snapshot, err := l.LookUp(t.Context(), h.named(w.Users[0]))
 		h.inspectError(t, err)
@@ -196,5 +203,19 @@ func (h Harness) testFault(t *testing.T, f Fault) {
 		for _, finding := range c.Check(t.Context()) {
 			h.noSecret(t, finding.Message+finding.Remedy)
 		}
+	}
+}
+
+// checkOneGroup checks that a fault of one group has cost that group only.
+func checkOneGroup(t *testing.T, s *directory.Snapshot) {
+	t.Helper()
+	unknown := 0
+	for i := range s.Groups {
+		if !s.Groups[i].MembersKnown {
+			unknown++
+		}
+	}
+	if !s.UsersListed || !s.GroupsListed || unknown != 1 {
+		t.Errorf("users listed %v, groups listed %v, the members of %d groups unknown: want only those of one", s.UsersListed, s.GroupsListed, unknown)
 	}
 }

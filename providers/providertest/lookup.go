@@ -22,13 +22,12 @@ func (h Harness) runLookUps(t *testing.T) {
 	}
 	w = h.fit(w)
 	for _, u := range w.Users {
-		t.Run("look-up/"+u.Username, func(t *testing.T) { t.Parallel(); h.testPerson(t, w, u) })
+		h.run(t, "look-up/"+u.Username, func(t *testing.T) { h.testPerson(t, w, u) })
 	}
 	strange := h.fit(strangeNames())
-	t.Run("look-up/strange names", func(t *testing.T) { t.Parallel(); h.testPerson(t, strange, strange.Users[2]) })
+	h.run(t, "look-up/strange names", func(t *testing.T) { h.testPerson(t, strange, strange.Users[2]) })
 	odd := h.fit(oddNames())
-	t.Run("look-up/odd names", func(t *testing.T) {
-		t.Parallel()
+	h.run(t, "look-up/odd names", func(t *testing.T) {
 		l := h.lookUp(t, h.Open(t, odd))
 		for _, u := range odd.Users {
 			got, err := l.LookUp(t.Context(), h.named(u))
@@ -45,32 +44,28 @@ func (h Harness) runLookUps(t *testing.T) {
 	})
 	if !h.NoNesting {
 		deep := h.fit(thirtyLevels())
-		t.Run("look-up/thirty levels down", func(t *testing.T) { t.Parallel(); h.testPerson(t, deep, deep.Users[29]) })
-		t.Run("look-up/in a large group inside others", func(t *testing.T) {
-			t.Parallel()
+		h.run(t, "look-up/thirty levels down", func(t *testing.T) { h.testPerson(t, deep, deep.Users[29]) })
+		h.run(t, "look-up/in a large group inside others", func(t *testing.T) {
 			w := h.fit(above1500(1804))
 			h.testPerson(t, w, w.Users[1804])
 		})
 	}
-	t.Run("look-up/nobody", func(t *testing.T) { t.Parallel(); h.testNobody(t) })
-	t.Run("look-up/cancelled", func(t *testing.T) { t.Parallel(); h.testLookUpCanceled(t) })
+	h.run(t, "look-up/nobody", h.testNobody)
+	h.run(t, "look-up/cancelled", h.testLookUpCanceled)
 	if !h.NoLoneUsers {
-		t.Run("look-up/in no group", func(t *testing.T) {
-			t.Parallel()
+		h.run(t, "look-up/in no group", func(t *testing.T) {
 			w := h.fit(World{Users: people(2)})
 			h.testPerson(t, w, w.Users[1])
 		})
 	}
 	if !h.NoDisabled {
-		t.Run("look-up/disabled", func(t *testing.T) {
-			t.Parallel()
+		h.run(t, "look-up/disabled", func(t *testing.T) {
 			w := h.fit(disabled())
 			h.testPerson(t, w, w.Users[1])
 		})
 	}
 	if !h.NoSameEmail {
-		t.Run("look-up/two people with one mail", func(t *testing.T) {
-			t.Parallel()
+		h.run(t, "look-up/two people with one mail", func(t *testing.T) {
 			w := h.fit(company())
 			w.Users[1].Email = w.Users[0].Email
 			h.testNothing(t, h.lookUp(t, h.Open(t, w)), directory.Person{Email: w.Users[0].Email})

@@ -12,8 +12,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"unicode"
 
+	"groupsyncd/directory"
 	"groupsyncd/internal/fault"
 	"groupsyncd/providers"
 )
@@ -58,6 +60,9 @@ type Harness struct {
 	Live func(t testing.TB, w World) (s providers.Source, change func(World))
 	// Faults are the ways in which the world behind this source can break.
 	Faults []Fault
+	// Virtual runs every case in a bubble of testing/synctest, so that no wait takes time: the
+	// servers of this harness are in memory, and nothing of it uses a network.
+	Virtual bool
 	// Secret is the credential that sources of this harness use; the suite looks
 	// for it in every text it sees. Empty: the source has none.
 	Secret string
@@ -98,37 +103,66 @@ type Fault struct {
 	Partial bool
 	// PullOnly says that the fault does not touch a look-up.
 	PullOnly bool
+	// OneGroup says that the members of one group, and of what contains it, may be unknown,
+	// and that everything else must be proved.
+	OneGroup bool
+	// Passes says that it is over when the source asks again: nothing may be missing at all.
+	Passes bool
+	// Virtual runs the fault in a bubble, as Harness.Virtual does.
+	Virtual bool
 }
 
 // Run runs the whole suite.
 func Run(t *testing.T, h Harness) {
 	t.Helper()
 	for _, c := range pullCases(h) {
-		t.Run("pull/"+c.name, func(t *testing.T) {
-			t.Parallel()
-			h.checkPull(t, h.Open(t, c.world), c.world)
-		})
+		h.run(t, "pull/"+c.name, func(t *testing.T) { h.checkPull(t, h.Open(t, c.world), c.world) })
 	}
-	t.Run("pull/as_of is between the call and the first request", func(t *testing.T) { t.Parallel(); h.testAsOf(t) })
-	t.Run("pull/cancelled before it starts", func(t *testing.T) { t.Parallel(); h.testCanceledBefore(t) })
-	t.Run("pull/cancelled in the middle", func(t *testing.T) { t.Parallel(); h.testCanceledWithin(t) })
-	t.Run("pull/two at once", func(t *testing.T) { t.Parallel(); h.testConcurrent(t) })
-	t.Run("pull/after close", func(t *testing.T) { t.Parallel(); h.testClosed(t) })
+	h.run(t, "pull/as_of is between the call and the first request", h.testAsOf)
+	h.run(t, "pull/cancelled before it starts", h.testCanceledBefore)
+	h.run(t, "pull/cancelled in the middle", h.testCanceledWithin)
+	h.run(t, "pull/two at once", h.testConcurrent)
+	h.run(t, "pull/after close", h.testClosed)
 	if !h.NoStableIDs {
-		t.Run("pull/renaming keeps the ids", func(t *testing.T) { t.Parallel(); h.testRename(t) })
+		h.run(t, "pull/renaming keeps the ids", h.testRename)
 	}
-	t.Run("pull/members come and go", func(t *testing.T) { t.Parallel(); h.testChange(t) })
-	t.Run("check/a good world has no failed finding", func(t *testing.T) { t.Parallel(); h.testFindings(t) })
+	h.run(t, "pull/members come and go", h.testChange)
+	h.run(t, "check/a good world has no failed finding", h.testFindings)
 	if h.Owners {
-		t.Run("pull/owners of groups", func(t *testing.T) { t.Parallel(); h.testOwners(t) })
+		h.run(t, "pull/owners of groups", h.testOwners)
 	}
 	if !h.NoLookUp {
 		h.runLookUps(t)
 	}
 	for _, f := range h.Faults {
-		t.Run("fault/"+f.Name, func(t *testing.T) { t.Parallel(); h.testFault(t, f) })
+		h := h
+		h.Virtual = h.Virtual || f.Virtual
+		h.run(t, "fault/"+f.Name, func(t *testing.T) { h.testFault(t, f) })
 	}
 }
+
+// run runs a case beside the others, in a bubble where the harness asks for one.
+func (h Harness) run(t *testing.T, name string, test func(*testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		if h.Virtual {
+			synctest.Test(t, test)
+			return
+		}
+		test(t)
+	})
+}
+
+// CheckPull checks that a pull shows exactly w, completely, and gives what it showed: for tests
+// of a source beside the suite.
+func (h Harness) CheckPull(t testing.TB, s providers.Source, w World) *directory.Snapshot {
+	t.Helper()
+	return h.checkPull(t, s, w)
+}
+
+// Claims lists what a snapshot claims to have proved and what is not so in w.
+func (h Harness) Claims(s *directory.Snapshot, w World) []string { return h.claims(s, w) }
 
 // fit takes out of a world what the source cannot express.
 func (h Harness) fit(w World) World {

@@ -268,14 +268,6 @@ func (w World) groupsOf(id string) []Group {
 	return in
 }
 
-func (w World) user(id string) (User, bool) {
-	i := slices.IndexFunc(w.Users, func(u User) bool { return u.ID == id })
-	if i < 0 {
-		return User{}, false
-	}
-	return w.Users[i], true
-}
-
 // text gives a world in lines that can be compared with those of a snapshot.
 func (h Harness) text(w World) []string {
 	var lines []string
