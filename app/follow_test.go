@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"groupsyncd/directory"
 	"groupsyncd/internal/fault"
 	"groupsyncd/providers"
 	"groupsyncd/sync/engine"
@@ -50,12 +51,12 @@ func (w *watched) Watch(ctx context.Context, changed providers.Changed) error {
 	}
 }
 
-// happens tells that something changed.
-func (w *watched) happens() {
+// happens tells that something changed, or that these people did.
+func (w *watched) happens(people ...directory.Person) {
 	w.mu.Lock()
 	changed := w.changed
 	w.mu.Unlock()
-	changed()
+	changed(people...)
 }
 
 func (w *watched) becomes(err error) {
@@ -73,6 +74,8 @@ type stand struct {
 
 	mu    sync.Mutex
 	reads []time.Time
+	// looked are the ids of those who were looked at.
+	looked []string
 	// takes is how long a read takes, finds whether it leads to anything.
 	takes time.Duration
 	finds bool
@@ -97,6 +100,11 @@ func follow(ctx context.Context, source *watched) (*stand, func()) {
 		time.Sleep(takes)
 		return finds
 	})
+	s.look = func(people []directory.Person) {
+		for _, who := range people {
+			s.looked = append(s.looked, who.ID)
+		}
+	}
 	ctx, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -134,6 +142,23 @@ func TestAChangeIsReadAfterAMoment(t *testing.T) {
 		s.source.happens()
 		time.Sleep(time.Minute)
 		s.wants(t, "one change", 200)
+	})
+}
+
+func TestPeopleWhoChangedAreLookedAtAndNothingElseIsRead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, stop := follow(t.Context(), &watched{})
+		defer stop()
+		s.source.happens(directory.Person{ID: "u1"}, directory.Person{ID: "u2"})
+		time.Sleep(time.Minute)
+		s.wants(t, "people are looked at")
+		if !slices.Equal(s.looked, []string{"u1", "u2"}) {
+			t.Errorf("looked at %v", s.looked)
+		}
+		s.source.happens()
+		time.Sleep(time.Minute)
+		s.wants(t, "somebody changed", 60_200)
 	})
 }
 
