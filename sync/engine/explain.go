@@ -75,11 +75,12 @@ type Why struct {
 // ExplainUser says why somebody is, or is not, in each group.
 func (e *Engine) ExplainUser(who string) (*UserExplanation, error) {
 	s := e.current()
+	known := e.namesake(&s, who)
 	out := &UserExplanation{User: who, Sources: []SourceView{}, Targets: []AccountWhy{}}
 	for i := range s.Sources {
 		src := &s.Sources[i]
 		r := e.replica(src.ID)
-		n, found := findPerson(r, who)
+		n, found := r.User(known.ids[src.ID])
 		if !found {
 			continue
 		}
@@ -104,7 +105,7 @@ func (e *Engine) ExplainUser(who string) (*UserExplanation, error) {
 		out.Sources = append(out.Sources, v)
 	}
 	for i := range s.Targets {
-		why, err := e.explainIn(&s, &s.Targets[i], who)
+		why, err := e.explainIn(&s, &s.Targets[i], who, known)
 		if err != nil {
 			return nil, err
 		}
@@ -120,14 +121,14 @@ func (e *Engine) ExplainUser(who string) (*UserExplanation, error) {
 }
 
 // explainIn explains one target; nil when it has nothing to say about the person.
-func (e *Engine) explainIn(s *Setup, t *TargetSetup, who string) (*AccountWhy, error) {
+func (e *Engine) explainIn(s *Setup, t *TargetSetup, who string, known namesake) (*AccountWhy, error) {
 	w := e.work(s, t, run.Request{User: who}, &run.Report{}, e.log, nil)
 	w.state.mu.Lock()
 	defer w.state.mu.Unlock()
 	in := w.input(nil)
 	mem := w.state.mem
 	out := &AccountWhy{Target: t.Name, State: "pending", Groups: []GroupWhy{}}
-	account, found := plan.AccountFor(in, w.named(who))
+	account, found := plan.AccountFor(in, known.keys())
 	if !found {
 		account, found = accountByName(mem.Mirror, who)
 	}
@@ -142,7 +143,7 @@ func (e *Engine) explainIn(s *Setup, t *TargetSetup, who string) (*AccountWhy, e
 	}
 	p := plan.Compute(in)
 	plan.Guard(p, in, s.Limits)
-	x := explainer{e: e, in: in, p: p, mem: mem, who: who, account: account, found: found}
+	x := explainer{e: e, in: in, p: p, mem: mem, ids: known.ids, account: account, found: found}
 	if found {
 		out.RoleWhy = x.role()
 	}
@@ -182,7 +183,7 @@ type explainer struct {
 	in      *plan.Input
 	p       *plan.Plan
 	mem     *plan.Memory
-	who     string
+	ids     map[string]string
 	account uint32
 	found   bool
 	shown   map[string]bool
@@ -221,7 +222,7 @@ func (x *explainer) groupID(w *plan.Want) string {
 // feed says whether, and by which path, a feed grants the membership.
 func (x *explainer) feed(f *plan.Feed) (Why, bool) {
 	src := &x.in.Sources[f.Source]
-	n, found := findPerson(src.Replica, x.who)
+	n, found := src.Replica.User(x.ids[src.ID])
 	if !found {
 		return Why{}, false
 	}

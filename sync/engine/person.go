@@ -51,7 +51,7 @@ func (p *personRun) bySelf() bool { return p.req.Trigger == run.Webhook || p.req
 
 // named is the run of somebody by mail, user name or id in a source.
 func (p *personRun) named(ctx context.Context) error {
-	known := p.namesake()
+	known := p.e.namesake(p.setup, p.req.User)
 	err := p.lookUps(ctx, func(src *Source) []directory.Person { return p.asked(src, known) })
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -33,29 +34,30 @@ func theOne(r *replica.Replica, fits func(*replica.User) bool) (uint32, bool) {
 	return found, count == 1
 }
 
-// namesake is what is known of whom a request names, before anybody is asked.
+// namesake is what is known of whom a request names.
 type namesake struct {
 	// ids are by source, accounts by target. Whoever has an account that somebody of the
 	// name has is the same person, under whatever name.
 	ids, accounts map[string]string
 }
 
-func (p *personRun) namesake() namesake {
+// namesake finds whom a name means in each source and target.
+func (e *Engine) namesake(s *Setup, who string) namesake {
 	known := namesake{map[string]string{}, map[string]string{}}
 	var keys []directory.UserKey
-	for i := range p.setup.Sources {
-		src := &p.setup.Sources[i]
-		r := p.e.replica(src.ID)
-		if n, found := findPerson(r, p.req.User); found {
+	for i := range s.Sources {
+		src := &s.Sources[i]
+		r := e.replica(src.ID)
+		if n, found := findPerson(r, who); found {
 			known.ids[src.ID] = r.Users()[n].ID
 			keys = append(keys, directory.UserKey{Source: src.ID, ID: r.Users()[n].ID})
 		}
 	}
-	if len(keys) == len(p.setup.Sources) {
+	if len(keys) == len(s.Sources) {
 		return known
 	}
-	for i := range p.setup.Targets {
-		w := p.work(&p.setup.Targets[i])
+	for i := range s.Targets {
+		w := e.work(s, &s.Targets[i], run.Request{User: who}, &run.Report{}, e.log, nil)
 		w.state.mu.Lock()
 		account := ""
 		for _, key := range keys {
@@ -64,7 +66,7 @@ func (p *personRun) namesake() namesake {
 			}
 		}
 		if account == "" {
-			account = w.accountShown(p.req.User)
+			account = w.accountShown(who)
 		}
 		if account != "" {
 			known.accounts[w.t.Name] = account
@@ -77,6 +79,15 @@ func (p *personRun) namesake() namesake {
 		w.state.mu.Unlock()
 	}
 	return known
+}
+
+// keys gives the people of the name, in the order of their sources.
+func (k *namesake) keys() []directory.UserKey {
+	var keys []directory.UserKey
+	for _, source := range slices.Sorted(maps.Keys(k.ids)) {
+		keys = append(keys, directory.UserKey{Source: source, ID: k.ids[source]})
+	}
+	return keys
 }
 
 // accountShown gives the id of the only living account that shows a name as its id, its mail
