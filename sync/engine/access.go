@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 
 	"groupsyncd/directory"
 	"groupsyncd/internal/fault"
@@ -62,30 +61,15 @@ func (e *Engine) AccessReport(ctx context.Context, target string) (*access.Repor
 // at, the picture is of what is known, and says so.
 func (e *Engine) view(ctx context.Context, name string) (*work, *access.View, error) {
 	s := e.current()
-	t, err := s.theTarget(name)
+	t, err := s.oneTarget("", name)
 	if err != nil {
 		return nil, nil, err
 	}
-	w := e.work(&s, t, run.Request{}, &run.Report{}, e.log, nil)
+	w := e.look(&s, t)
 	ctx, cancel := context.WithTimeout(ctx, e.personDeadline)
 	defer cancel()
 	v, err := w.picture(ctx)
 	return w, v, err
-}
-
-// theTarget finds a target by its name, or the only one.
-func (s *Setup) theTarget(name string) (*TargetSetup, error) {
-	var names []string
-	for i := range s.Targets {
-		if t := &s.Targets[i]; t.Name == name || name == "" && len(s.Targets) == 1 {
-			return t, nil
-		}
-		names = append(names, s.Targets[i].Name)
-	}
-	if name == "" {
-		return nil, fault.New(fault.Invalid, "", "", errors.New("there are several targets"), "name one with --target: "+strings.Join(names, ", "))
-	}
-	return nil, fault.New(fault.Invalid, "", "", errors.New("no target is named "+name), "see the targets with: groupsyncd status")
 }
 
 // picture looks at the target and takes the picture.

@@ -32,6 +32,22 @@ func (s *Setup) targets(op, name string) ([]*TargetSetup, error) {
 	return all, nil
 }
 
+// oneTarget gives the named target, or the only one there is.
+func (s *Setup) oneTarget(op, name string) (*TargetSetup, error) {
+	all, err := s.targets(op, name)
+	if err != nil {
+		return nil, err
+	}
+	if len(all) > 1 {
+		var names []string
+		for _, t := range all {
+			names = append(names, t.Name)
+		}
+		return nil, fault.New(fault.Invalid, op, "", errors.New("there are several targets"), "name one with --target: "+strings.Join(names, ", "))
+	}
+	return all[0], nil
+}
+
 // source finds a configured source by its name; -1: there is none.
 func (s *Setup) source(name string) int {
 	return slices.IndexFunc(s.Sources, func(x Source) bool { return x.Name == name })

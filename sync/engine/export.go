@@ -54,18 +54,6 @@ func (e *Engine) Export(ctx context.Context, req run.ExportRequest) ([]json.RawM
 	return out, nil
 }
 
-// oneTarget gives the named target, or the only one there is.
-func (s *Setup) oneTarget(op, name string) (*TargetSetup, error) {
-	all, err := s.targets(op, name)
-	if err != nil {
-		return nil, err
-	}
-	if len(all) > 1 {
-		return nil, fault.New(fault.Invalid, op, "", errors.New("there are several targets"), "name one with --target")
-	}
-	return all[0], nil
-}
-
 // exporter is what is known of a target beside the groups that are exported.
 type exporter struct {
 	w *work

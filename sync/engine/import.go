@@ -28,13 +28,11 @@ func (e *Engine) Import(ctx context.Context, asked *run.ImportRequest) (*run.Rep
 	if err != nil {
 		return nil, err
 	}
-	if _, err := e.audit.Head(); err != nil {
-		return nil, err // What cannot be vouched for is not begun.
-	}
-	if err := e.queue.full.enter(ctx); err != nil {
+	end, err := e.alone(ctx)
+	if err != nil {
 		return nil, err
 	}
-	defer e.queue.full.leave()
+	defer end()
 	req := run.Request{Trigger: run.Manual, Mode: asked.Mode, Target: t.Name, Reason: asked.Reason, By: asked.By}
 	ctx, cancel := e.bound(ctx, req)
 	defer cancel()

@@ -73,13 +73,11 @@ func (e *Engine) ApplyPlan(ctx context.Context, file *run.PlanFile, reason, by s
 	if err := errors.Join(checkPlan(file), e.check(req)); err != nil {
 		return nil, err
 	}
-	if _, err := e.audit.Head(); err != nil {
-		return nil, err // What cannot be vouched for is not begun.
-	}
-	if err := e.queue.full.enter(ctx); err != nil {
+	end, err := e.alone(ctx)
+	if err != nil {
 		return nil, err
 	}
-	defer e.queue.full.leave()
+	defer end()
 	ctx, cancel := e.bound(ctx, req)
 	defer cancel()
 	setup := e.current()

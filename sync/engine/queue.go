@@ -147,6 +147,18 @@ func (q *queue) release(whom string) {
 	delete(q.busy, whom)
 }
 
+// alone begins a run of everything that no other request can join. What cannot be vouched for
+// in the audit is not begun.
+func (e *Engine) alone(ctx context.Context) (end func(), err error) {
+	if _, err := e.audit.Head(); err != nil {
+		return nil, err
+	}
+	if err := e.queue.full.enter(ctx); err != nil {
+		return nil, err
+	}
+	return e.queue.full.leave, nil
+}
+
 // Quiet calls f while no run is going on.
 func (e *Engine) Quiet(ctx context.Context, f func() error) error {
 	if err := e.queue.full.enter(ctx); err != nil {

@@ -18,14 +18,14 @@ import (
 // in, from a fresh look. An empty target is all of them, an empty name all teams.
 func (e *Engine) Teams(ctx context.Context, target, name string) (*run.Teams, error) {
 	s := e.current()
+	targets, err := s.targets("", target)
+	if err != nil {
+		return nil, err
+	}
 	out := &run.Teams{Teams: []run.Team{}}
 	var names []string
-	for i := range s.Targets {
-		t := &s.Targets[i]
-		if target != "" && t.Name != target {
-			continue
-		}
-		w := e.work(&s, t, run.Request{}, &run.Report{}, e.log, nil)
+	for _, t := range targets {
+		w := e.look(&s, t)
 		call, cancel := context.WithTimeout(ctx, e.personDeadline)
 		teams, stale, err := w.teams(call)
 		cancel()
@@ -42,9 +42,6 @@ func (e *Engine) Teams(ctx context.Context, target, name string) (*run.Teams, er
 			}
 		}
 	}
-	if target != "" && !slices.ContainsFunc(s.Targets, func(t TargetSetup) bool { return t.Name == target }) {
-		return nil, fault.New(fault.Invalid, "", "", errors.New("no target is named "+target), "see the targets with: groupsyncd status")
-	}
 	if name != "" && len(out.Teams) == 0 {
 		hint := "the teams that there are: groupsyncd teams"
 		if near := similar.Nearest(name, names); near != "" {
@@ -59,10 +56,10 @@ func (e *Engine) Teams(ctx context.Context, target, name string) (*run.Teams, er
 func (w *work) teams(ctx context.Context) ([]run.Team, *run.StaleTarget, error) {
 	w.state.mu.Lock()
 	defer w.state.mu.Unlock()
-	in := w.input(nil)
 	if !slices.ContainsFunc(w.setup.Rules, func(r *mapping.Rule) bool { return r.Team != nil }) {
 		return nil, nil, nil
 	}
+	in := w.input(nil)
 	_, failed, err := w.lookAround(ctx)
 	m := w.state.mem.Mirror
 	var stale *run.StaleTarget
