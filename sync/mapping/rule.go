@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -43,7 +44,7 @@ func Compile(s Spec) (*Rule, error) {
 	for _, p := range s.Match.Regexps {
 		r.expressions = append(r.expressions, regexp.MustCompile(p))
 	}
-	for _, attribute := range sortedKeys(s.Where) {
+	for _, attribute := range slices.Sorted(maps.Keys(s.Where)) {
 		r.where = append(r.where, condition{attribute, globs(s.Where[attribute])})
 	}
 	var err error
@@ -67,15 +68,6 @@ func globs(patterns []string) []*regexp.Regexp {
 		out = append(out, glob.Compile(p))
 	}
 	return out
-}
-
-func sortedKeys(m map[string][]string) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // covers reports whether the rule reads a source.

@@ -4,14 +4,17 @@ import "slices"
 
 // Below gives a group with all groups below it, nearest first. Whoever is in one of them has
 // what the group has.
-func (m *Mirror) Below(id string) []string {
+func (m *Mirror) Below(id string) []string { return below(m.children(), id) }
+
+// children gives the groups below each group.
+func (m *Mirror) children() map[string][]string {
 	children := map[string][]string{}
 	for _, g := range m.Groups() {
 		if g.Parent != "" {
 			children[g.Parent] = append(children[g.Parent], g.ID)
 		}
 	}
-	return below(children, id)
+	return children
 }
 
 func below(children map[string][]string, id string) []string {

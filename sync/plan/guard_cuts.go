@@ -85,12 +85,9 @@ type heldGrant struct {
 
 func (g *guard) audience() *audience {
 	m := g.in.Memory.Mirror
-	a := &audience{m: m, children: map[string][]string{}, sets: map[string]permission.Set{}, gone: map[string]map[string]bool{},
+	a := &audience{m: m, children: m.children(), sets: map[string]permission.Set{}, gone: map[string]map[string]bool{},
 		goneGrants: map[ResourceKey]map[Grant]bool{}, keep: map[string]map[uint32]bool{}, keepGrants: map[heldGrant]map[uint32]bool{}}
 	for _, group := range m.Groups() {
-		if group.Parent != "" {
-			a.children[group.Parent] = append(a.children[group.Parent], group.ID)
-		}
 		if set, _, err := permission.Flatten(group.Permissions); err == nil {
 			a.sets[group.ID] = set
 		}

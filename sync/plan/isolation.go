@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -40,7 +41,7 @@ func (c *computer) isolate() {
 		closing = closing && enforced
 		c.tellLeaks(t, closing, common)
 	}
-	for _, what := range sortedKeys(common) {
+	for _, what := range slices.Sorted(maps.Keys(common)) {
 		words := "teams "
 		if len(common[what]) == 1 {
 			words = "team "

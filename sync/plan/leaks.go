@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -220,7 +221,7 @@ func (l *leakage) sharing() {
 			}
 		}
 	}
-	for _, key := range sortedKeys(from) {
+	for _, key := range slices.Sorted(maps.Keys(from)) {
 		l.add(Leak{Kind: LeakSharing, Who: key, Why: "granted by " + strings.Join(from[key], ", ")})
 	}
 }
@@ -236,13 +237,4 @@ func (l *leakage) rights() {
 			l.add(Leak{Kind: LeakRights, Who: key, Why: "the default permissions grant it to everybody"})
 		}
 	}
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
