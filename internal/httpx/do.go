@@ -194,7 +194,9 @@ func retryAfter(err error) (time.Duration, bool) {
 	if t, ok := errors.AsType[*throttle](err); ok {
 		return t.after, true
 	}
-	return 0, false
+	// Of a credential that could not be exchanged.
+	after := fault.AfterOf(err)
+	return after, after > 0
 }
 
 // cause gives what lies under the fault, whose operation and place are already told.
@@ -356,7 +358,7 @@ func (s *Session) address(q *Request) (*url.URL, error) {
 		return nil, s.fail(fault.Invalid, q, errors.New("the server gives an address that cannot be understood"), "")
 	}
 	if to.Scheme != u.Scheme || !strings.EqualFold(to.Host, u.Host) || to.User != nil {
-		return nil, s.fail(fault.Invalid, q, fmt.Errorf("the server leads to %s, and only %s is asked", shorten(to.Scheme+"://"+to.Host, 100), u.Scheme+"://"+u.Host),
+		return nil, s.fail(fault.Invalid, q, fmt.Errorf("the server leads to %s, and only %s is asked", Shorten(to.Scheme+"://"+to.Host, 100), u.Scheme+"://"+u.Host),
 			"is the url in the configuration the address under which the server knows itself?")
 	}
 	return to, nil
@@ -413,7 +415,7 @@ func (s *Session) decode(q *Request, contentType string, body []byte) error {
 		if err != nil {
 			media = ""
 		}
-		return s.fail(fault.Invalid, q, &NotJSONError{ContentType: shorten(media, 60)}, "")
+		return s.fail(fault.Invalid, q, &NotJSONError{ContentType: Shorten(media, 60)}, "")
 	}
 	err := json.Unmarshal(body, q.Into)
 	if err == nil {
@@ -443,7 +445,7 @@ func (s *Session) statusFault(q *Request, resp *http.Response, body []byte, key 
 		e.Detail = ""
 	}
 	if u, err := url.Parse(resp.Header.Get("Location")); err == nil && u.Host != "" {
-		e.Location = shorten(key.Hide(u.Scheme+"://"+u.Host+u.Path), 200)
+		e.Location = Shorten(key.Hide(u.Scheme+"://"+u.Host+u.Path), 200)
 	}
 	kind := kindOf(resp.StatusCode, e.JSON)
 	if s.c.o.Kind != nil {
@@ -453,7 +455,7 @@ func (s *Session) statusFault(q *Request, resp *http.Response, body []byte, key 
 	if !f.Kind.Retryable() {
 		return f
 	}
-	if after, ok := parseRetryAfter(resp.Header.Get("Retry-After"), s.c.o.Now()); ok {
+	if after, ok := RetryAfter(resp.Header.Get("Retry-After"), s.c.o.Now()); ok {
 		wait, told = after, true
 		if s.c.o.Limiter != nil && kind == fault.Throttled {
 			s.c.o.Limiter.Pause(min(wait, s.c.o.Retry.MaxWait))
@@ -483,8 +485,8 @@ func kindOf(status int, isJSON bool) fault.Kind {
 	return fault.Invalid
 }
 
-// parseRetryAfter reads seconds or a date (RFC 9110, section 10.2.3).
-func parseRetryAfter(value string, now time.Time) (time.Duration, bool) {
+// RetryAfter reads the value of that header: seconds or a date (RFC 9110, section 10.2.3).
+func RetryAfter(value string, now time.Time) (time.Duration, bool) {
 	if value == "" {
 		return 0, false
 	}
@@ -506,8 +508,8 @@ func hide(err error, key secret.Value) error {
 	return err
 }
 
-// shorten makes a foreign text fit for one line of a log.
-func shorten(text string, limit int) string {
+// Shorten makes a foreign text fit for one line of a log.
+func Shorten(text string, limit int) string {
 	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
 	if r := []rune(text); len(r) > limit {
 		return string(r[:limit]) + "…"
@@ -526,16 +528,22 @@ func (s *Session) transportFault(ctx context.Context, q *Request, err error) err
 	case errors.Is(err, context.DeadlineExceeded):
 		return s.fail(fault.Unavailable, q, fmt.Errorf("no answer within %s", s.c.o.Timeout), "")
 	}
-	kind, hint := fault.Unavailable, ""
+	kind, hint := Network(err, s.c.o.Base)
+	return s.fail(kind, q, err, hint)
+}
+
+// Network says what a request without an answer means, and what to do about it.
+func Network(err error, base *url.URL) (kind fault.Kind, hint string) {
+	kind = fault.Unavailable
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
 		hint = "check the host name in the url"
 	} else if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
-		hint = "is the server running, and is the url right? address: " + s.c.o.Base.Scheme + "://" + s.c.o.Base.Host
+		hint = "is the server running, and is the url right? address: " + base.Scheme + "://" + base.Host
 	}
 	if h, ok := tlsHint(err); ok {
-		kind, hint = fault.Invalid, h
+		return fault.Invalid, h
 	}
-	return s.fail(kind, q, err, hint)
+	return kind, hint
 }
 
 // tlsHint explains failures of TLS that no repetition heals.

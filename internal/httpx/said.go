@@ -46,7 +46,7 @@ func said(body []byte, key secret.Value) (code, text string) {
 	}
 	code = cmp.Or(e.SCIMType, e.ErrorCode, word)
 	text = cmp.Or(detail, e.Description, e.ErrorMessage, e.Summary, inner.Message, e.Message)
-	return shorten(key.Hide(code), 80), shorten(key.Hide(text), 200)
+	return Shorten(key.Hide(code), 80), Shorten(key.Hide(text), 200)
 }
 
 // validation writes the list in which FastAPI says what is wrong with each field.
