@@ -29,6 +29,8 @@ type metrics struct {
 	// reads are counted by whether everything was read or only what changed.
 	reads  *prometheus.CounterVec
 	writes *prometheus.CounterVec
+	// asked counts requests to sources.
+	asked *prometheus.CounterVec
 	// changes are counted by what became of them.
 	changes map[run.Outcome]*prometheus.CounterVec
 	refused prometheus.Counter
@@ -58,6 +60,7 @@ func newMetrics(a *Admin) *metrics {
 		requests: counter("target_requests_total", "Requests that runs made to the target, writes among them.", "target"),
 		reads:    counter("source_reads_total", "Reads of the source that proved anything: of everything (full), or of what changed (changes).", "source", "kind"),
 		writes:   counter("target_writes_total", "Requests of runs that wrote to the target.", "target"),
+		asked:    counter("source_requests_total", "Requests of runs to the source, where they are counted: those over HTTP.", "source"),
 		changes: map[run.Outcome]*prometheus.CounterVec{
 			run.Planned: counter("planned_changes_total", "Changes that runs in mode plan would have made.", "target", "op"),
 			run.Applied: counter("applied_changes_total", "Changes that were made.", "target", "op"),
@@ -76,7 +79,7 @@ func newMetrics(a *Admin) *metrics {
 	}
 	info := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info", Help: "Which program this is; the value is 1.",
 		ConstLabels: prometheus.Labels{"version": a.Version, "revision": a.Revision}}, func() float64 { return 1 })
-	m.registry.MustRegister(m.runs, m.duration, m.requests, m.reads, m.writes, m.changes[run.Planned], m.changes[run.Applied], m.changes[run.Failed],
+	m.registry.MustRegister(m.runs, m.duration, m.requests, m.reads, m.writes, m.asked, m.changes[run.Planned], m.changes[run.Applied], m.changes[run.Failed],
 		m.refused, m.hooks, m.logins, m.suspensions, info, newGauges(a, m), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -184,7 +187,11 @@ func (m *metrics) ended(r *run.Report) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i := range r.Sources {
-		if s := &r.Sources[i]; r.User == "" && s.Coverage != "none" {
+		s := &r.Sources[i]
+		if s.Requests > 0 {
+			m.asked.WithLabelValues(s.Name).Add(float64(s.Requests))
+		}
+		if r.User == "" && s.Coverage != "none" {
 			m.read[s.Name] = s.Memberships
 			m.reads.WithLabelValues(s.Name, string(cmp.Or(s.Read, run.ReadFull))).Inc()
 		}

@@ -29,7 +29,7 @@ func worked(t *testing.T) *Admin {
 			{Op: run.AddMember, Outcome: run.Applied, Group: group, User: person}, {Op: run.AddMember, Outcome: run.Applied, Group: group},
 			{Op: run.RemoveMember, Outcome: run.Failed, Group: group, User: person}, {Op: run.RemoveMember, Outcome: run.Held, Group: group},
 		}}}})
-	a.Ended(&run.Report{Trigger: run.Manual, User: "canary-person", Exit: run.ExitOK, Sources: []run.SourceReport{{Name: "corp", Coverage: "partial", Memberships: 1}}})
+	a.Ended(&run.Report{Trigger: run.Manual, User: "canary-person", Exit: run.ExitOK, Sources: []run.SourceReport{{Name: "corp", Coverage: "partial", Memberships: 1, Requests: 4}}})
 	a.Ended(&run.Report{Trigger: "canary-person", Mode: run.Plan, Exit: run.ExitFailure, Targets: []run.TargetReport{{Name: "chat", Changes: []run.Change{{Op: run.CreateGroup, Outcome: run.Planned, Group: group}}}}})
 	return a
 }
@@ -62,6 +62,7 @@ func TestMetricsSayWhatHappenedAndWhatIs(t *testing.T) {
 			`groupsyncd_last_run_timestamp_seconds 9.466847415e+08`,
 			`groupsyncd_source_last_complete_timestamp_seconds{source="corp"} 9.4668462e+08`,
 			`groupsyncd_source_last_full_timestamp_seconds{source="corp"} 9.46674e+08`,
+			`groupsyncd_source_requests_total{source="corp"} 4`,
 			`groupsyncd_source_watched{source="corp"} 1`,
 			`groupsyncd_target_watched{target="chat"} 0`,
 			`groupsyncd_source_reads_total{kind="changes",source="corp"} 1`,

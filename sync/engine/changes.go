@@ -62,6 +62,7 @@ type read struct {
 // is left.
 func (e *Engine) read(ctx context.Context, src *Source, req run.Request, progress providers.Progress, log *slog.Logger) (*read, error) {
 	able, base, why := e.base(src, req)
+	vainly := 0
 	if base != nil {
 		s, err := safely(func() (*directory.Snapshot, error) { return able.PullChanges(ctx, base, progress) })
 		if err == nil {
@@ -75,13 +76,15 @@ func (e *Engine) read(ctx context.Context, src *Source, req run.Request, progres
 		case errors.Is(err, providers.ErrFullRead):
 			level = slog.LevelInfo
 		case ctx.Err() != nil || vain(err):
-			return &read{&directory.Snapshot{AsOf: s.AsOf}, run.ReadChanges, nil}, err
+			return &read{&directory.Snapshot{AsOf: s.AsOf, Requests: s.Requests}, run.ReadChanges, nil}, err
 		}
+		vainly = s.Requests
 		log.LogAttrs(ctx, level, "changes cannot be told, everything is read", slog.String(logging.KeyReason, err.Error()))
 	} else if why != "" {
 		log.LogAttrs(ctx, slog.LevelDebug, "everything is read", slog.String(logging.KeyReason, why))
 	}
 	s, err := safely(func() (*directory.Snapshot, error) { return src.Provider.Pull(ctx, progress) })
+	s.Requests += vainly
 	return &read{s, run.ReadFull, nil}, err
 }
 

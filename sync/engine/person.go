@@ -196,14 +196,17 @@ func (e *Engine) lookUp(ctx context.Context, src *Source, by run.Trigger, names 
 	}
 	began := e.now()
 	snapshot, err := (*directory.Snapshot)(nil), error(nil)
+	requests := 0
 	for _, who := range names {
 		snapshot, err = safely(func() (*directory.Snapshot, error) { return l.LookUp(ctx, who) })
+		requests += snapshot.Requests
 		if err != nil && fault.KindOf(err) != fault.NotFound || len(snapshot.Users) > 0 {
 			break
 		}
 	}
 	_, stored := e.merge(src, snapshot)
 	out.report = sourceReport(src, snapshot, err)
+	out.report.Requests = requests
 	if len(snapshot.Users) == 1 {
 		out.id = snapshot.Users[0].ID
 	}
