@@ -3,6 +3,7 @@ package apitest
 import (
 	"bytes"
 	"cmp"
+	"io"
 	"maps"
 	"net/http"
 	"strconv"
@@ -37,8 +38,12 @@ func Text(contentType, body string) Do {
 	}
 }
 
-// Slow gives no answer at all.
-func Slow(_ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() }
+// Slow gives no answer at all. It reads what was sent first: before, a server does not notice
+// that its client has gone.
+func Slow(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	<-r.Context().Done()
+}
 
 // Hang closes the connection without an answer.
 func Hang(http.ResponseWriter, *http.Request, http.Handler) { panic(http.ErrAbortHandler) }

@@ -153,12 +153,10 @@ func (o *FaultOptions) pages(open func(t testing.TB, w providertest.World, b Bre
 // api matches everything but requests of tokens.
 func (o *FaultOptions) api(r *http.Request) bool { return o.Token == nil || !o.Token(r) }
 
-// ofToken gives the kinds that fit when a token is refused: the error of OAuth is read first.
+// ofToken gives the kinds that fit when a token is not to be had: the error of OAuth is read
+// first, and what is no answer of a token endpoint may be a moment's trouble there.
 func (o *FaultOptions) ofToken(d disturbance) disturbance {
-	d.kinds = append(slices.Clone(d.kinds), fault.Auth, fault.Invalid)
-	if d.passes {
-		d.kinds = append(d.kinds[:len(d.kinds)-2], fault.Throttled)
-	}
+	d.kinds = append(slices.Clone(d.kinds), fault.Auth, fault.Invalid, fault.Unavailable)
 	return d
 }
 

@@ -80,13 +80,15 @@ func InMemory(t testing.TB, h http.Handler) *Server {
 	s := &Server{handler: h, url: "http://localhost"}
 	pipes := &listener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	s.dial = pipes.dial
-	web := &http.Server{Handler: s, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo), ReadHeaderTimeout: time.Hour}
+	life, end := context.WithCancel(context.Background())
+	web := &http.Server{Handler: s, BaseContext: func(net.Listener) context.Context { return life }, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo), ReadHeaderTimeout: time.Hour}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		_ = web.Serve(pipes) // It ends with the listener, and says just that.
 	}()
 	t.Cleanup(func() {
+		end()
 		_ = web.Close()
 		<-ended
 	})
