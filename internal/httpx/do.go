@@ -1,23 +1,16 @@
 package httpx
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"mime"
-	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/cenkalti/backoff/v5"
 
@@ -28,15 +21,17 @@ import (
 // Request is one call of an API.
 type Request struct {
 	Method string
-	// Path is appended to the base address; Query may be nil.
+	// Path is appended to the base address, as it is written there: an id in it goes through
+	// url.PathEscape. One that is empty or a dot is refused. Query may be nil.
 	Path  string
 	Query url.Values
 	// URL is an address that the server gave, such as that of the next page, in place of Path
-	// and Query. One that leads to another server is refused.
+	// and Query. One that leads to another server is refused; a part of one belongs to Path.
 	URL string
 	// Header is added to that of the request; it holds no secret.
 	Header http.Header
-	// Form is sent as application/x-www-form-urlencoded in place of Body.
+	// Form is sent as application/x-www-form-urlencoded in place of Body. Its values are not
+	// repeated in errors.
 	Form url.Values
 	// Cost is how much of the limiter the request takes; zero: 1.
 	Cost int
@@ -137,9 +132,9 @@ func (s *Session) ended(ctx context.Context, q *Request, failed error, lost bool
 			f.After = t.after
 		}
 	}
-	if ctx.Err() != nil && !errors.Is(failed, ctx.Err()) {
+	if ctx.Err() != nil && !errors.Is(failed, ctx.Err()) && !errors.Is(failed, ErrClosed) {
 		// The wait was interrupted; what made us wait is the more useful half.
-		return s.fail(ctxFault(ctx), q, fmt.Errorf("%w while waiting to try again: %w", ctx.Err(), cause(failed)), fault.HintOf(failed))
+		return s.fail(ctxFault(ctx), q, fmt.Errorf("%w while waiting to try again: %w", ended(ctx), cause(failed)), fault.HintOf(failed))
 	}
 	if lost && ctx.Err() == nil {
 		if err := s.settle(ctx, q); errors.Is(err, ErrHappened) {
@@ -223,7 +218,19 @@ func encode(q *Request) ([]byte, error) {
 
 // fail makes the error of a request.
 func (s *Session) fail(kind fault.Kind, q *Request, err error, hint string) *fault.Error {
-	return fault.New(kind, q.Op, s.c.o.Name+" ("+strings.TrimSpace(q.Method+" "+q.Path)+")", err, hint)
+	return fault.New(kind, q.Op, s.c.o.Name+" ("+strings.TrimSpace(q.Method+" "+q.place())+")", err, hint)
+}
+
+// place gives the path of a request for people. The query stays away: cursors in it may be
+// worth something.
+func (q *Request) place() string {
+	if q.Path != "" || q.URL == "" {
+		return q.Path
+	}
+	if u, err := url.Parse(q.URL); err == nil {
+		return Shorten(u.EscapedPath(), 200)
+	}
+	return ""
 }
 
 // guarded makes one attempt if the breaker allows it, and a second one with a credential
@@ -274,6 +281,9 @@ func (s *Session) once(ctx context.Context, q *Request, payload []byte, credenti
 	key := secret.New(credential)
 	if s.c.o.Limiter != nil {
 		leave, err := s.c.o.Limiter.enter(ctx, q.Cost)
+		if err != nil && ctx.Err() != nil {
+			return nil, s.fail(ctxFault(ctx), q, fmt.Errorf("%w while waiting for our turn at this server", ended(ctx)), "")
+		}
 		if err != nil {
 			return nil, s.fail(cmp.Or(fault.KindOf(err), fault.Unavailable), q, fmt.Errorf("while waiting for our turn at this server: %w", err), "")
 		}
@@ -289,14 +299,14 @@ func (s *Session) once(ctx context.Context, q *Request, payload []byte, credenti
 	began := time.Now()
 	resp, err := s.c.http.Do(req)
 	if err != nil {
-		return nil, s.transportFault(ctx, q, hide(err, key))
+		return nil, s.transportFault(ctx, q, q.hide(err, key))
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, s.c.o.MaxBody+1))
-	s.c.o.Logger.Debug("request", "server", s.c.o.Name, "method", q.Method, "path", q.Path, "status", resp.StatusCode,
+	s.c.o.Logger.Debug("request", "server", s.c.o.Name, "method", q.Method, "path", q.place(), "status", resp.StatusCode,
 		"bytes", len(body), "ms", time.Since(began).Milliseconds())
 	if err != nil {
-		return nil, s.transportFault(ctx, q, hide(fmt.Errorf("the answer was cut: %w", err), key))
+		return nil, s.transportFault(ctx, q, q.hide(fmt.Errorf("the answer was cut: %w", err), key))
 	}
 	if int64(len(body)) > s.c.o.MaxBody {
 		return nil, s.fail(fault.Invalid, q, fmt.Errorf("the answer is larger than %d bytes", s.c.o.MaxBody), "")
@@ -307,73 +317,13 @@ func (s *Session) once(ctx context.Context, q *Request, payload []byte, credenti
 		s.answered(date)
 	}
 	wait, told := s.pace(resp)
-	if resp.StatusCode == http.StatusNotModified && q.Header.Get("If-None-Match") != "" {
+	if resp.StatusCode == http.StatusNotModified && (q.Header.Get("If-None-Match") != "" || q.Header.Get("If-Modified-Since") != "") {
 		return a, nil
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return nil, s.statusFault(q, resp, body, key, wait, told)
 	}
 	return a, s.decode(q, key.Hide(resp.Header.Get("Content-Type")), body)
-}
-
-// build makes the request.
-func (s *Session) build(ctx context.Context, q *Request, payload []byte, secret string) (*http.Request, error) {
-	u, err := s.address(q)
-	if err != nil {
-		return nil, err
-	}
-	var body io.Reader
-	if payload != nil {
-		body = bytes.NewReader(payload)
-	}
-	req, err := http.NewRequestWithContext(ctx, q.Method, u.String(), body)
-	if err != nil {
-		return nil, s.fail(fault.Invalid, q, errors.New("the request cannot be built"), "check the url")
-	}
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "groupsyncd")
-	switch {
-	case q.Form != nil:
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	case payload != nil:
-		req.Header.Set("Content-Type", "application/json")
-	}
-	maps.Copy(req.Header, q.Header)
-	if secret != "" {
-		req.Header.Set("Authorization", "Bearer "+secret)
-	}
-	return req, nil
-}
-
-// address gives where a request goes. One that a server gave must lead to that server again.
-func (s *Session) address(q *Request) (*url.URL, error) {
-	u := *s.c.o.Base
-	if q.URL == "" {
-		u.Path += q.Path
-		u.RawQuery = q.Query.Encode()
-		return &u, nil
-	}
-	to, err := u.Parse(q.URL)
-	if err != nil {
-		return nil, s.fail(fault.Invalid, q, errors.New("the server gives an address that cannot be understood"), "")
-	}
-	if to.Scheme != u.Scheme || !strings.EqualFold(to.Host, u.Host) || to.User != nil {
-		return nil, s.fail(fault.Invalid, q, fmt.Errorf("the server leads to %s, and only %s is asked", Shorten(to.Scheme+"://"+to.Host, 100), u.Scheme+"://"+u.Host),
-			"is the url in the configuration the address under which the server knows itself?")
-	}
-	return to, nil
-}
-
-// pace obeys what a vendor says of its limits in any answer.
-func (s *Session) pace(resp *http.Response) (wait time.Duration, told bool) {
-	if s.c.o.Pace == nil {
-		return 0, false
-	}
-	wait, told = s.c.o.Pace(resp.StatusCode, resp.Header, s.c.o.Now())
-	if told && s.c.o.Limiter != nil {
-		s.c.o.Limiter.Pause(min(wait, s.c.o.Retry.MaxWait))
-	}
-	return wait, told
 }
 
 // bearer reads the credential as it is now.
@@ -397,168 +347,4 @@ func (s *Session) bearer(ctx context.Context, q *Request, refused string) (strin
 			"put the key alone on the only line of its file")
 	}
 	return revealed, nil
-}
-
-// decode reads the body of a success.
-func (s *Session) decode(q *Request, contentType string, body []byte) error {
-	if q.Raw != nil {
-		if err := q.Raw(contentType, body); err != nil {
-			return s.fail(cmp.Or(fault.KindOf(err), fault.Invalid), q, err, "")
-		}
-		return nil
-	}
-	if q.Into == nil {
-		return nil
-	}
-	if !isJSON(contentType) {
-		media, _, err := mime.ParseMediaType(contentType)
-		if err != nil {
-			media = ""
-		}
-		return s.fail(fault.Invalid, q, &NotJSONError{ContentType: Shorten(media, 60)}, "")
-	}
-	err := json.Unmarshal(body, q.Into)
-	if err == nil {
-		return nil
-	}
-	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return s.fail(fault.Unavailable, q, errors.New("the answer was cut or damaged: it is not complete JSON"), "")
-	}
-	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && !q.Secret {
-		return s.fail(fault.Invalid, q, fmt.Errorf("the answer has an unknown form: %s is a %s", e.Field, e.Value), "")
-	}
-	return s.fail(fault.Invalid, q, errors.New("the answer has an unknown form"), "")
-}
-
-func isJSON(contentType string) bool {
-	media, _, err := mime.ParseMediaType(contentType)
-	return err == nil && (media == "application/json" || strings.HasSuffix(media, "+json"))
-}
-
-// statusFault makes the error of an answer that is not a success.
-func (s *Session) statusFault(q *Request, resp *http.Response, body []byte, key secret.Value, wait time.Duration, told bool) error {
-	e := &StatusError{Status: resp.StatusCode, JSON: isJSON(resp.Header.Get("Content-Type"))}
-	if e.JSON {
-		e.Code, e.Detail = said(body, key)
-	}
-	if q.Secret {
-		e.Detail = ""
-	}
-	if u, err := url.Parse(resp.Header.Get("Location")); err == nil && u.Host != "" {
-		e.Location = Shorten(key.Hide(u.Scheme+"://"+u.Host+u.Path), 200)
-	}
-	kind := kindOf(resp.StatusCode, e.JSON)
-	if s.c.o.Kind != nil {
-		kind = cmp.Or(s.c.o.Kind(e), kind)
-	}
-	f := s.fail(kind, q, e, "")
-	if !f.Kind.Retryable() {
-		return f
-	}
-	if after, ok := RetryAfter(resp.Header.Get("Retry-After"), s.c.o.Now()); ok {
-		wait, told = after, true
-		if s.c.o.Limiter != nil && kind == fault.Throttled {
-			s.c.o.Limiter.Pause(min(wait, s.c.o.Retry.MaxWait))
-		}
-	}
-	if told {
-		return &throttle{error: f, after: wait}
-	}
-	return f
-}
-
-// kindOf says what a status means. A 404 that is no JSON comes from something in
-// front of the API and says nothing about the thing asked for.
-func kindOf(status int, isJSON bool) fault.Kind {
-	switch {
-	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusProxyAuthRequired:
-		return fault.Auth
-	case status == http.StatusNotFound && isJSON, status == http.StatusGone && isJSON:
-		return fault.NotFound
-	case status == http.StatusConflict:
-		return fault.Conflict
-	case status == http.StatusTooManyRequests:
-		return fault.Throttled
-	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status >= 500 && status != http.StatusNotImplemented:
-		return fault.Unavailable
-	}
-	return fault.Invalid
-}
-
-// RetryAfter reads the value of that header: seconds or a date (RFC 9110, section 10.2.3).
-func RetryAfter(value string, now time.Time) (time.Duration, bool) {
-	if value == "" {
-		return 0, false
-	}
-	if n, err := strconv.Atoi(value); err == nil && n >= 0 && n < 1<<31 {
-		return time.Duration(n) * time.Second, true
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return max(0, at.Sub(now)), true
-	}
-	return 0, false
-}
-
-// hide takes the credential out of an error that may repeat what a server said. The
-// error itself goes on where it holds none.
-func hide(err error, key secret.Value) error {
-	if text := err.Error(); key.Hide(text) != text {
-		return errors.New(key.Hide(text))
-	}
-	return err
-}
-
-// Shorten makes a foreign text fit for one line of a log.
-func Shorten(text string, limit int) string {
-	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
-	if r := []rune(text); len(r) > limit {
-		return string(r[:limit]) + "…"
-	}
-	return text
-}
-
-// transportFault makes the error of a request without a whole answer.
-func (s *Session) transportFault(ctx context.Context, q *Request, err error) error {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		err = u.Err // the outer one repeats the address with its query
-	}
-	switch {
-	case ctx.Err() != nil:
-		return s.fail(ctxFault(ctx), q, ctx.Err(), "")
-	case errors.Is(err, context.DeadlineExceeded):
-		return s.fail(fault.Unavailable, q, fmt.Errorf("no answer within %s", s.c.o.Timeout), "")
-	}
-	kind, hint := Network(err, s.c.o.Base)
-	return s.fail(kind, q, err, hint)
-}
-
-// Network says what a request without an answer means, and what to do about it.
-func Network(err error, base *url.URL) (kind fault.Kind, hint string) {
-	kind = fault.Unavailable
-	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
-		hint = "check the host name in the url"
-	} else if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
-		hint = "is the server running, and is the url right? address: " + base.Scheme + "://" + base.Host
-	}
-	if h, ok := tlsHint(err); ok {
-		return fault.Invalid, h
-	}
-	return kind, hint
-}
-
-// tlsHint explains failures of TLS that no repetition heals.
-func tlsHint(err error) (string, bool) {
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return "give the certificate of the authority that signed the server's certificate as ca_file", true
-	}
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return "use the host name that the certificate is for in the url", true
-	}
-	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok && e.Reason == x509.Expired {
-		return "the server's certificate has expired, or a clock is wrong", true
-	}
-	if strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
-		return "the server speaks plain HTTP on that port: write http:// or use its TLS port", true
-	}
-	return "", false
 }

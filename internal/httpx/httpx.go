@@ -128,7 +128,7 @@ func (c *Client) Close() {
 }
 
 // ErrClosed is inside of every error of a request that Close ended or refused.
-var ErrClosed = errors.New("the client is closed")
+var ErrClosed = errors.New("the connection to this server was closed, as its source or target is not used any more")
 
 // Session starts a count of requests and a budget of retries of its own.
 func (c *Client) Session() *Session {
@@ -215,8 +215,7 @@ func LoadRoots(file string) (*x509.CertPool, error) {
 // scheme and host: the credential goes nowhere else.
 func sameServer(req *http.Request, via []*http.Request) error {
 	from := via[0]
-	if len(via) > 3 || from.Method != http.MethodGet ||
-		req.URL.Scheme != from.URL.Scheme || !strings.EqualFold(req.URL.Host, from.URL.Host) {
+	if len(via) > 3 || from.Method != http.MethodGet || !sameOrigin(req.URL, from.URL) || req.URL.User != nil {
 		return http.ErrUseLastResponse
 	}
 	return nil
@@ -263,6 +262,9 @@ func (e *StatusError) Error() string {
 	if e.Location != "" {
 		s += " to " + e.Location
 	}
+	if e.Code != "" {
+		s += ": " + e.Code
+	}
 	if e.Detail != "" {
 		s += ": " + e.Detail
 	}
@@ -283,6 +285,14 @@ func (e *NotJSONError) Error() string {
 // ErrHappened is returned by Do when Request.Happened finds that an attempt with a
 // lost answer had its effect.
 var ErrHappened = errors.New("the request had its effect although the answer was lost")
+
+// ended says why a context ended: that the client was closed is the more useful half.
+func ended(ctx context.Context) error {
+	if errors.Is(context.Cause(ctx), ErrClosed) {
+		return ErrClosed
+	}
+	return ctx.Err()
+}
 
 // ctxFault gives the kind that the end of a context has.
 func ctxFault(ctx context.Context) fault.Kind {

@@ -19,43 +19,73 @@ type Limit struct {
 }
 
 // Limiter spaces the requests of everybody who uses the same credential. Safe for use by
-// several goroutines.
+// several goroutines; who comes first goes first.
 type Limiter struct {
 	tokens *rate.Limiter
 	slots  chan struct{}
+	// after spaces those whom a pause held up, so that its end is no storm.
+	after *rate.Limiter
 
 	mu    sync.Mutex
 	until time.Time
 }
 
+// afterPause is how many of those who waited go on a second.
+const afterPause = 10
+
 // NewLimiter makes a limiter.
 func NewLimiter(l Limit) *Limiter {
 	setDefault(&l.Parallel, 8)
-	every := rate.Limit(l.PerSecond)
+	return &Limiter{tokens: rate.NewLimiter(l.rate()), slots: make(chan struct{}, max(1, l.Parallel)), after: rate.NewLimiter(afterPause, 1)}
+}
+
+func (l Limit) rate() (rate.Limit, int) {
+	burst := l.Burst
+	setDefault(&burst, max(1, int(l.PerSecond)))
 	if l.PerSecond <= 0 {
-		every = rate.Inf
+		return rate.Inf, burst
 	}
-	setDefault(&l.Burst, max(1, int(l.PerSecond)))
-	return &Limiter{tokens: rate.NewLimiter(every, l.Burst), slots: make(chan struct{}, l.Parallel)}
+	return rate.Limit(l.PerSecond), burst
+}
+
+func (l *Limiter) set(to Limit) {
+	every, burst := to.rate()
+	l.tokens.SetLimit(every)
+	l.tokens.SetBurst(burst)
 }
 
 // enter waits for the turn of a request; leave has to be called behind it.
 func (l *Limiter) enter(ctx context.Context, cost int) (leave func(), err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	select {
 	case l.slots <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 	leave = func() { <-l.slots }
-	if err := l.rest(ctx); err != nil {
-		leave()
-		return nil, err
-	}
-	if err := l.tokens.WaitN(ctx, min(max(1, cost), l.tokens.Burst())); err != nil {
+	if err := l.pay(ctx, max(1, cost)); err != nil {
 		leave()
 		return nil, err
 	}
 	return leave, nil
+}
+
+// pay waits until no pause stands and the whole cost is there, in parts where it is more than
+// can be saved up.
+func (l *Limiter) pay(ctx context.Context, cost int) error {
+	for cost > 0 {
+		if err := l.rest(ctx); err != nil {
+			return err
+		}
+		part := min(cost, l.tokens.Burst())
+		if err := l.tokens.WaitN(ctx, part); err != nil {
+			return err
+		}
+		cost -= part
+	}
+	return l.rest(ctx) // A pause may have begun meanwhile.
 }
 
 // rest waits for the end of a pause, which may be prolonged meanwhile.
@@ -72,20 +102,30 @@ func (l *Limiter) rest(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+		if err := l.after.Wait(ctx); err != nil {
+			return err
+		}
 	}
 }
 
-// Pause sends nothing for a while.
+// Pause sends nothing for a while. What could be saved up until its end is lost, as the server
+// does not save it up either.
 func (l *Limiter) Pause(wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if until := time.Now().Add(wait); until.After(l.until) {
-		l.until = until
+	until := time.Now().Add(wait)
+	if wait <= 0 || !until.After(l.until) {
+		return
+	}
+	l.until = until
+	if saved := int(l.tokens.TokensAt(until)); saved > 0 && l.tokens.Limit() != rate.Inf {
+		l.tokens.ReserveN(until, saved)
 	}
 }
 
 // Limiters gives everybody with the same credential the same limiter, over reloads of the
 // configuration too. The zero value is ready; a nil one gives each caller a limiter of its own.
+// The latest rate counts for all; how many may be under way stays as it was at first.
 type Limiters struct {
 	mu sync.Mutex
 	by map[string]*Limiter
@@ -103,6 +143,8 @@ func (l *Limiters) For(key string, limit Limit) *Limiter {
 	}
 	if l.by[key] == nil {
 		l.by[key] = NewLimiter(limit)
+	} else {
+		l.by[key].set(limit)
 	}
 	return l.by[key]
 }

@@ -3,50 +3,94 @@ package httpx
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
-
-	"groupsyncd/internal/secret"
 )
 
 // said takes the server's own words out of an error body: the code by which the API names
-// the error, and a text. The shapes are those of FastAPI (detail), SCIM (RFC 7644, 3.12),
-// OAuth (RFC 6749, 5.2), Keycloak (errorMessage), Okta (errorSummary), Microsoft Graph and
-// Google (an object under error).
-func said(body []byte, key secret.Value) (code, text string) {
+// the error, and a text. The shapes are those of FastAPI and Django (detail), SCIM (RFC 7644,
+// 3.12), OAuth (RFC 6749, 5.2), problem details (RFC 9457), Keycloak (errorMessage), Okta
+// (errorSummary), Microsoft Graph and Google (an object under error).
+func said(body []byte) (code, text string) {
 	var e struct {
 		Detail       json.RawMessage `json:"detail"`
-		Message      string          `json:"message"`
-		SCIMType     string          `json:"scimType"`
+		Title        words           `json:"title"`
+		Message      words           `json:"message"`
+		Code         words           `json:"code"`
+		SCIMType     words           `json:"scimType"`
 		Error        json.RawMessage `json:"error"`
-		Description  string          `json:"error_description"`
-		ErrorMessage string          `json:"errorMessage"`
-		ErrorCode    string          `json:"errorCode"`
-		Summary      string          `json:"errorSummary"`
+		Description  words           `json:"error_description"`
+		ErrorMessage words           `json:"errorMessage"`
+		ErrorCode    words           `json:"errorCode"`
+		Summary      words           `json:"errorSummary"`
+		Causes       []struct {
+			Summary words `json:"errorSummary"`
+		} `json:"errorCauses"`
 	}
-	if json.Unmarshal(body[:min(len(body), 64<<10)], &e) != nil {
+	if !decoded(body[:min(len(body), 64<<10)], &e) {
 		return "", ""
 	}
-	var inner struct {
-		Code    any    `json:"code"`
-		Message string `json:"message"`
-		Errors  []struct {
-			Reason string `json:"reason"`
-		} `json:"errors"`
+	var word, detail words
+	var inner vendor
+	if !decoded(e.Error, &word) || word == "" {
+		decoded(e.Error, &inner)
 	}
-	var word, detail string
-	if json.Unmarshal(e.Error, &word) != nil && json.Unmarshal(e.Error, &inner) == nil {
-		word, _ = inner.Code.(string)
-		if len(inner.Errors) > 0 {
-			word = cmp.Or(inner.Errors[0].Reason, word)
-		}
+	if !decoded(e.Detail, &detail) || detail == "" {
+		detail = words(validation(e.Detail))
 	}
-	if json.Unmarshal(e.Detail, &detail) != nil {
-		detail = validation(e.Detail)
+	summary := e.Summary
+	if len(e.Causes) > 0 && e.Causes[0].Summary != "" {
+		summary += ": " + e.Causes[0].Summary
 	}
-	code = cmp.Or(e.SCIMType, e.ErrorCode, word)
-	text = cmp.Or(detail, e.Description, e.ErrorMessage, e.Summary, inner.Message, e.Message)
-	return Shorten(key.Hide(code), 80), Shorten(key.Hide(text), 200)
+	code = string(cmp.Or(e.SCIMType, e.ErrorCode, word, inner.word(), e.Code))
+	text = string(cmp.Or(detail, e.Description, e.ErrorMessage, summary, inner.Message, e.Message, e.Title))
+	return code, text
+}
+
+// vendor is what Microsoft Graph and Google say of an error.
+type vendor struct {
+	Code    words `json:"code"`
+	Status  words `json:"status"`
+	Message words `json:"message"`
+	Errors  []struct {
+		Reason words `json:"reason"`
+	} `json:"errors"`
+	Details []struct {
+		Reason words `json:"reason"`
+	} `json:"details"`
+}
+
+// word gives the most exact name of the error.
+func (v *vendor) word() words {
+	var reason, info words
+	for _, e := range v.Errors {
+		reason = cmp.Or(reason, e.Reason)
+	}
+	for _, d := range v.Details {
+		info = cmp.Or(info, d.Reason)
+	}
+	return cmp.Or(reason, info, v.Code, v.Status)
+}
+
+// words is a text where there is one: an API that says something else there, such as a
+// number, is not heard wrongly for it.
+type words string
+
+// UnmarshalJSON takes a text and leaves everything else.
+func (w *words) UnmarshalJSON(b []byte) error {
+	var text string
+	if json.Unmarshal(b, &text) == nil {
+		*w = words(text)
+	}
+	return nil
+}
+
+// decoded reads what can be read, and reports whether it was JSON.
+func decoded(b []byte, into any) bool {
+	err := json.Unmarshal(b, into)
+	_, otherwise := errors.AsType[*json.UnmarshalTypeError](err)
+	return err == nil || otherwise
 }
 
 // validation writes the list in which FastAPI says what is wrong with each field.

@@ -1,6 +1,7 @@
 package httpx
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 )
@@ -10,7 +11,7 @@ import (
 type Walk struct {
 	// Max is how many pages there may be; zero: 100,000.
 	Max  int
-	seen map[string]bool
+	seen map[[32]byte]bool
 	n    int
 }
 
@@ -24,11 +25,12 @@ func (w *Walk) Next(to string) error {
 		return fmt.Errorf("the server gives more than %d pages", w.Max)
 	}
 	if w.seen == nil {
-		w.seen = map[string]bool{}
+		w.seen = map[[32]byte]bool{}
 	}
-	if w.seen[to] {
+	mark := sha256.Sum256([]byte(to)) // Cursors may be long.
+	if w.seen[mark] {
 		return errLoop
 	}
-	w.seen[to] = true
+	w.seen[mark] = true
 	return nil
 }

@@ -59,7 +59,7 @@ func (c *Client) ended(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		kind = fault.Unavailable
 	}
-	return fault.New(kind, opToken, c.where(), ctx.Err(), "")
+	return fault.New(kind, opToken, c.where(), context.Cause(ctx), "")
 }
 
 // failure makes the error of a request for a token. sent are the secrets of the request, which
