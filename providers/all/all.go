@@ -5,11 +5,12 @@ package all
 import (
 	"groupsyncd/providers"
 	"groupsyncd/providers/file"
+	"groupsyncd/providers/google"
 	"groupsyncd/providers/ldap"
 	"groupsyncd/providers/oidc"
 )
 
 // Registry gives the kinds of sources.
 func Registry() providers.Registry {
-	return providers.Registry{file.Type(), ldap.Type(), oidc.Type()}
+	return providers.Registry{file.Type(), google.Type(), ldap.Type(), oidc.Type()}
 }

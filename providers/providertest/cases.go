@@ -118,6 +118,7 @@ func (h Harness) testRename(t *testing.T) {
 	after := h.fit(company())
 	after.Users[0].Name, after.Users[0].Email = "Married Name", "married@example.org"
 	after.Groups[0].Name = "personnel"
+	after = h.fit(after)
 	s, change := h.live(t, before)
 	first := h.checkPull(t, s, before)
 	second := h.checkPull(t, change(after), after)

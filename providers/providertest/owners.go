@@ -18,6 +18,9 @@ func (h Harness) managed() World {
 	if h.NoNesting {
 		w.Groups[0].Owners = []string{uid(5)}
 	}
+	if h.OwnersAreMembers {
+		w.Groups[0].Owners = []string{uid(2), uid(4)}
+	}
 	return w
 }
 

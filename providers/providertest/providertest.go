@@ -87,6 +87,10 @@ type Harness struct {
 	NoLookUp      bool // the source does not implement providers.LookUp
 	// Owners says that the source shows the owners of groups, where a world has any.
 	Owners bool
+	// OwnersAreMembers says that owners are people who are members too.
+	OwnersAreMembers bool
+	// MailUsernames says that people sign in with their mail address, which is their username.
+	MailUsernames bool
 	// ASCIIUsernames says that usernames have ASCII letters only.
 	ASCIIUsernames bool
 }
@@ -169,6 +173,9 @@ func (h Harness) fit(w World) World {
 	users, groups := slices.Clone(w.Users), slices.Clone(w.Groups)
 	for i := range users {
 		users[i].Disabled = users[i].Disabled && !h.NoDisabled
+		if h.MailUsernames {
+			users[i].Username = users[i].Email
+		}
 		if h.NoAttributes {
 			users[i].Attributes = nil
 		}
