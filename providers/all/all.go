@@ -8,9 +8,10 @@ import (
 	"groupsyncd/providers/google"
 	"groupsyncd/providers/ldap"
 	"groupsyncd/providers/oidc"
+	"groupsyncd/providers/okta"
 )
 
 // Registry gives the kinds of sources.
 func Registry() providers.Registry {
-	return providers.Registry{file.Type(), google.Type(), ldap.Type(), oidc.Type()}
+	return providers.Registry{file.Type(), google.Type(), ldap.Type(), oidc.Type(), okta.Type()}
 }
