@@ -4,6 +4,7 @@ package all
 
 import (
 	"groupsyncd/providers"
+	"groupsyncd/providers/entra"
 	"groupsyncd/providers/file"
 	"groupsyncd/providers/google"
 	"groupsyncd/providers/ldap"
@@ -13,5 +14,5 @@ import (
 
 // Registry gives the kinds of sources.
 func Registry() providers.Registry {
-	return providers.Registry{file.Type(), google.Type(), ldap.Type(), oidc.Type(), okta.Type()}
+	return providers.Registry{entra.Type(), file.Type(), google.Type(), ldap.Type(), oidc.Type(), okta.Type()}
 }
