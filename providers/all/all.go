@@ -7,6 +7,7 @@ import (
 	"groupsyncd/providers/entra"
 	"groupsyncd/providers/file"
 	"groupsyncd/providers/google"
+	"groupsyncd/providers/keycloak"
 	"groupsyncd/providers/ldap"
 	"groupsyncd/providers/oidc"
 	"groupsyncd/providers/okta"
@@ -14,5 +15,5 @@ import (
 
 // Registry gives the kinds of sources.
 func Registry() providers.Registry {
-	return providers.Registry{entra.Type(), file.Type(), google.Type(), ldap.Type(), oidc.Type(), okta.Type()}
+	return providers.Registry{entra.Type(), file.Type(), google.Type(), keycloak.Type(), ldap.Type(), oidc.Type(), okta.Type()}
 }
