@@ -11,9 +11,10 @@ import (
 	"groupsyncd/providers/ldap"
 	"groupsyncd/providers/oidc"
 	"groupsyncd/providers/okta"
+	"groupsyncd/providers/scim"
 )
 
 // Registry gives the kinds of sources.
 func Registry() providers.Registry {
-	return providers.Registry{entra.Type(), file.Type(), google.Type(), keycloak.Type(), ldap.Type(), oidc.Type(), okta.Type()}
+	return providers.Registry{entra.Type(), file.Type(), google.Type(), keycloak.Type(), ldap.Type(), oidc.Type(), okta.Type(), scim.Type()}
 }

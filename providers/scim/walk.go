@@ -1,0 +1,324 @@
+package scim
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"groupsyncd/internal/fault"
+	"groupsyncd/internal/httpx"
+	"groupsyncd/providers"
+)
+
+// pager is how a list of this server is walked, as far as it was seen.
+type pager struct {
+	// cursor walks with cursors, plain by index without looking at one entry twice.
+	cursor, plain bool
+	// count is how many entries to ask for; zero: the server's own number.
+	count int
+	// bare leaves startIndex out of the first request.
+	bare bool
+}
+
+// walked is what one walk saw.
+type walked struct {
+	order []string
+	items map[string]json.RawMessage
+}
+
+func (w *walked) add(id string, raw json.RawMessage) bool {
+	_, known := w.items[id]
+	if !known {
+		w.order = append(w.order, id)
+	}
+	w.items[id] = raw
+	return !known
+}
+
+func newWalked() *walked { return &walked{items: map[string]json.RawMessage{}} }
+
+// walk is a walk over one list.
+type walk struct {
+	*reader
+	op, what string
+	endpoint string
+	query    url.Values
+	progress providers.Progress
+	// most bounds the pages; zero: by what httpx allows.
+	most int
+}
+
+// The ways in which a walk proves nothing. One over a list that moved may be made again.
+var (
+	errMoved   = errors.New("the list moved while it was read")
+	errNoPages = errors.New("the server gives the same page for every startIndex")
+	errShort   = errors.New("the server shows fewer entries than it counts")
+	errMixed   = errors.New("pages overlap in a way that proves nothing")
+)
+
+// walks is how often a list that moves is walked.
+const walks = 5
+
+// all walks until one walk proves its end. It gives what was seen in any case: with an error
+// the entries are some, not all. p is what was learnt, for the next time.
+func (w walk) all(ctx context.Context, p pager) (*walked, pager, error) {
+	seen := newWalked()
+	var before *walked
+	var err error
+	learnt := p
+	for try := range walks {
+		var now *walked
+		learnt, now, err = w.start(ctx, p)
+		learnt.plain = false // A list that moves looks like a server that cannot overlap.
+		p.cursor = learnt.cursor
+		if now != nil {
+			for _, id := range now.order {
+				seen.add(id, now.items[id])
+			}
+		}
+		switch {
+		case err == nil && !p.plain:
+			return now, learnt, nil
+		case err == nil && before != nil && same(before, now):
+			return now, learnt, nil
+		case err == nil:
+			before, err = now, errMoved // Without an overlap, only two walks alike prove anything.
+			continue
+		case !again(err):
+			return seen, learnt, w.failed(err)
+		}
+		before = nil
+		w.logger.Info("a list has to be walked again", "server", w.where(), "list", w.what, "err", err)
+		switch {
+		case p.cursor && w.config.Paging == Auto && errors.Is(err, errShort):
+			p.cursor = false // It may not know cursors at all.
+		case try > 0 && !p.cursor:
+			p.plain = true
+		}
+	}
+	return seen, learnt, fault.New(fault.Incomplete, w.op, w.where(), fmt.Errorf("%w, %d times", err, walks), "it is read again at the next time; if it stays so, see docs/providers/scim.md")
+}
+
+// again reports whether another walk may go better.
+func again(err error) bool {
+	return errors.Is(err, errMoved) || errors.Is(err, errShort) || errors.Is(err, errMixed) || code(err) == "invalidCursor" || code(err) == "expiredCursor"
+}
+
+func same(a, b *walked) bool {
+	if len(a.order) != len(b.order) {
+		return false
+	}
+	for _, id := range a.order {
+		if _, both := b.items[id]; !both {
+			return false
+		}
+	}
+	return true
+}
+
+// start walks once, in the first of the ways that the server accepts.
+func (w walk) start(ctx context.Context, p pager) (pager, *walked, error) {
+	tries := []pager{p}
+	if w.query.Get("filter") == "" {
+		if w.config.Paging == Auto && !p.cursor {
+			tries = append(tries, pager{cursor: true, count: p.count})
+		}
+		for _, count := range []int{100, 50, 20} {
+			if p.count > count {
+				tries = append(tries, pager{cursor: p.cursor, plain: p.plain, count: count})
+			}
+		}
+		tries = append(tries, pager{plain: p.plain, bare: true})
+	}
+	var now *walked
+	var failed error
+	for _, try := range tries {
+		err := error(nil)
+		if try.cursor {
+			now, err = w.byCursor(ctx, try)
+		} else {
+			now, try, err = w.byIndex(ctx, try)
+		}
+		if code(err) == "invalidCursor" || code(err) == "expiredCursor" || !refused(err) && !errors.Is(err, errNoPages) {
+			return try, now, err
+		}
+		if failed == nil {
+			failed = err
+		}
+	}
+	return p, now, failed
+}
+
+// page reads one page.
+func (w walk) page(ctx context.Context, set map[string]string, count int) (*list, []string, error) {
+	query := url.Values{}
+	maps.Copy(query, w.query)
+	for key, value := range set {
+		query.Set(key, value)
+	}
+	if count > 0 {
+		query.Set("count", strconv.Itoa(count))
+	}
+	var l list
+	if _, err := w.get(ctx, w.op, w.endpoint, "", query, nil, &l); err != nil {
+		return nil, nil, err
+	}
+	ids := make([]string, len(l.items))
+	for i, raw := range l.items {
+		id, err := identify(raw)
+		if err != nil {
+			return nil, nil, fault.New(fault.Incomplete, w.op, w.where(), err, "")
+		}
+		ids[i] = id
+	}
+	return &l, ids, nil
+}
+
+// byIndex walks with startIndex. Each page but the first begins with the last entry of the page
+// before, so that a list that moved in between shows it, and the page behind the last one has
+// to be empty but for that entry. A plain walk does without, for servers that turn startIndex
+// into the number of a page.
+func (w walk) byIndex(ctx context.Context, p pager) (*walked, pager, error) {
+	all, totals := newWalked(), counted{}
+	bound := httpx.Walk{Max: w.most}
+	start, last, count, overlaps := 1, "", p.count, false
+	var first []string
+	for {
+		if err := bound.Next(strconv.Itoa(start)); err != nil {
+			return all, p, fault.New(fault.Incomplete, w.op, w.where(), err, "")
+		}
+		set := map[string]string{"startIndex": strconv.Itoa(start)}
+		if start == 1 && p.bare {
+			set = nil
+		}
+		l, ids, err := w.page(ctx, set, count)
+		if err != nil {
+			return all, p, err
+		}
+		totals.take(l, len(all.order) == 0)
+		if l.next != "" && l.total == nil && w.config.Paging == Auto && start == 1 {
+			p.cursor = true
+			now, err := w.byCursor(ctx, p)
+			return now, p, err
+		}
+		if start > 1 && slices.Equal(ids, first) && len(ids) > 0 {
+			// The page of every startIndex is the whole list only if all of it fits.
+			if n := len(ids); totals.says(n) && (p.count == 0 || n != p.count) || l.bare && p.count > 0 && n > p.count {
+				return all, p, nil
+			}
+			return all, p, errNoPages
+		}
+		if start == 1 {
+			first = ids
+			if n := len(ids); n > 0 && n < count && (l.total == nil || *l.total > n) {
+				count = n // So many are what this server gives at most.
+			}
+			if len(ids) == 1 && !totals.says(1) {
+				p.plain = true // One entry at a time leaves no room to look at it twice.
+			}
+		}
+		if len(ids) == 0 {
+			return all, p, totals.judge(len(all.order))
+		}
+		items := l.items
+		if overlaps {
+			if ids[0] != last {
+				return all, p, errMoved
+			}
+			ids, items = ids[1:], items[1:]
+			if len(ids) == 0 {
+				return all, p, totals.judge(len(all.order))
+			}
+		}
+		fresh := 0
+		for i, id := range ids {
+			if all.add(id, items[i]) {
+				fresh++
+			}
+		}
+		w.progress.Report(w.what, len(all.order))
+		if fresh < len(ids) {
+			if !p.plain {
+				return all, p, errMoved
+			}
+			if fresh == 0 {
+				return all, p, errMixed
+			}
+		}
+		last = ids[len(ids)-1]
+		start += len(l.items)
+		if overlaps = !p.plain && start > 2; overlaps {
+			start-- // The last one again.
+		}
+	}
+}
+
+// counted is what the pages of one walk say about the number of entries.
+type counted struct {
+	first, last *int
+	pages       int
+	// own says that every page counted itself.
+	own bool
+}
+
+func (c *counted) take(l *list, first bool) {
+	if c.pages == 0 || first {
+		c.first, c.own = l.total, true
+	}
+	c.pages++
+	c.last = l.total
+	c.own = c.own && l.total != nil && *l.total == len(l.items)
+}
+
+// says reports whether the server counts so many entries.
+func (c *counted) says(n int) bool { return c.last != nil && *c.last == n }
+
+// judge says whether so many entries are all that there are, by what the server counts. A
+// smaller number than what was shown is nonsense and means nothing, as does one that every
+// page gives of itself.
+func (c *counted) judge(n int) error {
+	switch {
+	case c.last == nil || c.own && c.pages > 1 && n > 0:
+		return nil
+	case c.first != nil && *c.first != *c.last:
+		return fmt.Errorf("%w: it had %d entries at first and %d at last", errMoved, *c.first, *c.last)
+	case *c.last > n:
+		return fmt.Errorf("%w: %d of %d", errShort, n, *c.last)
+	}
+	return nil
+}
+
+// byCursor walks with cursors (RFC 9865).
+func (w walk) byCursor(ctx context.Context, p pager) (*walked, error) {
+	all, totals := newWalked(), counted{}
+	bound := httpx.Walk{Max: w.most}
+	cursor, led := "", false
+	for {
+		if err := bound.Next(cursor); err != nil {
+			return all, fault.New(fault.Incomplete, w.op, w.where(), err, "")
+		}
+		l, ids, err := w.page(ctx, map[string]string{"cursor": cursor}, p.count)
+		if err != nil {
+			return all, err
+		}
+		totals.take(l, cursor == "")
+		for i, id := range ids {
+			all.add(id, l.items[i])
+		}
+		w.progress.Report(w.what, len(all.order))
+		led = led || l.next != ""
+		if l.next != "" {
+			cursor = l.next
+			continue
+		}
+		if !led && l.total == nil && p.count > 0 && len(ids) >= p.count {
+			return all, fmt.Errorf("%w: a full page leads nowhere", errShort)
+		}
+		return all, totals.judge(len(all.order))
+	}
+}
