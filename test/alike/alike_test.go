@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -27,7 +26,6 @@ type house struct {
 	*testing.T
 	dir  string
 	chat *openwebuitest.Server
-	now  time.Time
 	app  *app.App
 }
 
@@ -68,8 +66,8 @@ func TestTheSameDirectoryGivesTheSameWhateverItIsReadBy(t *testing.T) {
 // tell plays the whole story with one kind of source.
 func tell(t *testing.T, name string, k kind) []told {
 	t.Helper()
-	h := &house{T: t, dir: t.TempDir(), now: time.Now().Add(-24 * time.Hour)}
-	h.chat = openwebuitest.NewTest(t, openwebuitest.Options{Key: apiKey, Now: h.clock})
+	h := &house{T: t, dir: t.TempDir()}
+	h.chat = openwebuitest.NewTest(t, openwebuitest.Options{Key: apiKey})
 	for n := range names() {
 		if n != nora {
 			h.chat.AddAccount(openwebuitest.Account{Email: mail(n), Name: names()[n]})
@@ -85,14 +83,11 @@ func tell(t *testing.T, name string, k kind) []told {
 			change(chapters[i].world(k.flat))
 		}
 		out = append(out, h.read(chapters[i].title))
-		h.now = h.now.Add(time.Hour)
 	}
 	return out
 }
 
 const apiKey = "sk-alike-0123456789"
-
-func (h *house) clock() time.Time { return h.now }
 
 func (h *house) write(name, text string) string {
 	h.Helper()
@@ -128,7 +123,7 @@ server: {admin: {listen: ""}, public: {listen: "127.0.0.1:0"}}
 	if err != nil {
 		h.Fatal(err)
 	}
-	h.app, err = app.New(h.Context(), app.Options{File: file, Config: cfg, Logger: slog.New(slog.NewTextHandler(h.Output(), nil)), Now: h.clock})
+	h.app, err = app.New(h.Context(), app.Options{File: file, Config: cfg, Logger: slog.New(slog.NewTextHandler(h.Output(), nil))})
 	if err != nil {
 		h.Fatal(err)
 	}

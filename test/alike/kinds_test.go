@@ -15,7 +15,10 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc/oidctest"
 
 	"groupsyncd/providers"
+	"groupsyncd/providers/entra/entratest"
+	"groupsyncd/providers/google/googletest"
 	"groupsyncd/providers/ldap/ldaptest"
+	"groupsyncd/providers/okta/oktatest"
 	"groupsyncd/providers/providertest"
 	"groupsyncd/target/openwebui/openwebuitest"
 )
@@ -23,10 +26,28 @@ import (
 // kinds are all kinds of sources, by their type.
 func kinds() map[string]kind {
 	return map[string]kind{
-		"file": {open: openFile},
-		"ldap": {open: openLDAP},
-		"oidc": {open: openOIDC, flat: true},
+		"entra":  {open: openEntra},
+		"file":   {open: openFile},
+		"google": {open: openGoogle},
+		"ldap":   {open: openLDAP},
+		"oidc":   {open: openOIDC, flat: true},
+		"okta":   {open: openOkta, flat: true},
 	}
+}
+
+func openEntra(h *house, w providertest.World) (string, providers.Config, func(providertest.World)) {
+	s := entratest.New(h, w)
+	return "", s.Config(), s.SetWorld
+}
+
+func openGoogle(h *house, w providertest.World) (string, providers.Config, func(providertest.World)) {
+	s := googletest.New(h, w)
+	return "", s.Config(), s.SetWorld
+}
+
+func openOkta(h *house, w providertest.World) (string, providers.Config, func(providertest.World)) {
+	s := oktatest.New(h, w)
+	return "", s.Config(), s.SetWorld
 }
 
 func openFile(h *house, w providertest.World) (string, providers.Config, func(providertest.World)) {
@@ -121,7 +142,9 @@ func openOIDC(h *house, w providertest.World) (string, providers.Config, func(pr
 			h.chat.SetOAuth(a.ID, "oidc", w.Users[n].ID)
 		}
 	}
+	issued := time.Now().Add(-10 * time.Minute)
 	change := func(w providertest.World) {
+		issued = issued.Add(time.Minute)
 		for _, u := range w.Users {
 			if u.ID == userID(nora) {
 				continue // She has never signed in.
@@ -133,7 +156,7 @@ func openOIDC(h *house, w providertest.World) (string, providers.Config, func(pr
 				}
 			}
 			claims, err := json.Marshal(map[string]any{"iss": server.URL, "aud": "open-webui", "sub": u.ID, "email": u.Email, "name": u.Name,
-				"iat": h.now.Unix(), "exp": h.now.Add(time.Hour).Unix(), "groups": in})
+				"iat": issued.Unix(), "exp": issued.Add(time.Hour).Unix(), "groups": in})
 			if err != nil {
 				h.Fatal(err)
 			}
