@@ -5,26 +5,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"groupsyncd/internal/fault"
 	"groupsyncd/internal/httpx"
 )
-
-// throttlePause is for how long nobody asks after Google said that it is too much; it does not
-// say itself for how long.
-const throttlePause = time.Second
-
-// kind says what an answer means that is no success. Google says most of it by a word beside
-// 403: too much at once, too much for today, or a right that is missing.
-func (s *source) kind(e *httpx.StatusError) fault.Kind {
-	tooFast := e.Status == http.StatusForbidden && slices.Contains([]string{"userRateLimitExceeded", "rateLimitExceeded", "quotaExceeded"}, e.Code)
-	if tooFast || e.Status == http.StatusTooManyRequests {
-		s.limiter.Pause(throttlePause)
-		return fault.Throttled
-	}
-	return 0
-}
 
 // said gives the status and the word of an answer that was no success.
 func said(err error) (status int, code string) {
@@ -89,7 +73,7 @@ func (s *source) hint(err error) string {
 		return delegation + " > Add new: the client id of the service account (client_id in the credentials), with the scopes " + strings.Join(scopes(), ",") + "; it takes some minutes to count"
 	case status == 0 && strings.Contains(err.Error(), "invalid_grant"):
 		return "is " + who + " an active account of this customer, does the key still exist below IAM & Admin > Service accounts > Keys in Google Cloud, and is the clock of this machine right?"
-	case status == http.StatusUnauthorized:
+	case status == http.StatusUnauthorized, status == 0 && strings.Contains(err.Error(), "refuses the token"):
 		return "was the key of the service account deleted, or " + who + " suspended?"
 	case code == "accessNotConfigured":
 		return "Google Cloud console > APIs & Services > Library > Admin SDK API > Enable, in the project of the service account; it takes some minutes to count"
@@ -99,7 +83,7 @@ func (s *source) hint(err error) string {
 		return "the quota of the day is used up: it begins anew at midnight Pacific time, or is raised below Google Cloud console > APIs & Services > Admin SDK API > Quotas"
 	case code == "domainCannotUseApis":
 		return "is customer or domain the one of " + who + "? a group of another customer cannot be read"
-	case fault.KindOf(err) == fault.Throttled:
+	case fault.KindOf(err) == fault.Throttled, strings.Contains(err.Error(), "waiting for our turn"):
 		return "another program asks in the same name and project: give this source a service account in a project of its own, or raise the quota below Google Cloud console > APIs & Services > Admin SDK API > Quotas"
 	case status == http.StatusForbidden:
 		return "give " + who + " a role with the privileges Users > Read and Groups > Read: " + roles + " > Create new role > Admin API privileges, then Assign"

@@ -29,13 +29,12 @@ func scopes() []string {
 
 // source reads one customer. Safe for use by several goroutines.
 type source struct {
-	config  Config
-	name    string
-	logger  *slog.Logger
-	now     func() time.Time
-	client  *httpx.Client
-	limiter *httpx.Limiter
-	fields  map[string]field
+	config Config
+	name   string
+	logger *slog.Logger
+	now    func() time.Time
+	client *httpx.Client
+	fields map[string]field
 
 	closed atomic.Bool
 	// turn is held by whoever reads the members of all groups.
@@ -75,10 +74,11 @@ func newSource(c Config, o providers.Options, base *url.URL, token string) (*sou
 	if err != nil {
 		return nil, err
 	}
-	s.limiter = o.Limiters.For("google "+c.Credentials.String()+" "+c.Subject, httpx.Limit{PerSecond: perSecond, Burst: perSecond, Parallel: c.Parallel})
+	limiter := o.Limiters.For("google "+c.Credentials.String()+" "+c.Subject, httpx.Limit{PerSecond: perSecond, Burst: perSecond, Parallel: c.Parallel})
+	b := &brake{limiter: limiter}
 	s.client = httpx.New(httpx.Options{
 		Name: "source " + o.Name, Base: base, Bearer: tokens.Bearer, Transport: httpx.Reach{Base: base, Dial: o.Dial}.Transport(),
-		Limiter: s.limiter, Kind: s.kind, Logger: s.logger, Timeout: o.Timeout, Now: s.now,
+		Limiter: limiter, Kind: b.kind, Pace: b.answered, Logger: s.logger, Timeout: o.Timeout, Now: s.now,
 		// Google wants seconds between attempts, doubled each time. The breaker is for servers
 		// that are down; one that asks all workers to slow down is not.
 		Retry: httpx.Retry{Tries: 7, First: time.Second, Max: 30 * time.Second, Budget: 60, Break: 40},
