@@ -4,6 +4,7 @@ package all
 
 import (
 	"groupsyncd/providers"
+	"groupsyncd/providers/authentik"
 	"groupsyncd/providers/entra"
 	"groupsyncd/providers/file"
 	"groupsyncd/providers/google"
@@ -16,5 +17,5 @@ import (
 
 // Registry gives the kinds of sources.
 func Registry() providers.Registry {
-	return providers.Registry{entra.Type(), file.Type(), google.Type(), keycloak.Type(), ldap.Type(), oidc.Type(), okta.Type(), scim.Type()}
+	return providers.Registry{authentik.Type(), entra.Type(), file.Type(), google.Type(), keycloak.Type(), ldap.Type(), oidc.Type(), okta.Type(), scim.Type()}
 }
