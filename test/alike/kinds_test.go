@@ -17,21 +17,26 @@ import (
 	"groupsyncd/providers"
 	"groupsyncd/providers/entra/entratest"
 	"groupsyncd/providers/google/googletest"
+	"groupsyncd/providers/keycloak"
+	"groupsyncd/providers/keycloak/keycloaktest"
 	"groupsyncd/providers/ldap/ldaptest"
 	"groupsyncd/providers/okta/oktatest"
 	"groupsyncd/providers/providertest"
+	"groupsyncd/providers/scim/scimtest"
 	"groupsyncd/target/openwebui/openwebuitest"
 )
 
 // kinds are all kinds of sources, by their type.
 func kinds() map[string]kind {
 	return map[string]kind{
-		"entra":  {open: openEntra},
-		"file":   {open: openFile},
-		"google": {open: openGoogle},
-		"ldap":   {open: openLDAP},
-		"oidc":   {open: openOIDC, flat: true},
-		"okta":   {open: openOkta, flat: true},
+		"entra":    {open: openEntra},
+		"file":     {open: openFile},
+		"google":   {open: openGoogle},
+		"keycloak": {open: openKeycloak},
+		"ldap":     {open: openLDAP},
+		"oidc":     {open: openOIDC, flat: true},
+		"okta":     {open: openOkta, flat: true},
+		"scim":     {open: openSCIM},
 	}
 }
 
@@ -42,6 +47,18 @@ func openEntra(h *house, w providertest.World) (string, providers.Config, func(p
 
 func openGoogle(h *house, w providertest.World) (string, providers.Config, func(providertest.World)) {
 	s := googletest.New(h, w)
+	return "", s.Config(), s.SetWorld
+}
+
+// openKeycloak has the groups of the story as a tree: whoever is in a sub-group is in the
+// group above it.
+func openKeycloak(h *house, w providertest.World) (string, providers.Config, func(providertest.World)) {
+	s := keycloaktest.New(h, w)
+	return "", s.Config(func(c *keycloak.Config) { c.Inherit = true }), s.SetWorld
+}
+
+func openSCIM(h *house, w providertest.World) (string, providers.Config, func(providertest.World)) {
+	s := scimtest.New(h, w, scimtest.Standard())
 	return "", s.Config(), s.SetWorld
 }
 
