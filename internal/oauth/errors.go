@@ -40,8 +40,8 @@ func (r *refusal) Error() string {
 	return s
 }
 
-// codeOf gives the error code of an answer, or nothing.
-func codeOf(err error) string {
+// Code gives the word by which a token endpoint names why it gives no token, or nothing.
+func Code(err error) string {
 	if r, ok := errors.AsType[*refusal](err); ok {
 		return r.code
 	}

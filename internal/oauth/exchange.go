@@ -29,7 +29,7 @@ func (c *Client) exchange(ctx context.Context) (token, error) {
 		sent := c.proving() != nil
 		t, err := c.request(ctx)
 		switch {
-		case !switched && !sent && (err == nil && t.bound || codeOf(err) == "invalid_dpop_proof"):
+		case !switched && !sent && (err == nil && t.bound || Code(err) == "invalid_dpop_proof"):
 			switched = true
 			if err := c.bind(); err != nil {
 				return token{}, fault.New(fault.Invalid, opToken, c.where(), err, "")

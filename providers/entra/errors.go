@@ -19,7 +19,7 @@ import (
 // when it refuses without saying for how long.
 func pace(status int, h http.Header, _ time.Time) (time.Duration, bool) {
 	if status == http.StatusTooManyRequests {
-		return throttled, true
+		return throttled, h.Get("Retry-After") == ""
 	}
 	used, err := strconv.ParseFloat(h.Get("x-ms-throttle-limit-percentage"), 64)
 	if err != nil || used < 0.8 {

@@ -91,7 +91,7 @@ func (c *Config) Open(o providers.Options) (providers.Source, error) {
 	s.client = httpx.New(httpx.Options{
 		Name: "source " + o.Name, Base: &base, Bearer: s.grants.bearer(s.tokens.Bearer), Transport: reach.Transport(),
 		Limiter: o.Limiters.For("entra "+graph.Host+" "+c.Tenant+" "+c.ClientID, httpx.Limit{PerSecond: unitsPerSecond, Parallel: parallel}),
-		Pace:    pace, Logger: s.logger, Timeout: cmp.Or(o.Timeout, time.Minute), Now: o.Now,
+		Pace:    pace, Logger: s.logger, Timeout: cmp.Or(o.Timeout, time.Minute), MaxBody: 64 << 20, Now: o.Now,
 	})
 	return s, nil
 }

@@ -86,7 +86,7 @@ func (s *source) find(ctx context.Context, session *httpx.Session, who directory
 	switch {
 	case who.ID != "":
 		var u userRow
-		err := s.get(ctx, session, op, "/users/"+who.ID, url.Values{"userProfileMetadata": {"false"}}, &u)
+		err := s.get(ctx, session, op, "/users/"+url.PathEscape(who.ID), url.Values{"userProfileMetadata": {"false"}}, &u)
 		switch {
 		case fault.KindOf(err) == fault.NotFound:
 			return nil, nil
@@ -172,7 +172,7 @@ func (s *source) chain(ctx context.Context, session *httpx.Session, g groupRow, 
 		}
 		above, known := seen[g.ParentID]
 		if !known {
-			if err := s.get(ctx, session, "read the groups above", "/groups/"+g.ParentID, nil, &above); err != nil {
+			if err := s.get(ctx, session, "read the groups above", "/groups/"+url.PathEscape(g.ParentID), nil, &above); err != nil {
 				return nil, err
 			}
 			if above.ID != g.ParentID {
@@ -202,7 +202,7 @@ func (s *source) effective(ctx context.Context, session *httpx.Session, user str
 	var out []directory.Group
 	add := func(path, client string) error {
 		var list []roleRow
-		if err := s.get(ctx, session, "read roles of a user", "/users/"+user+"/role-mappings/"+path+"/composite", url.Values{"briefRepresentation": {"true"}}, &list); err != nil {
+		if err := s.get(ctx, session, "read roles of a user", "/users/"+url.PathEscape(user)+"/role-mappings/"+path+"/composite", url.Values{"briefRepresentation": {"true"}}, &list); err != nil {
 			return err
 		}
 		if list == nil {

@@ -2,7 +2,6 @@ package keycloak
 
 import (
 	"context"
-	"net/http"
 	"net/url"
 	"slices"
 
@@ -14,7 +13,7 @@ import (
 func (r *reading) readMembers(ctx context.Context, groups []string) {
 	slices.Sort(groups)
 	parallel(ctx, r.s.config.Parallel, groups, func(ctx context.Context, id string) {
-		people, pages, err := rows[userRow](ctx, r, "read members", "", "/groups/"+id+"/members", true)
+		people, pages, err := rows[userRow](ctx, r, "read members", "", "/groups/"+url.PathEscape(id)+"/members", true)
 		r.keep(id, people, pages, err)
 		r.report("member lists", 1)
 	})
@@ -114,7 +113,7 @@ func (s *source) listsOf(ctx context.Context, session *httpx.Session, user strin
 			Roles []roleRow `json:"mappings"`
 		} `json:"clientMappings"`
 	}
-	if err := s.get(ctx, session, "read roles of a user", "/users/"+user+"/role-mappings", nil, &mapped); err != nil {
+	if err := s.get(ctx, session, "read roles of a user", "/users/"+url.PathEscape(user)+"/role-mappings", nil, &mapped); err != nil {
 		return nil, err
 	}
 	for _, role := range mapped.Realm {
@@ -137,7 +136,7 @@ func (s *source) groupsOf(ctx context.Context, session *httpx.Session, user stri
 	for range rounds {
 		groups, pages, err := walk(max(defaultPageSize, s.config.PageSize), func(first, most int) ([]groupRow, error) {
 			var part []groupRow
-			err := s.get(ctx, session, op, "/users/"+user+"/groups", page(first, most, true), &part)
+			err := s.get(ctx, session, op, "/users/"+url.PathEscape(user)+"/groups", page(first, most, true), &part)
 			if err == nil && part == nil {
 				err = s.fail(fault.Incomplete, op, "", "%w", errNull)
 			}
@@ -160,11 +159,4 @@ func (s *source) groupsOf(ctx context.Context, session *httpx.Session, user stri
 		before = ids
 	}
 	return nil, s.fail(fault.Incomplete, op, "", "%w", errMoving)
-}
-
-// at reads one answer from a path whose parts are escaped already: names of roles may hold
-// anything.
-func (r *reading) at(ctx context.Context, op, path string, query url.Values, into any) error {
-	_, err := r.session.Do(ctx, httpx.Request{Method: http.MethodGet, URL: r.s.realm + path + "?" + query.Encode(), Op: op, Into: into, Repeat: true})
-	return hinted(err)
 }

@@ -80,7 +80,7 @@ func (r *reading) listRoles(ctx context.Context) ([]roleRow, error) {
 	}
 	var failed error
 	parallel(ctx, r.s.config.Parallel, clients, func(ctx context.Context, c clientRow) {
-		list, _, err := rows[roleRow](ctx, r, "read roles of a client", "roles", "/clients/"+c.ID+"/roles", true)
+		list, _, err := rows[roleRow](ctx, r, "read roles of a client", "roles", "/clients/"+url.PathEscape(c.ID)+"/roles", true)
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if err != nil {
@@ -104,7 +104,7 @@ func (r *reading) readComposites(ctx context.Context, list []roleRow) error {
 	var failed error
 	parallel(ctx, r.s.config.Parallel, list, func(ctx context.Context, role roleRow) {
 		var parts []roleRow
-		err := r.get(ctx, "read composite role", "/roles-by-id/"+role.ID+"/composites", nil, &parts)
+		err := r.get(ctx, "read composite role", "/roles-by-id/"+url.PathEscape(role.ID)+"/composites", nil, &parts)
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if err != nil {
@@ -154,7 +154,7 @@ func (w *roleReading) want() []string {
 // path leads to a role of the API, by its name.
 func (r roleRow) path() string {
 	if r.ClientRole {
-		return "/clients/" + r.Container + "/roles/" + url.PathEscape(r.Name)
+		return "/clients/" + url.PathEscape(r.Container) + "/roles/" + url.PathEscape(r.Name)
 	}
 	return "/roles/" + url.PathEscape(r.Name)
 }
@@ -165,7 +165,7 @@ func (r *reading) readHolders(ctx context.Context) error {
 	parallel(ctx, r.s.config.Parallel, r.roles.wanted, func(ctx context.Context, id string) {
 		role := r.roles.roles[id]
 		groups, _, err := rowsAt[groupRow](ctx, r, "read groups of a role", "", func(first, most int, into any) error {
-			return r.at(ctx, "read groups of a role", role.path()+"/groups", page(first, most, true), into)
+			return r.get(ctx, "read groups of a role", role.path()+"/groups", page(first, most, true), into)
 		})
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -188,7 +188,7 @@ func (r *reading) readRoleMembers(ctx context.Context) {
 	parallel(ctx, r.s.config.Parallel, r.roles.wanted, func(ctx context.Context, id string) {
 		role := r.roles.roles[id]
 		people, pages, err := rowsAt[userRow](ctx, r, "read users of a role", "", func(first, most int, into any) error {
-			return r.at(ctx, "read users of a role", role.path()+"/users", page(first, most, true), into)
+			return r.get(ctx, "read users of a role", role.path()+"/users", page(first, most, true), into)
 		})
 		r.keep(roleID(id), people, pages, err)
 		r.report("member lists", 1)

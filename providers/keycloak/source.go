@@ -28,8 +28,6 @@ type source struct {
 	now    func() time.Time
 	tokens *oauth.Client
 	client *httpx.Client
-	// realm is the address of the realm in the admin API.
-	realm string
 
 	mu     sync.Mutex
 	closed bool
@@ -65,7 +63,7 @@ func newSource(c Config, o providers.Options) (*source, error) {
 	transport := reach.Transport()
 	auth := oauth.Options{
 		Name: "source " + o.Name, Place: "realm " + c.tokenRealm(),
-		TokenURL: base.JoinPath("realms", c.tokenRealm(), "protocol/openid-connect/token").String(),
+		TokenURL: base.JoinPath("realms", url.PathEscape(c.tokenRealm()), "protocol/openid-connect/token").String(),
 		ClientID: c.ClientID, Secret: c.ClientSecret, Transport: transport, Logger: s.logger, Now: o.Now,
 	}
 	if !c.PrivateKey.IsZero() {
@@ -74,11 +72,11 @@ func newSource(c Config, o providers.Options) (*source, error) {
 	if s.tokens, err = oauth.New(auth); err != nil {
 		return nil, err
 	}
-	base = base.JoinPath("admin/realms", c.Realm)
-	s.realm = base.String()
+	server := base.String()
+	base = base.JoinPath("admin/realms", url.PathEscape(c.Realm))
 	s.client = httpx.New(httpx.Options{
-		Name: "source " + o.Name, Base: base, Bearer: s.tokens.Bearer, Transport: s.tokens.Transport(transport), Logger: s.logger, Timeout: o.Timeout, Now: o.Now,
-		Limiter: o.Limiters.For("keycloak "+c.URL+" "+c.tokenRealm()+" "+c.ClientID, httpx.Limit{Parallel: c.Parallel}),
+		Name: "source " + o.Name, Base: base, Bearer: s.tokens.Bearer, Transport: s.tokens.Transport(transport), Logger: s.logger, Timeout: o.Timeout, MaxBody: 64 << 20, Now: o.Now,
+		Limiter: o.Limiters.For("keycloak "+server+" "+c.tokenRealm()+" "+c.ClientID, httpx.Limit{Parallel: c.Parallel}),
 		// Ten groups in a row that fail are no reason to leave out the other thousand.
 		Retry: httpx.Retry{Break: 40},
 	})

@@ -2,6 +2,7 @@ package keycloak
 
 import (
 	"context"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -24,7 +25,7 @@ func (r *reading) readGroups(ctx context.Context) error {
 func (r *reading) proveGroups(ctx context.Context, each func(context.Context, []string)) error {
 	missing := func(g groupRow) (groupRow, bool, error) {
 		var now groupRow
-		err := r.get(ctx, "read group", "/groups/"+g.ID, nil, &now)
+		err := r.get(ctx, "read group", "/groups/"+url.PathEscape(g.ID), nil, &now)
 		switch {
 		case fault.KindOf(err) == fault.NotFound:
 			return g, false, nil
@@ -82,7 +83,7 @@ func (r *reading) tree(ctx context.Context, all bool) ([]groupRow, error) {
 		}
 		level = nil
 		parallel(ctx, r.s.config.Parallel, ask, func(ctx context.Context, g groupRow) {
-			children, _, err := rows[groupRow](ctx, r, "read sub-groups", "groups", "/groups/"+g.ID+"/children", true)
+			children, _, err := rows[groupRow](ctx, r, "read sub-groups", "groups", "/groups/"+url.PathEscape(g.ID)+"/children", true)
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			if err != nil && fault.KindOf(err) != fault.NotFound {

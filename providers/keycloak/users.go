@@ -70,7 +70,7 @@ func (s *source) count(ctx context.Context, session *httpx.Session, query url.Va
 // oneUser asks whether a user exists.
 func (r *reading) oneUser(ctx context.Context, id string) (userRow, bool, error) {
 	var u userRow
-	err := r.get(ctx, "read user", "/users/"+id, url.Values{"userProfileMetadata": {"false"}}, &u)
+	err := r.get(ctx, "read user", "/users/"+url.PathEscape(id), url.Values{"userProfileMetadata": {"false"}}, &u)
 	switch {
 	case fault.KindOf(err) == fault.NotFound:
 		return u, false, nil

@@ -59,7 +59,7 @@ func newSource(c Config, o providers.Options) (*source, error) {
 	bound := s.tokens.Transport(transport)
 	for _, b := range buckets() {
 		s.clients[b] = httpx.New(httpx.Options{
-			Name: "source " + o.Name, Base: base, Bearer: s.bearer, Transport: bound, Pace: pace, Logger: s.logger, Timeout: o.Timeout, Now: o.Now,
+			Name: "source " + o.Name, Base: base, Bearer: s.bearer, Transport: bound, Pace: pace, Logger: s.logger, Timeout: o.Timeout, MaxBody: 64 << 20, Now: o.Now,
 			Limiter: o.Limiters.For("okta "+base.Host+" "+c.ClientID+" "+string(b), httpx.Limit{PerSecond: float64(c.Rate) / 60, Burst: parallel, Parallel: parallel}),
 		})
 	}
