@@ -1,7 +1,6 @@
 package okta
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -49,23 +48,11 @@ type assigned struct {
 	ID string `json:"id"`
 }
 
-// page is one page of a list. A null is none: it would look like an empty list.
-type page[T any] []T
+// page is where a page of a list is read into. A null leaves it nil, and is no list: it would
+// look like an empty one.
+type page[T any] = *[]T
 
-var errNull = errors.New("null in place of a list")
-
-// UnmarshalJSON reads a page.
-func (p *page[T]) UnmarshalJSON(b []byte) error {
-	if bytes.Equal(bytes.TrimSpace(b), []byte("null")) {
-		return errNull
-	}
-	var list []T
-	if err := json.Unmarshal(b, &list); err != nil {
-		return err
-	}
-	*p = list
-	return nil
-}
+var errNoList = errors.New("the answer is no list")
 
 // errMoved is inside of the error of a cursor that is not good any more.
 var errMoved = errors.New("the list cannot be followed to its end")
@@ -79,6 +66,9 @@ func walk[T any](ctx context.Context, s *httpx.Session, q httpx.Request, each fu
 		var p page[T]
 		q.Into = &p
 		a, err := s.Do(ctx, q)
+		if err == nil && p == nil {
+			err = fault.New(fault.Invalid, q.Op, "", errNoList, "")
+		}
 		if err != nil {
 			if e, ok := errors.AsType[*httpx.StatusError](err); ok && q.URL != "" && (e.Status == http.StatusBadRequest || e.Status == http.StatusGone) {
 				return at, fault.New(fault.Incomplete, q.Op, "", fmt.Errorf("%w: %w", errMoved, err), "")
@@ -88,7 +78,7 @@ func walk[T any](ctx context.Context, s *httpx.Session, q httpx.Request, each fu
 		if at.IsZero() {
 			at = a.Date
 		}
-		if err := each(p); err != nil {
+		if err := each(*p); err != nil {
 			return at, fault.New(fault.Invalid, q.Op, "", err, "")
 		}
 		if q.URL = next(a.Header.Values("Link")); q.URL == "" {

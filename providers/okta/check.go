@@ -59,10 +59,16 @@ func (s *source) Check(ctx context.Context) []providers.Finding {
 }
 
 // look reads the first page of a list.
-func look[T any](ctx context.Context, s *httpx.Session, path string, query url.Values, op string) (page[T], *httpx.Answer, error) {
+func look[T any](ctx context.Context, s *httpx.Session, path string, query url.Values, op string) ([]T, *httpx.Answer, error) {
 	var p page[T]
 	a, err := s.Do(ctx, httpx.Request{Method: http.MethodGet, Path: path, Query: query, Op: op, Into: &p, Repeat: true})
-	return p, a, err
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case p == nil:
+		return nil, nil, fault.New(fault.Invalid, op, "", errNoList, "")
+	}
+	return *p, a, nil
 }
 
 // checkUsers reads one user, the clock and the limit that come along, and one of those who

@@ -148,20 +148,21 @@ func (r *reader) findBy(ctx context.Context, session *httpx.Session, property, v
 	for _, parameter := range []string{"filter", "search"} {
 		query := r.limit("")
 		query.Set(parameter, expression)
-		var all page[user]
-		_, err := session.Do(ctx, httpx.Request{Method: http.MethodGet, Path: "/api/v1/users", Query: query, Op: "look up a user", Into: &all, Repeat: true})
-		if err != nil {
-			return "", "", err
-		}
 		ids := map[string]bool{}
-		for _, u := range all {
-			ids[u.ID] = true
-		}
+		_, err := walk(ctx, session, httpx.Request{Path: "/api/v1/users", Query: query, Op: "look up a user"}, func(p []user) error {
+			for _, u := range p {
+				id = u.ID
+				ids[id] = true
+			}
+			return nil
+		})
 		switch {
+		case err != nil:
+			return "", "", err
 		case len(ids) > 1:
 			return "", fmt.Sprintf("%d people have that %s", len(ids), strings.TrimPrefix(property, "profile.")), nil
-		case len(ids) == 1 && plain(all[0].ID):
-			return all[0].ID, "", nil
+		case len(ids) == 1 && plain(id):
+			return id, "", nil
 		}
 	}
 	return "", "nobody has that " + strings.TrimPrefix(property, "profile."), nil

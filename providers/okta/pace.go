@@ -59,7 +59,7 @@ func pace(status int, h http.Header, now time.Time) (time.Duration, bool) {
 		return min(max(wait, time.Second), crowded), true
 	case status == http.StatusTooManyRequests:
 		return min(max(wait, time.Second), window), true
-	case remaining > max(parallel, limit*reserve/100):
+	case limit <= 0 || remaining > max(parallel, limit*reserve/100):
 		return 0, false
 	}
 	return min(max(wait, 0), window), true

@@ -14,6 +14,13 @@ import (
 	jose "github.com/go-jose/go-jose/v4"
 )
 
+// issued is what an access token is good for.
+type issued struct {
+	// bound is the thumbprint of the key that it is bound to, or empty.
+	bound  string
+	scopes []string
+}
+
 // token is the token endpoint of the organisation's own authorization server.
 func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	refuseToken := func(code, text string) {
@@ -46,7 +53,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	}
 	value := Secret + "-" + rand.Text()
 	s.mu.Lock()
-	s.tokens[value] = bound
+	s.tokens[value] = issued{bound, strings.Fields(r.Form.Get("scope"))}
 	s.mu.Unlock()
 	send(w, http.StatusOK, object{"token_type": kind, "expires_in": 3600, "access_token": value, "scope": r.Form.Get("scope")})
 }
@@ -143,21 +150,21 @@ func (s *Server) proof(r *http.Request, token string) (string, error) {
 func (s *Server) allowed(w http.ResponseWriter, r *http.Request, scope string) bool {
 	scheme, value, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	s.mu.Lock()
-	bound, known := s.tokens[value]
+	token, known := s.tokens[value]
 	s.mu.Unlock()
 	switch {
-	case !known || (scheme == "DPoP") != (bound != ""):
+	case !known || (scheme == "DPoP") != (token.bound != ""):
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
 		refuse(w, http.StatusUnauthorized, "E0000011", "Invalid token provided")
 		return false
-	case bound != "":
-		if key, err := s.proof(r, value); err != nil || key != bound {
+	case token.bound != "":
+		if key, err := s.proof(r, value); err != nil || key != token.bound {
 			w.Header().Set("WWW-Authenticate", `DPoP error="invalid_dpop_proof"`)
 			refuse(w, http.StatusUnauthorized, "E0000011", "Invalid token provided")
 			return false
 		}
 	}
-	if s.o.NoRole || !slices.Contains(s.granted(), scope) {
+	if s.o.NoRole || !slices.Contains(token.scopes, scope) {
 		w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_scope", scope="`+scope+`"`)
 		refuse(w, http.StatusForbidden, "E0000006", "You do not have permission to perform the requested action")
 		return false

@@ -9,7 +9,7 @@ import (
 	"groupsyncd/providers/providertest/apitest"
 )
 
-// Limits are how much the app may ask a minute, of each of Okta's limits.
+// Limits are how much the app may ask a minute, of each of Okta's limits; zero: any number.
 type Limits struct {
 	// Users is for the list of users, User for one of them, Groups for the list of groups, Apps
 	// for what belongs to apps, Rest for everything else: the members of a group, the groups of
@@ -47,6 +47,9 @@ func (s *Server) throttled(h http.Handler) http.Handler {
 	l := s.o.Limits
 	limits := []apitest.Limit{{Parallel: l.Parallel, Match: func(r *http.Request) bool { return bucketOf(r) != "" }, Header: s.crowd, Refuse: tooMany}}
 	for name, units := range map[string]int{"users": l.Users, "user": l.User, "groups": l.Groups, "apps": l.Apps, "rest": l.Rest} {
+		if units == 0 {
+			continue
+		}
 		limits = append(limits, apitest.Limit{Units: units, Per: time.Minute, Match: func(r *http.Request) bool { return bucketOf(r) == name }, Header: s.quota, Refuse: tooMany})
 	}
 	s.Throttle = apitest.NewThrottle(limits...)

@@ -73,9 +73,10 @@ type Server struct {
 
 	mu     sync.Mutex
 	users  map[string]*user
+	order  []string // The ids of users, sorted; nil: to be sorted anew.
 	groups map[string]*group
 	app    struct{ users, groups map[string]bool }
-	tokens map[string]string // Thumbprint of the key that a token is bound to, or empty.
+	tokens map[string]issued
 	nonce  string
 }
 
@@ -100,7 +101,7 @@ func New(t testing.TB, w providertest.World, edit ...func(*Options)) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{o: o, key: key, keyFile: filepath.Join(t.TempDir(), "okta.pem"), users: map[string]*user{}, groups: map[string]*group{}, tokens: map[string]string{}, nonce: "nonce-1"}
+	s := &Server{o: o, key: key, keyFile: filepath.Join(t.TempDir(), "okta.pem"), users: map[string]*user{}, groups: map[string]*group{}, tokens: map[string]issued{}, nonce: "nonce-1"}
 	if err := os.WriteFile(s.keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -103,7 +103,7 @@ func (s *Server) loadUser(w providertest.User, i int, now time.Time) {
 	u := s.users[w.ID]
 	if u == nil {
 		u = &user{id: w.ID, created: now}
-		s.users[w.ID] = u
+		s.users[w.ID], s.order = u, nil
 	}
 	if u.status != status || fmt.Sprint(u.profile) != fmt.Sprint(profile) {
 		u.status, u.profile, u.updated, u.raw = status, profile, now, nil
@@ -131,6 +131,7 @@ func (s *Server) loadGroup(w providertest.Group, i int, now time.Time) {
 func (s *Server) dropUser(id string, now time.Time) {
 	delete(s.users, id)
 	delete(s.app.users, id)
+	s.order = nil
 	for _, g := range s.groups {
 		if _, in := slices.BinarySearch(g.now().members, id); in {
 			g.set(slices.DeleteFunc(slices.Clone(g.now().members), func(m string) bool { return m == id }), now, s.o.Silent)
