@@ -10,6 +10,7 @@ import (
 
 	"groupsyncd/directory"
 	"groupsyncd/internal/fault"
+	"groupsyncd/internal/httpx"
 )
 
 const (
@@ -121,7 +122,11 @@ func (r *reading) byField(ctx context.Context, field, text string, match func(*u
 func (r *reading) filtered(ctx context.Context, query url.Values, match func(*userRow) bool) ([]userRow, error) {
 	var found []userRow
 	seen := map[int64]bool{}
+	bound := httpx.Walk{Max: mostFound}
 	for n := 1; n > 0; {
+		if err := bound.Next(number(n)); err != nil {
+			return nil, r.fail(fault.Invalid, "look up a person", "", "%w", err)
+		}
 		query.Set("ordering", "pk")
 		query.Set("page_size", number(r.config.PageSize))
 		query.Set("page", number(n))

@@ -58,7 +58,7 @@ func newSource(c Config, o providers.Options) (*source, error) {
 	client := httpx.Options{
 		Name: "source " + o.Name, Base: base.JoinPath("api", "v3"), Bearer: httpx.Key(c.Token.Read),
 		Logger: s.logger, Timeout: o.Timeout, Now: o.Now,
-		Limiter: o.Limiters.For("authentik "+c.URL+" "+cmp.Or(c.ClientID, c.Token.String()), pace()),
+		Limiter: o.Limiters.For("authentik "+base.String()+" "+cmp.Or(c.ClientID, c.Token.String()), pace()),
 	}
 	if c.ClientID != "" {
 		// The secret may be base64, which the Basic scheme would have to escape and which

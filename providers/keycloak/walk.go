@@ -18,6 +18,8 @@ const (
 	maxBack = 50
 	// maxStill is how many pages in a row may show nothing new.
 	maxStill = 20
+	// maxPages is how many pages a list may have.
+	maxPages = 100_000
 )
 
 // walk reads a list of pages by offset so that a row which is in it from the beginning to
@@ -41,7 +43,9 @@ func walk[T row](size int, fetch func(first, most int) ([]T, error)) (rows []T, 
 		if len(list) > size {
 			return rows, pages, fmt.Errorf("%d rows came where %d were asked for", len(list), size)
 		}
-		pages++
+		if pages++; pages > maxPages {
+			return rows, pages, fmt.Errorf("the server gives more than %d pages", maxPages)
+		}
 		known, fresh := first == 0, 0
 		for _, r := range list {
 			id, key := r.place()
