@@ -140,7 +140,7 @@ func (a *App) make(cfg *config.Config, progress func(string, string, int, int)) 
 	if err != nil {
 		return err
 	}
-	p, err := build(cfg, known, a.log, a.now, a.network)
+	p, err := build(cfg, known, a.log, a.now, a.network, a.pushed)
 	if err != nil {
 		return err
 	}
@@ -152,6 +152,9 @@ func (a *App) make(cfg *config.Config, progress func(string, string, int, int)) 
 	a.parts = p
 	return p.remember(a.db, known)
 }
+
+// pushed gives the store of a source that its provider fills.
+func (a *App) pushed(id string) providers.Pushed { return a.db.Pushed(id) }
 
 func newID() string { return ulid.Make().String() }
 
@@ -198,7 +201,7 @@ func (a *App) Run(ctx context.Context, req run.Request, file *server.NewConfig) 
 	if err != nil {
 		return nil, err
 	}
-	p, err := build(cfg, known, a.log, a.now, a.network)
+	p, err := build(cfg, known, a.log, a.now, a.network, glass{a.db}.pushed)
 	if err != nil {
 		return nil, err
 	}
@@ -229,6 +232,20 @@ func (a *App) AcceptTarget(ctx context.Context, name, by string) error {
 		a.soon(run.Request{Trigger: run.Manual, Mode: run.Apply, Target: name, By: by})
 	}
 	return err
+}
+
+// AcceptSource takes what a provider has brought as everything; a daemon reads it at once.
+func (a *App) AcceptSource(ctx context.Context, name, by string) error {
+	err := a.engine.AcceptSource(ctx, name, by)
+	if err == nil {
+		a.soon(run.Request{Trigger: run.Manual, Mode: run.Apply, Source: name, By: by})
+	}
+	return err
+}
+
+// RestartSource has a provider bring everything again.
+func (a *App) RestartSource(ctx context.Context, name, by string) error {
+	return a.engine.RestartSource(ctx, name, by)
 }
 
 // Status gives what is going on, with the times of the next reads in a daemon.
@@ -303,7 +320,7 @@ func (a *App) ExplainGroup(_ context.Context, name string) (*engine.GroupExplana
 
 // Check asks every source and target what is wrong with it, by name.
 func Check(ctx context.Context, cfg *config.Config, log *slog.Logger) ([]Checked, error) {
-	p, err := build(cfg, nil, log, time.Now, Network{})
+	p, err := build(cfg, nil, log, time.Now, Network{}, nil)
 	if err != nil {
 		return nil, err
 	}

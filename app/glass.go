@@ -1,6 +1,7 @@
 package app
 
 import (
+	"groupsyncd/providers"
 	"groupsyncd/state"
 	"groupsyncd/sync/plan"
 	"groupsyncd/sync/replica"
@@ -46,3 +47,27 @@ func (g glass) Begin(*plan.Memory, string, string, []plan.Intent, plan.Dirty) er
 
 // Done keeps nothing.
 func (g glass) Done(*plan.Memory, string, []int, plan.Dirty) error { return nil }
+
+// pushed gives what was pushed into a source, for whoever must not change it.
+func (g glass) pushed(id string) providers.Pushed { return &pane{Pushed: g.db.Pushed(id)} }
+
+// pane is a store that keeps nothing of what is written through it, and numbers that all the same.
+type pane struct {
+	providers.Pushed
+	written uint64
+}
+
+// Revision counts what was written elsewhere and here.
+func (p *pane) Revision() uint64 { return p.Pushed.Revision() + p.written }
+
+// Load shows the store as it is.
+func (p *pane) Load(each func(string, []byte) error) (uint64, error) {
+	revision, err := p.Pushed.Load(each)
+	return revision + p.written, err
+}
+
+// Save keeps nothing.
+func (p *pane) Save(uint64, []providers.PushedRecord) (uint64, error) {
+	p.written++
+	return p.Revision(), nil
+}

@@ -41,6 +41,7 @@ type publicFront struct {
 type publicMove struct {
 	addr, url string
 	hooks     []server.Hook
+	provided  []server.Provision
 	cert      *server.Certificate
 	// stay keeps the door that is open; else the listener is the next, or none.
 	stay     bool
@@ -50,7 +51,8 @@ type publicMove struct {
 // bindPublic makes the public side of a daemon and binds the address that the configuration
 // names. Nobody is let in before carryOutPublic.
 func (a *App) bindPublic(ctx context.Context, d *daemon) (*publicMove, error) {
-	public, err := server.NewPublic(ctx, server.PublicOptions{Ask: a.askFor, Memory: a.db, Logger: a.log, Now: a.now, Counted: d.front.admin.Hooked})
+	public, err := server.NewPublic(ctx, server.PublicOptions{Ask: a.askFor, Memory: a.db, Logger: a.log, Now: a.now, Counted: d.front.admin.Hooked,
+		Provisioned: d.front.admin.Provisioned})
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +74,7 @@ func (a *App) preparePublic(ctx context.Context, d *daemon, p *parts) (*publicMo
 	if m.hooks, err = p.hooks(); err != nil {
 		return nil, err
 	}
+	m.provided = p.provisions()
 	if files := cfg.Server.Public.TLS; files != nil && m.addr != "" {
 		if m.cert, err = server.NewCertificate(*files, a.log, a.now); err != nil {
 			return nil, err
@@ -111,6 +114,17 @@ func (p *parts) hooks() ([]server.Hook, error) {
 	return out, nil
 }
 
+// provisions gives the sources of a configuration that their providers fill.
+func (p *parts) provisions() []server.Provision {
+	var out []server.Provision
+	for i := range p.setup.Sources {
+		if src, ok := p.setup.Sources[i].Provider.(providers.Provisioned); ok {
+			out = append(out, server.Provision{Name: p.setup.Sources[i].Name, Tokens: src.Tokens(), Handler: src.Handler()})
+		}
+	}
+	return out
+}
+
 // cancel takes a move back; one that was carried out stays.
 func (m *publicMove) cancel() error {
 	if m.listener == nil {
@@ -126,7 +140,7 @@ func (m *publicMove) cancel() error {
 // in the place of the old.
 func (a *App) carryOutPublic(ctx context.Context, d *daemon, m *publicMove) {
 	f := d.public
-	f.public.Use(m.hooks, m.url)
+	f.public.Use(m.hooks, m.provided, m.url)
 	f.public.UseCertificate(m.cert)
 	if m.stay {
 		return

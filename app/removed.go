@@ -14,6 +14,13 @@ import (
 func (a *App) dropReplicas(ctx context.Context) {
 	stored, err := a.db.Replicas()
 	if err == nil {
+		var pushed []string
+		pushed, err = a.db.PushedSources()
+		stored = append(stored, pushed...)
+		slices.Sort(stored)
+		stored = slices.Compact(stored)
+	}
+	if err == nil {
 		a.mu.Lock()
 		p := a.parts
 		a.mu.Unlock()

@@ -330,7 +330,7 @@ func (a *App) exchange(ctx context.Context, d *daemon) error {
 	if err != nil {
 		return err
 	}
-	next, err := build(cfg, known, a.log, a.now, a.network)
+	next, err := build(cfg, known, a.log, a.now, a.network, a.pushed)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ rules: [{match: "*"}]
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := build(cfg, nil, slog.New(slog.DiscardHandler), time.Now, Network{})
+		p, err := build(cfg, nil, slog.New(slog.DiscardHandler), time.Now, Network{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

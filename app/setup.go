@@ -33,7 +33,7 @@ type parts struct {
 
 // build makes the sources, targets and rules of a configuration. It opens no connection;
 // what it made is closed again when it fails.
-func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logger, now func() time.Time, network Network) (p *parts, err error) {
+func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logger, now func() time.Time, network Network, pushed func(id string) providers.Pushed) (p *parts, err error) {
 	p = &parts{cfg: cfg, clients: map[string]*openwebui.Client{}, ids: identify(cfg, identities)}
 	defer func() {
 		if err != nil {
@@ -54,7 +54,7 @@ func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logg
 	}
 	for _, src := range cfg.Sources {
 		opened, err := src.Config.Open(providers.Options{Name: src.Name, Logger: log.With(slog.String(logging.KeySource, src.Name)), Now: now,
-			Timeout: network.Timeout, Sessions: p.sessions(src), Limiters: network.Limiters, Dial: network.Dial})
+			Timeout: network.Timeout, Sessions: p.sessions(src), Limiters: network.Limiters, Dial: network.Dial, Pushed: pushedOf(pushed, p.ids[src.Name]), PublicURL: cfg.Server.Public.URL})
 		if err != nil {
 			return p, fmt.Errorf("source %s: %w", src.Name, err)
 		}
@@ -75,6 +75,14 @@ func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logg
 	s.PlanOnly = !slices.ContainsFunc(s.Targets, func(t engine.TargetSetup) bool { return !t.PlanOnly })
 	s.Rules, err = rules(cfg, p.ids)
 	return p, err
+}
+
+// pushedOf gives the store of a source, nil where nothing is kept.
+func pushedOf(pushed func(id string) providers.Pushed, id string) providers.Pushed {
+	if pushed == nil {
+		return nil
+	}
+	return pushed(id)
 }
 
 // sweepTime bounds one look at everybody where people are looked at one by one, so as not

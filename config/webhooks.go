@@ -87,6 +87,11 @@ func (d *decoder) checkPublic(c *Config) {
 	if p.Listen == "" && len(c.Webhooks) > 0 {
 		d.reportAt(path{"webhooks"}, "there is no listener for them", `name one, such as: server: {public: {listen: "localhost:8422"}}`)
 	}
+	for _, s := range c.Sources {
+		if s.Push && p.Listen == "" {
+			d.reportAt(path{"sources", s.Name, "type"}, "there is no listener for its provider", `name one, such as: server: {public: {listen: "localhost:8422"}}`)
+		}
+	}
 	if !local(string(p.Listen)) && p.TLS == nil && !strings.HasPrefix(p.URL, "https://") {
 		pos := at.child("listen")
 		d.add(&d.warnings, d.at.find(pos), pos, "can be reached from other machines without encryption",

@@ -211,6 +211,10 @@ type Options struct {
 	Timeout time.Duration
 	// Sessions are those of the target that the source reads; nil where it reads none.
 	Sessions Sessions
+	// Pushed keeps what the provider puts into the source; nil where nothing is kept.
+	Pushed Pushed
+	// PublicURL is our address as others see it, where the configuration says so.
+	PublicURL string
 	// Limiters are shared by all sources, so that two with the same credential do not ask
 	// twice as much; nil: each has its own.
 	Limiters *httpx.Limiters

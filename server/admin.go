@@ -83,6 +83,11 @@ func (a *Admin) Hooked(webhook string, r Result) {
 	a.metrics.hooks.WithLabelValues(webhook, string(r)).Inc()
 }
 
+// Provisioned counts a request of a provider to a source.
+func (a *Admin) Provisioned(source string, r Result) {
+	a.metrics.provisions.WithLabelValues(source, string(r)).Inc()
+}
+
 // Saw counts a run that an event led to, and how long ago that was.
 func (a *Admin) Saw(req run.Request, took time.Duration, err error) { a.metrics.saw(&req, took, err) }
 

@@ -70,6 +70,18 @@ func (c *Client) AcceptTarget(ctx context.Context, name, _ string) error {
 	return err
 }
 
+// AcceptSource takes what a provider has brought as everything.
+func (c *Client) AcceptSource(ctx context.Context, name, _ string) error {
+	_, err := call[done](ctx, c, http.MethodPost, "/v1/sources/"+url.PathEscape(name)+"/accept", nil)
+	return err
+}
+
+// RestartSource has a provider bring everything again.
+func (c *Client) RestartSource(ctx context.Context, name, _ string) error {
+	_, err := call[done](ctx, c, http.MethodPost, "/v1/sources/"+url.PathEscape(name)+"/restart", nil)
+	return err
+}
+
 // Status gives what is going on in the daemon.
 func (c *Client) Status(ctx context.Context) (*engine.Status, error) {
 	return call[*engine.Status](ctx, c, http.MethodGet, "/v1/status", nil)

@@ -29,6 +29,8 @@ type Backend interface {
 	Holds(ctx context.Context) ([]run.Hold, error)
 	Approve(ctx context.Context, hash, reason, by string) (*run.Approval, error)
 	AcceptTarget(ctx context.Context, name, by string) error
+	AcceptSource(ctx context.Context, name, by string) error
+	RestartSource(ctx context.Context, name, by string) error
 	Status(ctx context.Context) (*engine.Status, error)
 	History(ctx context.Context, limit int) ([]run.Report, error)
 	Report(ctx context.Context, id string) (*run.Report, error)
@@ -80,6 +82,8 @@ func Control(b Backend, log *slog.Logger, caller func(context.Context) string) h
 	mux.HandleFunc("POST /v1/run", c.run)
 	mux.HandleFunc("POST /v1/approve", c.approve)
 	mux.HandleFunc("POST /v1/targets/{name}/accept", c.accept)
+	mux.HandleFunc("POST /v1/sources/{name}/accept", c.acceptSource)
+	mux.HandleFunc("POST /v1/sources/{name}/restart", c.restartSource)
 	mux.HandleFunc("POST /v1/reload", c.reload)
 	c.decisions(mux)
 	mux.HandleFunc("GET /v1/holds", func(w http.ResponseWriter, r *http.Request) {
@@ -154,6 +158,18 @@ type done struct{}
 func (c *control) accept(w http.ResponseWriter, r *http.Request) {
 	reply(c, w, func() (done, error) {
 		return done{}, c.b.AcceptTarget(r.Context(), r.PathValue("name"), c.caller(r.Context()))
+	})
+}
+
+func (c *control) acceptSource(w http.ResponseWriter, r *http.Request) {
+	reply(c, w, func() (done, error) {
+		return done{}, c.b.AcceptSource(r.Context(), r.PathValue("name"), c.caller(r.Context()))
+	})
+}
+
+func (c *control) restartSource(w http.ResponseWriter, r *http.Request) {
+	reply(c, w, func() (done, error) {
+		return done{}, c.b.RestartSource(r.Context(), r.PathValue("name"), c.caller(r.Context()))
 	})
 }
 

@@ -36,8 +36,10 @@ type metrics struct {
 	refused prometheus.Counter
 	// hooks counts requests to webhooks, logins is how long it took from an event to the
 	// end of the run of its person.
-	hooks  *prometheus.CounterVec
-	logins *prometheus.HistogramVec
+	hooks *prometheus.CounterVec
+	// provisions counts requests of providers that fill a source.
+	provisions *prometheus.CounterVec
+	logins     *prometheus.HistogramVec
 	// suspensions is how long accounts stayed open whose people the directory ended.
 	suspensions prometheus.Histogram
 
@@ -68,7 +70,8 @@ func newMetrics(a *Admin) *metrics {
 		},
 		refused: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "admin_refused_total",
 			Help: "Requests to the admin listener without the token that they need."}),
-		hooks: counter("webhook_requests_total", "Requests to the webhook, by what became of them; those to no webhook of ours under no name.", "webhook", "result"),
+		hooks:      counter("webhook_requests_total", "Requests to the webhook, by what became of them; those to no webhook of ours under no name.", "webhook", "result"),
+		provisions: counter("provisioning_requests_total", "Requests of a provider to the source, by what became of them; those to no source of ours under no name.", "source", "result"),
 		logins: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "login_duration_seconds",
 			Help:    "From an event that told of a person to the end of that person's run, by how the event was noticed.",
 			Buckets: []float64{0.005, 0.01, 0.015, 0.025, 0.06, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 10, 60}}, []string{"trigger"}),
@@ -80,7 +83,7 @@ func newMetrics(a *Admin) *metrics {
 	info := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info", Help: "Which program this is; the value is 1.",
 		ConstLabels: prometheus.Labels{"version": a.Version, "revision": a.Revision}}, func() float64 { return 1 })
 	m.registry.MustRegister(m.runs, m.duration, m.requests, m.reads, m.writes, m.asked, m.changes[run.Planned], m.changes[run.Applied], m.changes[run.Failed],
-		m.refused, m.hooks, m.logins, m.suspensions, info, newGauges(a, m), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		m.refused, m.hooks, m.provisions, m.logins, m.suspensions, info, newGauges(a, m), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 

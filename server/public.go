@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"groupsyncd/config"
 	"groupsyncd/internal/secret"
 	"groupsyncd/server/hooks"
@@ -29,6 +31,9 @@ type PublicOptions struct {
 	// Counted is told of every request: which webhook, empty for none of ours, and what
 	// became of it. May be nil.
 	Counted func(webhook string, result Result)
+	// Provisioned is told of every request of a provider, in the same way by its source. May
+	// be nil.
+	Provisioned func(source string, result Result)
 }
 
 // Asked is a run that will begin soon.
@@ -45,7 +50,7 @@ type Hook struct {
 	Dialect hooks.Dialect
 }
 
-// Public answers on the public listener: webhooks and nothing else. Whoever reaches it
+// Public answers on the public listener: webhooks, and providers that fill a source. Whoever reaches it
 // may send what they like, so everything is bounded: time, size, how much at a time and
 // how often; nothing is read before its sender is proved, and refusals tell next to nothing.
 type Public struct {
@@ -65,6 +70,8 @@ type Public struct {
 type hookTable struct {
 	hooks map[string]*hook
 	order []*hook
+	// provisions are the sources that their providers fill.
+	provisions map[string]*provision
 	// like is one with a secret in its address, or any: what a name that nobody has is
 	// compared with.
 	like *hook
@@ -102,10 +109,17 @@ func NewPublic(ctx context.Context, o PublicOptions) (*Public, error) {
 	return p, nil
 }
 
-// Use puts other webhooks in force, from the next request on. url is our address as
+// Use puts other webhooks and sources in force, from the next request on. url is our address as
 // others see it. What is known of a webhook stays with its name.
-func (p *Public) Use(list []Hook, url string) {
-	before, t := p.table.Load(), &hookTable{hooks: map[string]*hook{}}
+func (p *Public) Use(list []Hook, sources []Provision, url string) {
+	before, t := p.table.Load(), &hookTable{hooks: map[string]*hook{}, provisions: map[string]*provision{}}
+	for _, s := range sources {
+		one := &provision{Provision: s, rate: rate.NewLimiter(provideRate, provideBurst)}
+		if old := before.provisions[s.Name]; old != nil {
+			one.rate = old.rate
+		}
+		t.provisions[s.Name] = one
+	}
 	for _, h := range list {
 		one := &hook{Hook: h, seen: &seen{}, secrets: func() ([]secret.Value, error) { return readSecrets(h.Config.Secret) }}
 		if url != "" {

@@ -94,9 +94,13 @@ type limits struct {
 	// before it, so that neither grows without end.
 	senders, before map[sender]*account
 	held            int64
-	open            int
-	openBy          map[netip.Addr]int
-	waits           int
+	// provided is how much of the requests of providers is in memory, providing how many are
+	// under way.
+	provided  int64
+	providing int
+	open      int
+	openBy    map[netip.Addr]int
+	waits     int
 	// lingering is when the last of those connections were answered.
 	lingering []time.Time
 }

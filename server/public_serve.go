@@ -87,13 +87,17 @@ func (p *Public) serve(w http.ResponseWriter, r *http.Request) {
 			p.deny(w, r, h, from, &denial{result: Failed, status: http.StatusInternalServerError, text: "an internal error"})
 		}
 	}()
+	if !ok && strings.HasPrefix(r.URL.Path, provisioning) {
+		p.provision(w, r, from)
+		return
+	}
 	if d := p.limits.enter(from); d != nil {
 		p.deny(w, r, h, from, d)
 		return
 	}
 	if !ok {
 		p.limits.blame(from)
-		p.deny(w, r, h, from, &denial{result: Unknown, status: http.StatusNotFound, text: "not found", why: "the path is not /hooks/NAME"})
+		p.deny(w, r, h, from, &denial{result: Unknown, status: http.StatusNotFound, text: "not found", why: "the path is neither /hooks/NAME nor /scim/NAME/v2"})
 		return
 	}
 	if d := p.receive(w, r, h, tail, from); d != nil {

@@ -225,7 +225,7 @@ func (p *porch) use(list ...*config.Webhook) {
 		}
 		out = append(out, Hook{Config: w, Kind: kind, Dialect: dialect})
 	}
-	p.Use(out, "https://groups.example.org/in/")
+	p.Use(out, nil, "https://groups.example.org/in/")
 }
 
 // letter is a request to be sent.
@@ -608,7 +608,7 @@ func TestABugInADialectEndsItsRequestAlone(t *testing.T) {
 	p := newPorch(t, &notebook{})
 	h := p.table.Load().hooks["login"].Hook
 	h.Dialect = clumsy{}
-	p.Use([]Hook{h}, "")
+	p.Use([]Hook{h}, nil, "")
 	if r := p.post(p.login("a")); r.status != 500 || !strings.Contains(r.body, "an internal error") || strings.Contains(r.body, "map") {
 		t.Errorf("%d %s", r.status, r.body)
 	}

@@ -25,8 +25,9 @@ type told struct {
 }
 
 type cause struct {
-	webhook string
-	result  Result
+	// kind is webhook or source, name that of one of them.
+	kind, name string
+	result     Result
 }
 
 type saying struct {
@@ -38,7 +39,12 @@ type saying struct {
 // say logs why a request was not accepted, at most once a minute for each cause; else it
 // counts.
 func (t *told) say(ctx context.Context, h *hook, result Result, why string, from sender) {
-	now, key := t.now(), cause{h.Config.Name, result}
+	t.tell(ctx, cause{"webhook", h.Config.Name, result}, why, from)
+}
+
+// tell is say for any kind of sender.
+func (t *told) tell(ctx context.Context, key cause, why string, from sender) {
+	now := t.now()
 	t.mu.Lock()
 	if t.last == nil {
 		t.last = map[cause]*saying{}
@@ -56,10 +62,14 @@ func (t *told) say(ctx context.Context, h *hook, result Result, why string, from
 	t.last[key] = &saying{at: now}
 	t.mu.Unlock()
 	level := slog.LevelWarn
-	if result == Failed {
+	if key.result == Failed {
 		level = slog.LevelError // It is ours to mend.
 	}
-	t.log.LogAttrs(ctx, level, "webhook request not accepted", slog.String("webhook", key.webhook), slog.String("result", string(result)),
+	text := "webhook request not accepted"
+	if key.kind != "webhook" {
+		text = "request of a provider not accepted"
+	}
+	t.log.LogAttrs(ctx, level, text, slog.String(key.kind, key.name), slog.String("result", string(key.result)),
 		slog.String(logging.KeyReason, why), slog.String("peer", from.String()), slog.Int("not_logged", unsaid))
 }
 

@@ -63,6 +63,14 @@ func (b *backend) Approve(_ context.Context, hash, reason, by string) (*run.Appr
 	return &run.Approval{Hash: hash, By: by}, b.note("approve %s %s %s", hash, reason, by)
 }
 
+func (b *backend) AcceptSource(_ context.Context, name, by string) error {
+	return b.note("accept source %s %s", name, by)
+}
+
+func (b *backend) RestartSource(_ context.Context, name, by string) error {
+	return b.note("restart source %s %s", name, by)
+}
+
 func (b *backend) AcceptTarget(_ context.Context, name, by string) error {
 	return b.note("accept %s %s", name, by)
 }
@@ -171,6 +179,8 @@ func TestEveryQuestionReachesTheDaemonUnchanged(t *testing.T) {
 		t.Errorf("approved by %q", a.By)
 	}
 	check(c.AcceptTarget(ctx, odd, "forged"))
+	check(c.AcceptSource(ctx, odd, "forged"))
+	check(c.RestartSource(ctx, odd, "forged"))
 	s, err := c.Status(ctx)
 	check(err)
 	if s.Daemon.PID != 42 {
@@ -200,7 +210,7 @@ func TestEveryQuestionReachesTheDaemonUnchanged(t *testing.T) {
 	check(err)
 	_, err = c.ApplyPlan(ctx, nil, odd, "forged")
 	check(err)
-	want := []string{"run plan s t " + odd + " " + me(t) + " [a.yaml in /d: x: \xff]", "holds", "approve abc " + odd + " " + me(t), "accept " + odd + " " + me(t),
+	want := []string{"run plan s t " + odd + " " + me(t) + " [a.yaml in /d: x: \xff]", "holds", "approve abc " + odd + " " + me(t), "accept " + odd + " " + me(t), "accept source " + odd + " " + me(t), "restart source " + odd + " " + me(t),
 		"status", "history 7", "report " + odd, "user " + odd, "group " + odd, "reload",
 		"revert " + odd + " plan " + odd + " " + me(t), "plan file t " + me(t), fmt.Sprintf("apply 01P of %d %s %s", maxBody, odd, me(t)), "apply  of 0 " + odd + " " + me(t)}
 	if diff := cmp.Diff(want, b.asked); diff != "" {

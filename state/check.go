@@ -75,9 +75,9 @@ func (db *DB) checkTree(ctx context.Context) error {
 
 // checkRecords loads everything as it is loaded in use.
 func (db *DB) checkRecords(ctx context.Context) error {
-	var sources, targets, runs []string
+	var sources, targets, pushed, runs []string
 	err := db.view("check state", func(tx *bbolt.Tx) error {
-		sources, targets = subBuckets(tx, bucketReplica), subBuckets(tx, bucketTarget)
+		sources, targets, pushed = subBuckets(tx, bucketReplica), subBuckets(tx, bucketTarget), subBuckets(tx, bucketPushed)
 		return find(tx, bucketRuns).each(func(key, _ []byte) error {
 			runs = append(runs, string(key))
 			return nil
@@ -102,6 +102,7 @@ func (db *DB) checkRecords(ctx context.Context) error {
 	_, sick := db.Health()
 	return errors.Join(err, bad, sick, db.checkDeliveries(),
 		each(sources, func(s string) error { _, err := db.Replica(s); return err }),
+		each(pushed, db.checkPushed),
 		each(targets, func(t string) error { _, err := db.Memory(t); return err }),
 		each(targets, func(t string) error { _, err := db.Open(t); return err }),
 		each(runs, func(r string) error {

@@ -25,7 +25,7 @@ func (db *DB) names(op, root string) ([]string, error) {
 	return names, nil
 }
 
-// DropReplica forgets what a source showed. Its identity stays, so that it is known again
+// DropReplica forgets what a source showed, and what was pushed into it. Its identity stays, so that it is known again
 // when it is configured again. Whether nothing rests on it any more is for the caller to
 // know.
 func (db *DB) DropReplica(source string) error {
@@ -35,11 +35,19 @@ func (db *DB) DropReplica(source string) error {
 	db.saves.Lock()
 	defer db.saves.Unlock()
 	delete(db.saved, source)
+	db.mu.Lock()
+	db.pushes[source]++ // Whoever has it open sees that it is empty now.
+	db.mu.Unlock()
 	return db.update("drop replica", func(tx *bbolt.Tx) error {
-		x := find(tx, bucketReplica)
-		if x == nil || x.b.Bucket([]byte(source)) == nil {
-			return nil
+		for _, root := range []string{bucketReplica, bucketPushed} {
+			x := find(tx, root)
+			if x == nil || x.b.Bucket([]byte(source)) == nil {
+				continue
+			}
+			if err := x.b.DeleteBucket([]byte(source)); err != nil {
+				return err
+			}
 		}
-		return x.b.DeleteBucket([]byte(source))
+		return nil
 	})
 }

@@ -31,7 +31,9 @@ type instance struct {
 type migration func(*bbolt.Tx) error
 
 // migrations are the steps in order: the first leads from version 1 to version 2.
-func migrations() []migration { return []migration{addAudit, addDeleted, addDeliveries, addSharing} }
+func migrations() []migration {
+	return []migration{addAudit, addDeleted, addDeliveries, addSharing, addPushed}
+}
 
 // addAudit leads to version 2, which has an audit. Members found after a lost state
 // (lost/) came with it; a target without that bucket has none.
@@ -65,6 +67,12 @@ func addDeliveries(tx *bbolt.Tx) error {
 // their buckets has none, so nothing has to be made: the version keeps programs away that
 // would lose them.
 func addSharing(*bbolt.Tx) error { return nil }
+
+// addPushed leads to version 6, which keeps what providers put into sources.
+func addPushed(tx *bbolt.Tx) error {
+	_, err := makeBox(tx, bucketPushed)
+	return err
+}
 
 // writeSchema fills a new file.
 func writeSchema(tx *bbolt.Tx, version int, now time.Time) error {

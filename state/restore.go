@@ -154,6 +154,9 @@ func (res *Restored) prepare(ctx context.Context, fresh string, opts Options, by
 		return err
 	}
 	now := opts.Now()
+	if err := db.doubtPushed(res.At, now); err != nil {
+		return err
+	}
 	return db.Note(run.Event{At: now.UTC(), Kind: run.EventRestored, By: by, Count: res.Dropped,
 		Detail: "from " + res.From + ", made " + res.At.Format(time.RFC3339) + ", " + now.Sub(res.At).Round(time.Second).String() + " before"})
 }

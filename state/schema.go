@@ -58,6 +58,10 @@ import (
 //	    ID                          changes of that report, compressed when large
 //	deliveries/
 //	    WEBHOOK \0 ID               until when it counts as known, the run that it led to
+//	pushed/
+//	    SOURCE/
+//	        KEY                     a record of what the provider put into the source, in its own form;
+//	                                !restored: the store comes from a backup
 //	audit/
 //	    head                        number and hash of the last record
 //	    anchor                      number and hash of the last one dropped by its age
@@ -76,6 +80,8 @@ const (
 	bucketAudit   = "audit"
 	// bucketDeliveries has what webhooks brought.
 	bucketDeliveries = "deliveries"
+	// bucketPushed has what providers put into sources.
+	bucketPushed = "pushed"
 
 	keySchema    = "schema"
 	keyInstance  = "instance"
@@ -111,7 +117,7 @@ const (
 )
 
 // schemaVersion is the version of the picture above.
-const schemaVersion = 5
+const schemaVersion = 6
 
 // chunkRows is how many users or accounts go into one record: large enough that the
 // cost of a record does not show, small enough that a changed row rewrites little.
@@ -119,7 +125,7 @@ const chunkRows = 512
 
 // rootBuckets are made together with the file.
 func rootBuckets() []string {
-	return []string{bucketMeta, bucketSources, bucketReplica, bucketTarget, bucketRuns, bucketChanges, bucketAudit, bucketDeliveries}
+	return []string{bucketMeta, bucketSources, bucketReplica, bucketTarget, bucketRuns, bucketChanges, bucketAudit, bucketDeliveries, bucketPushed}
 }
 
 // targetParts are the buckets of a target.
@@ -134,7 +140,7 @@ func knownBucket(path []string) bool {
 	case 1:
 		return slices.Contains(rootBuckets(), path[0])
 	case 2:
-		return path[0] == bucketReplica || path[0] == bucketTarget || path[0] == bucketAudit && path[1] == partRecords
+		return path[0] == bucketReplica || path[0] == bucketTarget || path[0] == bucketPushed || path[0] == bucketAudit && path[1] == partRecords
 	case 3:
 		return path[0] == bucketTarget && slices.Contains(targetParts(), path[2])
 	case 4:

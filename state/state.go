@@ -140,6 +140,9 @@ type DB struct {
 	// saved are the replicas that were stored last through this handle; saves guards it.
 	saved map[string]*replica.Replica
 
+	// pushes count the writes to what was pushed, by source; mu guards it.
+	pushes map[string]uint64
+
 	// news has a word for whoever waits for new audit records.
 	news chan struct{}
 	// key signs heads of the audit, once it was read.
@@ -210,7 +213,7 @@ func openLocked(ctx context.Context, f *os.File, path string, opts Options) (*DB
 		}
 		return giveUp(damaged("open state", path, err))
 	}
-	db := &DB{opts: opts, path: path, file: f, version: version, readers: map[uint64]time.Time{}, begun: map[string]bool{}, saved: map[string]*replica.Replica{}, news: make(chan struct{}, 1)}
+	db := &DB{opts: opts, path: path, file: f, version: version, readers: map[uint64]time.Time{}, begun: map[string]bool{}, saved: map[string]*replica.Replica{}, pushes: map[string]uint64{}, news: make(chan struct{}, 1)}
 	if err := db.checkVersion(); err != nil {
 		return giveUp(err)
 	}

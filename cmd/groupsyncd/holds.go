@@ -88,6 +88,44 @@ starts a run at once; otherwise the next "groupsyncd sync" does it.`,
 	return cmd
 }
 
+func (c *command) sourceCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "source",
+		Short: "Decide about a source that its provider fills",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(
+		c.decideSource("accept NAME", "What the provider has brought is everything",
+			`What the provider has brought into a source of type scim-push is everything: from now on
+people and groups that are not there count as missing. Without this it counts so when the
+provider was quiet for settled_after, and, after a restored state, when nine tenths of
+what there was before are there again.`, "accepted",
+			func(b server.Backend, name string) error { return b.AcceptSource(c.ctx, name, whoami()) },
+			"accepted: what the provider of %s has brought counts as everything"),
+		c.decideSource("restart NAME", "The provider has to bring everything again",
+			`The provider has to bring everything into a source of type scim-push again: until it has,
+the source says nothing, and nothing is added or removed on its word. Users and groups
+keep their ids. At Entra restart provisioning, at Okta push users and groups again.`, "restarted",
+			func(b server.Backend, name string) error { return b.RestartSource(c.ctx, name, whoami()) },
+			"restarted: %s says nothing until its provider has brought everything again"))
+	return cmd
+}
+
+func (c *command) decideSource(use, short, long, word string, decide func(server.Backend, string) error, text string) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Long: long, Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return c.with(func(b server.Backend, _ *config.Config) error {
+				if err := decide(b, args[0]); err != nil {
+					return err
+				}
+				return c.print(map[string]any{word: args[0]}, func() { c.line(text, args[0]) })
+			})
+		},
+	}
+}
+
 func (c *command) targetCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "target",

@@ -13,9 +13,10 @@ import (
 	"groupsyncd/providers/oidc"
 	"groupsyncd/providers/okta"
 	"groupsyncd/providers/scim"
+	"groupsyncd/providers/scimpush"
 )
 
 // Registry gives the kinds of sources.
 func Registry() providers.Registry {
-	return providers.Registry{authentik.Type(), entra.Type(), file.Type(), google.Type(), keycloak.Type(), ldap.Type(), oidc.Type(), okta.Type(), scim.Type()}
+	return providers.Registry{authentik.Type(), entra.Type(), file.Type(), google.Type(), keycloak.Type(), ldap.Type(), oidc.Type(), okta.Type(), scim.Type(), scimpush.Type()}
 }

@@ -136,6 +136,8 @@ type Engine struct {
 	setup    Setup
 	replicas map[string]*replica.Replica
 	targets  map[string]*target
+	// doubted is when the replicas of sources were last taken for unproved, by their ids.
+	doubted map[string]time.Time
 	// pulls are the last pulls of sources by this process, for status.
 	pulls map[string]run.SourceReport
 	// applying are the runs whose intents are open because they are at work.
@@ -169,7 +171,7 @@ func New(o Options) (*Engine, error) {
 	}
 	e := &Engine{log: o.Logger, now: o.Now, newID: o.NewID, ledger: o.Ledger, journal: o.Journal, runs: o.Runs, audit: o.Audit,
 		confirm: o.Confirm, ended: o.Ended, reread: o.RereadEvery, health: o.Health, deadline: o.Deadline, personDeadline: o.PersonDeadline,
-		progress: o.Progress, queue: queue{person: lane{places: people}}, replicas: map[string]*replica.Replica{}, targets: map[string]*target{}, pulls: map[string]run.SourceReport{}}
+		progress: o.Progress, queue: queue{person: lane{places: people}}, replicas: map[string]*replica.Replica{}, targets: map[string]*target{}, pulls: map[string]run.SourceReport{}, doubted: map[string]time.Time{}}
 	if e.now == nil {
 		e.now = time.Now
 	}

@@ -344,6 +344,9 @@ func (w *work) observe(ctx context.Context, tr *run.TargetReport) (stop bool, er
 		w.e.announce(run.Notice{At: w.e.now(), Kind: run.NoticeState, Key: "state/" + w.t.Name, Targets: []string{w.t.Name},
 			Message: "the state of target " + w.t.Name + " was lost or restored: " + lost,
 			Hint:    "members of our groups whom no directory names are held until somebody decides: groupsyncd holds"})
+		if err := w.e.doubtPushed(w.setup, lost); err != nil {
+			return true, err
+		}
 	}
 	before := slices.Clone(mem.Holds)
 	mem.Holds = slices.DeleteFunc(mem.Holds, func(h run.Hold) bool {

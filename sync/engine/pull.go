@@ -11,6 +11,7 @@ import (
 	"groupsyncd/directory"
 	"groupsyncd/internal/fault"
 	"groupsyncd/internal/logging"
+	"groupsyncd/providers"
 	"groupsyncd/sync/replica"
 	"groupsyncd/sync/run"
 )
@@ -97,9 +98,15 @@ func (e *Engine) pullOne(ctx context.Context, src *Source, req run.Request) (run
 	}
 	report := late(ctx, sourceReport(src, got.snapshot, err))
 	report.Read = got.kind
-	stored = errors.Join(stored, e.fared(src.party(), err, started, true))
+	waiting := errors.Is(err, providers.ErrWaiting)
+	if !waiting { // Else nothing is wrong with it.
+		stored = errors.Join(stored, e.fared(src.party(), err, started, true))
+	}
 	e.note(src, report)
 	switch {
+	case waiting:
+		log.LogAttrs(ctx, slog.LevelInfo, "source has not everything yet", slog.String("coverage", report.Coverage),
+			slog.String(logging.KeyReason, report.Reason), slog.String(logging.KeyHint, report.Hint))
 	case err != nil:
 		log.LogAttrs(ctx, slog.LevelError, "source not read completely", slog.String("coverage", report.Coverage),
 			slog.String(logging.KeyErr, report.Reason), slog.String(logging.KeyHint, report.Hint))
@@ -113,12 +120,18 @@ func (e *Engine) pullOne(ctx context.Context, src *Source, req run.Request) (run
 
 // merge takes a snapshot into the replica of its source, durably.
 func (e *Engine) merge(src *Source, s *directory.Snapshot) (replica.Learned, error) {
-	if s.Coverage() == directory.None {
+	if s.Coverage() == directory.None && len(s.DeletedUsers)+len(s.DeletedGroups) == 0 {
 		return replica.Learned{}, nil
 	}
 	s.Cursor = src.sealed(s.Cursor)
 	e.merging.Lock()
 	defer e.merging.Unlock()
+	e.mu.Lock()
+	doubted := e.doubted[src.ID]
+	e.mu.Unlock()
+	if s.AsOf.Before(doubted) {
+		return replica.Learned{}, nil // It shows what counts no longer.
+	}
 	lag := src.Lag
 	if s.Replicated {
 		lag = max(lag, src.LagReplicated)

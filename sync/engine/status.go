@@ -3,6 +3,7 @@ package engine
 import (
 	"time"
 
+	"groupsyncd/providers"
 	"groupsyncd/sync/plan"
 	"groupsyncd/sync/run"
 )
@@ -45,6 +46,8 @@ type SourceStatus struct {
 	Read     run.ReadKind `json:"read,omitempty"`
 	// Watch is there while a daemon watches the source for changes, or tries to.
 	Watch *WatchStatus `json:"watch,omitempty"`
+	// Provisioned is there for a source that its provider fills.
+	Provisioned *providers.Standing `json:"provisioned,omitempty"`
 	// Failing counts pulls since the last complete one.
 	Failing int       `json:"failing"`
 	Stale   bool      `json:"stale"`
@@ -122,7 +125,7 @@ func (e *Engine) Status() (*Status, error) {
 			complete, current = e.completed(src), e.currentPeople(src)
 		}
 		out.Sources = append(out.Sources, SourceStatus{Single: src.Single, Current: current, Name: src.Name, Coverage: p.Coverage, Reason: p.Reason, Hint: p.Hint, Read: p.Read, FullAsOf: full,
-			CompleteAsOf: complete, Users: users, Groups: groups, Failing: trouble.Reads, Stale: stale, Quarantine: quarantine(&trouble)})
+			CompleteAsOf: complete, Users: users, Groups: groups, Failing: trouble.Reads, Stale: stale, Quarantine: quarantine(&trouble), Provisioned: e.standing(src)})
 	}
 	for i := range s.Targets {
 		t := e.targetStatus(s.Targets[i].Name, names)

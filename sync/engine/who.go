@@ -133,6 +133,8 @@ func (p *personRun) asked(src *Source, known namesake) []directory.Person {
 		return []directory.Person{{ID: who}}
 	case src.Single && src.Reads == "":
 		return []directory.Person{{ID: who}, name} // It may be the subject of a token that was posted.
+	case p.req.Trigger == run.Push && p.req.Source == src.Name:
+		return []directory.Person{{ID: who}}
 	case p.req.Trigger == run.Webhook && p.req.Source == src.Name:
 		return []directory.Person{name, {ID: who}} // It may speak of people by their ids.
 	}

@@ -20,6 +20,10 @@ const (
 	EventLinked    EventKind = "linked"
 	EventUnlinked  EventKind = "unlinked"
 	EventTakenOver EventKind = "taken_over"
+	// EventSourceAccepted and EventSourceRestarted are decisions about a source that its
+	// provider fills.
+	EventSourceAccepted  EventKind = "source_accepted"
+	EventSourceRestarted EventKind = "source_restarted"
 	// EventRun closes a run.
 	EventRun EventKind = "run"
 	// EventRestored and EventPruned are about the state and the audit themselves.
