@@ -184,6 +184,29 @@ func TestAListThatNeverStandsStillIsNoList(t *testing.T) {
 	})
 }
 
+// TestAListIsProvedByItself: nobody here is in a group, so that nothing else tells that somebody
+// is missing.
+func TestAListIsProvedByItself(t *testing.T) {
+	t.Parallel()
+	for name, do := range map[string]apitest.Do{
+		"fewer rows than are counted": short,
+		"a page that is gone":         apitest.Status(http.StatusNotFound, `{"detail":"Invalid page."}`),
+		"an empty last page":          apitest.Text("application/json", `{"pagination":{"next":0,"count":301},"results":[]}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T) {
+				server := authentiktest.InMemory(t, providertest.World{Users: crowd(300).Users})
+				server.Break(apitest.Breakage{Match: func(r *http.Request) bool { return r.URL.Query().Get("page") == "2" }, Do: do})
+				got, err := pull(t, server)
+				if fault.KindOf(err) != fault.Incomplete || got.UsersListed || !got.GroupsListed {
+					t.Errorf("users listed %v, groups listed %v, %v", got.UsersListed, got.GroupsListed, err)
+				}
+			})
+		})
+	}
+}
+
 // TestWhatTheTokenDoesNotSeeIsNotGone: permissions on single users and groups show those, and
 // no error.
 func TestWhatTheTokenDoesNotSeeIsNotGone(t *testing.T) {
