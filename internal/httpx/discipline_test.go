@@ -238,3 +238,35 @@ func TestWhatAServerAskedForIsInTheError(t *testing.T) {
 		t.Errorf("%v asks for %s", err, fault.AfterOf(err))
 	}
 }
+
+// A token that has ended and cannot be exchanged for the moment is no lost right.
+func TestACredentialThatIsExchangedLaterIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		client := httpx.New(httpx.Options{Name: "x", Base: &url.URL{Scheme: "http", Host: "x"},
+			Bearer: func(context.Context, secret.Value) (secret.Value, error) {
+				switch asked++; asked {
+				case 1:
+					return secret.New("old"), nil
+				case 2, 3:
+					f := fault.Errorf(fault.Unavailable, "get a token", "y", "not now")
+					f.After = 5 * time.Second
+					return secret.Value{}, f
+				}
+				return secret.New("new"), nil
+			},
+			Transport: inMemory{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Header.Get("Authorization") != "Bearer new" {
+					answer(401, "application/json", "{}")(w, r)
+					return
+				}
+				good()(w, r)
+			})}})
+		began := time.Now()
+		_, err := client.Session().Do(t.Context(), httpx.Request{Method: http.MethodGet, Path: "/x", Op: "read it", Repeat: true})
+		if took := time.Since(began); err != nil || asked != 4 || took < 10*time.Second {
+			t.Errorf("%v after asking %d times in %s", err, asked, took)
+		}
+	})
+}

@@ -245,6 +245,9 @@ func (s *Session) guarded(ctx context.Context, q *Request, payload []byte) (*Ans
 		return a, err
 	}
 	now, unread := s.bearer(ctx, q, key)
+	if fault.KindOf(unread).Retryable() {
+		return nil, unread // Whether we are known is decided by the one that we are given then.
+	}
 	if unread != nil || now == key {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ type Limit struct {
 // several goroutines; who comes first goes first.
 type Limiter struct {
 	tokens *rate.Limiter
-	slots  chan struct{}
+	slots  slots
 	// after spaces those whom a pause held up, so that its end is no storm.
 	after *rate.Limiter
 
@@ -35,8 +35,7 @@ const afterPause = 10
 
 // NewLimiter makes a limiter.
 func NewLimiter(l Limit) *Limiter {
-	setDefault(&l.Parallel, 8)
-	return &Limiter{tokens: rate.NewLimiter(l.rate()), slots: make(chan struct{}, max(1, l.Parallel)), after: rate.NewLimiter(afterPause, 1)}
+	return &Limiter{tokens: rate.NewLimiter(l.rate()), slots: slots{most: l.parallel()}, after: rate.NewLimiter(afterPause, 1)}
 }
 
 func (l Limit) rate() (rate.Limit, int) {
@@ -48,10 +47,16 @@ func (l Limit) rate() (rate.Limit, int) {
 	return rate.Limit(l.PerSecond), burst
 }
 
+func (l Limit) parallel() int {
+	setDefault(&l.Parallel, 8)
+	return max(1, l.Parallel)
+}
+
 func (l *Limiter) set(to Limit) {
 	every, burst := to.rate()
 	l.tokens.SetLimit(every)
 	l.tokens.SetBurst(burst)
+	l.slots.set(to.parallel())
 }
 
 // enter waits for the turn of a request; leave has to be called behind it.
@@ -59,17 +64,14 @@ func (l *Limiter) enter(ctx context.Context, cost int) (leave func(), err error)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	select {
-	case l.slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	leave = func() { <-l.slots }
-	if err := l.pay(ctx, max(1, cost)); err != nil {
-		leave()
+	if err := l.slots.take(ctx); err != nil {
 		return nil, err
 	}
-	return leave, nil
+	if err := l.pay(ctx, max(1, cost)); err != nil {
+		l.slots.give()
+		return nil, err
+	}
+	return l.slots.give, nil
 }
 
 // pay waits until no pause stands and the whole cost is there, in parts where it is more than
@@ -125,7 +127,7 @@ func (l *Limiter) Pause(wait time.Duration) {
 
 // Limiters gives everybody with the same credential the same limiter, over reloads of the
 // configuration too. The zero value is ready; a nil one gives each caller a limiter of its own.
-// The latest rate counts for all; how many may be under way stays as it was at first.
+// The latest limit counts for all.
 type Limiters struct {
 	mu sync.Mutex
 	by map[string]*Limiter

@@ -283,4 +283,23 @@ func TestOneCredentialHasOneLimiter(t *testing.T) {
 			t.Errorf("%s at the new rate", took)
 		}
 	})
+	synctest.Test(t, func(t *testing.T) {
+		var all httpx.Limiters
+		s := newLimited(all.For("x", httpx.Limit{Parallel: 1}), func(n int, w http.ResponseWriter, r *http.Request) {
+			time.Sleep(time.Second)
+			well(n, w, r)
+		})
+		defer s.Close()
+		began := time.Now()
+		time.AfterFunc(2500*time.Millisecond, func() { all.For("x", httpx.Limit{Parallel: 4}) })
+		time.AfterFunc(4750*time.Millisecond, func() { all.For("x", httpx.Limit{Parallel: 2}) })
+		if err := errors.Join(s.all(t.Context(), 15, 1)...); err != nil {
+			t.Fatal(err)
+		}
+		// One after the other at 0, 1 and 2, and three more at 2.5. The last one does not begin at 5,
+		// when one of four has ended, but when fewer than two are left.
+		if took := time.Since(began); s.most != 4 || took != 6500*time.Millisecond {
+			t.Errorf("%d at a time, %s: %s", s.most, took, s.at)
+		}
+	})
 }

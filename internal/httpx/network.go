@@ -62,7 +62,7 @@ func (s *Session) transportFault(ctx context.Context, q *Request, err error) err
 // Network says what a request without an answer means, and what to do about it.
 func Network(err error, base *url.URL) (kind fault.Kind, hint string) {
 	if errors.Is(err, errPrivate) {
-		return fault.Invalid, "if that is meant, write the address itself into the configuration; else somebody makes the name lead into this network"
+		return fault.Invalid, "if that is meant, write the address itself into the configuration, or name the gateway by HTTPS_PROXY; else somebody makes the name lead into this network"
 	}
 	kind = fault.Unavailable
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {

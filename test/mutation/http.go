@@ -29,8 +29,11 @@ func clients() []mutation {
 		{name: "those who waited are spaced", file: httpx + "limiter.go", old: "after: rate.NewLimiter(afterPause, 1)", new: "after: rate.NewLimiter(rate.Inf, 1)", run: "TestAfterAPauseThereIsNoStorm"},
 		{name: "a cost is paid in full", file: httpx + "limiter.go", old: "cost -= part", new: "cost = 0", run: "TestRequestsKeepToTheLimit"},
 		{name: "a credential has one limiter", file: httpx + "limiter.go", old: "if l.by[key] == nil {", new: "if true {", run: "TestOneCredentialHasOneLimiter"},
+		{name: "no more are under way than may be", file: httpx + "slots.go", old: "if s.used < s.most && len(s.waiting) == 0 {", new: "if len(s.waiting) == 0 {", run: "TestRequestsKeepToTheLimit"},
+		{name: "who gives up holds no slot", file: httpx + "slots.go", old: "\t\ts.waiting = slices.Delete(s.waiting, at, at+1)\n", new: "\t\t_ = slices.Clone(s.waiting)\n", run: "TestWaitingForATurnEndsWithItsContext"},
 		{name: "a server that says nothing more is left alone", file: httpx + "answer.go", old: "s.rest(untold)", new: "s.rest(0)", run: "TestWhoThrottlesWithoutAWordIsLeftAloneToo|TestWhatAVendorMeansDecides"},
 	}...), in("8 answers", "internal/httpx", []mutation{
+		{name: "a credential that comes later is waited for", file: httpx + "do.go", old: "if fault.KindOf(unread).Retryable() {", new: "if false {", run: "TestACredentialThatIsExchangedLaterIsWaitedFor"},
 		{name: "gone is what the API itself says", file: httpx + "answer.go", old: "case status == http.StatusNotFound && isJSON, ", new: "case status == http.StatusNotFound, ", run: "TestOnlyTheAPIItselfSaysThatAThingIsGone"},
 		{name: "pages go round once", file: httpx + "walk.go", old: "if w.seen[mark] {", new: "if false {", run: "TestWalksOverPagesEnd"},
 		{name: "pages have an end", file: httpx + "walk.go", old: "w.n > w.Max {", new: "w.n < 0 {", run: "TestWalksOverPagesEnd"},
