@@ -149,9 +149,10 @@ func (s *Server) serveMe(w http.ResponseWriter) {
 	for _, g := range u.groups {
 		groups = append(groups, map[string]any{"pk": g.ID, "name": g.Name})
 	}
-	send(w, http.StatusOK, map[string]any{"user": map[string]any{
+	me := map[string]any{
 		"pk": u.pk, "username": u.Username, "name": u.Name, "is_active": true, "is_superuser": s.set.Superuser, "is_current": true,
 		"groups": groups, "roles": []any{}, "email": u.Email, "avatar": "data:image/svg+xml;base64,PHN2Zy8+", "uid": u.uid(),
 		"settings": map[string]any{}, "type": u.kind, "system_permissions": []string{},
-	}})
+	}
+	send(w, http.StatusOK, map[string]any{"user": me, "users": []any{me}})
 }
