@@ -73,13 +73,13 @@ func TestOwners(t *testing.T) {
 	owned := func(c *entra.Config) { c.Owners, c.Nested = true, false }
 	h := providertest.Harness{
 		Live: func(t testing.TB, w providertest.World) (providers.Source, func(providertest.World)) {
-			s := entratest.New(t, w)
+			s := entratest.Start(t, w, entratest.Options{InMemory: true})
 			return open(t, s, owned), s.SetWorld
 		},
 		Open: func(t testing.TB, w providertest.World) providers.Source {
-			return open(t, entratest.New(t, w), owned)
+			return open(t, entratest.Start(t, w, entratest.Options{InMemory: true}), owned)
 		},
-		Secret: entratest.Secret, Owners: true, NoLookUp: true, NoNesting: true,
+		Secret: entratest.Secret, Virtual: true, Owners: true, NoLookUp: true, NoNesting: true,
 	}
 	providertest.Run(t, h)
 }

@@ -85,8 +85,8 @@ func (d *directory) putUser(w providertest.User, kind string) {
 		u = &user{created: d.born(), ever: ever{}}
 		d.users[w.ID] = u
 		d.userIDs = append(d.userIDs, w.ID)
-	} else if u.state == alive && u.kind == kind && sameUser(u.User, w) {
-		return
+	} else if u.state == purged || u.state == alive && u.kind == kind && sameUser(u.User, w) {
+		return // An id is never given again.
 	}
 	u.User, u.kind, u.state = w, kind, alive
 	d.note(event{id: w.ID})
@@ -120,13 +120,11 @@ func (d *directory) unlink(id string) {
 
 func (d *directory) putGroup(id, name, description, visibility string) *group {
 	g := d.groups[id]
-	if g == nil || g.state == purged {
+	if g == nil {
 		g = &group{id: id, created: d.born(), members: map[string]string{}, ever: ever{}}
-		if d.groups[id] == nil {
-			d.groupIDs = append(d.groupIDs, id)
-		}
+		d.groupIDs = append(d.groupIDs, id)
 		d.groups[id] = g
-	} else if g.state == alive && g.name == name && g.description == description && g.visibility == visibility {
+	} else if g.state == purged || g.state == alive && g.name == name && g.description == description && g.visibility == visibility {
 		return g
 	}
 	g.name, g.description, g.visibility, g.state = name, description, visibility, alive
@@ -211,7 +209,7 @@ func (d *directory) set(w providertest.World) {
 	}
 	for _, id := range d.groupIDs {
 		if !groups[id] {
-			d.deleteGroup(id, true)
+			d.deleteGroup(id, false)
 		}
 	}
 	d.founded = time.Time{}

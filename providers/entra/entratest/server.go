@@ -127,9 +127,8 @@ func (s *Server) Config() *entra.Config {
 	return c
 }
 
-// SetWorld changes the directory into another one while it runs. People who are missing are
-// deleted as administrators do it: they can be restored, and are when they come back. Groups
-// go for good.
+// SetWorld changes the directory into another one while it runs. Whoever and whatever is
+// missing is deleted as administrators do it: it can be restored, and is when it comes back.
 func (s *Server) SetWorld(w providertest.World) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
