@@ -94,6 +94,12 @@ func TestAppRolesReachNoNestedGroup(t *testing.T) {
 		}
 	}
 	f.clock.at = f.clock.at.Add(time.Minute)
+	both := open(t, f.Server, func(c *entra.Config) { c.AssignedTo, c.Include = rid(10), []string{entra.AppRoles, entra.Groups} })
+	if s, err := both.Pull(t.Context(), nil); err != nil {
+		t.Error(err)
+	} else if members, _ := shown(t, s, writer); len(members) != 2 || len(names(s)) != 3 {
+		t.Errorf("beside groups: members %v of %v", members, names(s))
+	}
 	f.RemoveMember(gid(1), uid(1))
 	f.AddMember(gid(1), uid(2), "user")
 	s, err := f.changes()

@@ -153,6 +153,7 @@ func TestCursorsAreGoodForWhatTheyWereMadeFor(t *testing.T) {
 			f.base.Cursor[len(f.base.Cursor)-1] ^= 1
 		},
 		"cut":                           func(f *follower) { f.base.Cursor = f.base.Cursor[:len(f.base.Cursor)/2] },
+		"another seal":                  func(f *follower) { f.base.Cursor = slices.Clone(f.base.Cursor); f.base.Cursor[20] ^= 1 },
 		"another form":                  func(f *follower) { f.base.Cursor = append([]byte("groupsyncd-entra-0\n"), f.base.Cursor[19:]...) },
 		"seven days later":              func(f *follower) { f.clock.at = f.clock.at.Add(7 * 24 * time.Hour) },
 		"other attributes":              func(f *follower) { f.reopen(func(c *entra.Config) { c.Users.Attributes = nil }) },
@@ -168,8 +169,12 @@ func TestCursorsAreGoodForWhatTheyWereMadeFor(t *testing.T) {
 			t.Parallel()
 			f := follow(t, entratest.Options{}, nil)
 			spoil(f)
+			asked := len(f.Requests())
 			if s, err := f.changes(); !errors.Is(err, providers.ErrFullRead) || s != nil {
 				t.Errorf("%+v, %v", s, err)
+			}
+			if n := len(f.Requests()) - asked; n > 0 {
+				t.Errorf("%d requests for nothing", n)
 			}
 		})
 	}
