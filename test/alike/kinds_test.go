@@ -15,6 +15,7 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc/oidctest"
 
 	"groupsyncd/providers"
+	"groupsyncd/providers/authentik/authentiktest"
 	"groupsyncd/providers/entra/entratest"
 	"groupsyncd/providers/google/googletest"
 	"groupsyncd/providers/keycloak"
@@ -29,15 +30,21 @@ import (
 // kinds are all kinds of sources, by their type.
 func kinds() map[string]kind {
 	return map[string]kind{
-		"entra":    {open: openEntra},
-		"file":     {open: openFile},
-		"google":   {open: openGoogle},
-		"keycloak": {open: openKeycloak},
-		"ldap":     {open: openLDAP},
-		"oidc":     {open: openOIDC, flat: true},
-		"okta":     {open: openOkta, flat: true},
-		"scim":     {open: openSCIM},
+		"authentik": {open: openAuthentik},
+		"entra":     {open: openEntra},
+		"file":      {open: openFile},
+		"google":    {open: openGoogle},
+		"keycloak":  {open: openKeycloak},
+		"ldap":      {open: openLDAP},
+		"oidc":      {open: openOIDC, flat: true},
+		"okta":      {open: openOkta, flat: true},
+		"scim":      {open: openSCIM},
 	}
+}
+
+func openAuthentik(h *house, w providertest.World) (string, providers.Config, func(providertest.World)) {
+	s := authentiktest.New(h, w)
+	return "", s.Config(), s.SetWorld
 }
 
 func openEntra(h *house, w providertest.World) (string, providers.Config, func(providertest.World)) {
