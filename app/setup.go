@@ -95,7 +95,7 @@ func source(cfg *config.Config, src *config.Source, id string, opened providers.
 	if src.Changes != nil {
 		s.Changes, s.FullEvery = src.Changes.Read == config.ChangesAuto, src.Changes.FullEvery.Std()
 	}
-	s.Single, s.Push = src.Single, src.Push
+	s.Single, s.Push, s.Walks = src.Single, src.Push, src.Walks
 	if reader, ok := src.Config.(providers.TargetReader); ok {
 		s.Reads = reader.ReadsTarget()
 		s.SignIn, s.Subject = reader.SignsIn()

@@ -81,8 +81,10 @@ type Source struct {
 	// only.
 	Config providers.Config `yaml:"-"`
 	Single bool             `yaml:"-"`
-	// Push says that its provider tells it of changes.
-	Push bool `yaml:"-"`
+	// Push says that its provider tells it of changes, Walks that it reads one group after the
+	// other.
+	Push  bool `yaml:"-"`
+	Walks bool `yaml:"-"`
 }
 
 // SignIn names the OAuth provider inside Open WebUI that the people of a source use,

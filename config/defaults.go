@@ -51,7 +51,8 @@ func defaultSource(name string) *Source {
 
 // of gives a source what its kind brings: keys of its own, and defaults.
 func (s *Source) of(kind providers.Type) {
-	s.Config, s.Changes, s.Single, s.Push = kind.New(), changesOf(kind.Changes), kind.Single, kind.Push
+	s.Config, s.Changes, s.Single = kind.New(), changesOf(kind.Changes), kind.Single
+	s.Push, s.Walks = kind.Push, kind.Walks
 	s.Schedule = cmp.Or(kind.Schedule, s.Schedule)
 }
 

@@ -273,6 +273,9 @@ type Type struct {
 	// Push says that sources of this kind are told by their provider: they are read as soon
 	// as they say that something changed, whatever the configuration says of changes.
 	Push bool
+	// Walks says that sources of this kind read one group after the other for a while, so that
+	// somebody who moves meanwhile may be in none of the lists: those who left are looked up.
+	Walks bool
 	// Schedule is the default of the key schedule; empty: that of most sources.
 	Schedule string
 }

@@ -30,13 +30,13 @@ func TestEverySourceHasItsPage(t *testing.T) {
 	for _, name := range all.Registry().Names() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			data, err := os.ReadFile(filepath.Join("../../docs/providers", name+".md"))
+			data, err := os.ReadFile(filepath.Join("..", "..", "docs", "providers", name+".md"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			page := string(data)
 			grade := regexp.MustCompile("(?m)^\\| \\[?`" + name + "`.*\\| (stable|beta) \\|$").FindStringSubmatch(string(list))
-			if grade == nil || !strings.Contains(page, "Grade: "+grade[1]) {
+			if len(grade) != 2 || !strings.Contains(page, "Grade: "+grade[1]) {
 				t.Errorf("the list says %v, and the page something else", grade)
 			}
 			blocks := block.FindAllStringSubmatch(page, -1)

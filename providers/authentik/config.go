@@ -60,7 +60,7 @@ const (
 
 // Type is the kind of source behind `type: authentik`.
 func Type() providers.Type {
-	return providers.Type{Name: "authentik", New: func() providers.Config {
+	return providers.Type{Name: "authentik", Walks: true, New: func() providers.Config {
 		return &Config{Nested: true, Types: []string{"internal", "external"}, PageSize: defaultPageSize,
 			Users: Users{ID: ByUUID, Email: "email", Username: "username", Name: "name"}}
 	}}

@@ -67,7 +67,7 @@ type Users struct {
 
 // Type is the kind of source behind `type: entra`.
 func Type() providers.Type {
-	return providers.Type{Name: "entra", Changes: true, New: func() providers.Config {
+	return providers.Type{Name: "entra", Walks: true, Changes: true, New: func() providers.Config {
 		return &Config{Cloud: Global, Include: []string{Groups}, Nested: true, Guests: true,
 			Users: Users{Email: []string{"mail"}, Username: "userPrincipalName", Name: "displayName"}}
 	}}

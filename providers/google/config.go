@@ -50,7 +50,7 @@ const (
 
 // Type is the kind of source behind `type: google`.
 func Type() providers.Type {
-	return providers.Type{Name: "google", New: func() providers.Config {
+	return providers.Type{Name: "google", Walks: true, New: func() providers.Config {
 		return &Config{Customer: myCustomer, Nested: true, PageSize: defaultPageSize, Parallel: defaultParallel}
 	}}
 }

@@ -68,7 +68,7 @@ var _ providers.OwnerShower = (*Config)(nil)
 
 // Type is the kind of source behind `type: okta`.
 func Type() providers.Type {
-	return providers.Type{Name: "okta", Changes: true, New: func() providers.Config {
+	return providers.Type{Name: "okta", Walks: true, Changes: true, New: func() providers.Config {
 		return &Config{DPoP: Auto, Disabled: []string{suspended, deprovisioned}, Types: []string{oktaGroup, appGroup}, PageSize: maxPageSize, Rate: defaultRate}
 	}}
 }

@@ -77,7 +77,7 @@ const (
 
 // Type is the kind of source behind `type: scim`.
 func Type() providers.Type {
-	return providers.Type{Name: "scim", New: func() providers.Config {
+	return providers.Type{Name: "scim", Walks: true, New: func() providers.Config {
 		return &Config{Nested: true, PageSize: defaultPageSize, Paging: Auto, Members: Auto, Parallel: defaultParallel,
 			Users: Users{Email: Auto, Username: "userName"}}
 	}}

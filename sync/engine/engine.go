@@ -36,6 +36,8 @@ type Source struct {
 	Timeout time.Duration
 	// Push says that the provider of the source tells it of changes.
 	Push bool
+	// Walks says that the source reads one group after the other.
+	Walks bool
 	// Single says that the source knows single people only and has no lists; Reads is the
 	// target whose sign-ins it reads, empty for none.
 	Single bool

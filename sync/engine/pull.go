@@ -94,7 +94,9 @@ func (e *Engine) pullOne(ctx context.Context, src *Source, req run.Request) (run
 	readFor := e.now().Sub(started)
 	idle := watching && err == nil && e.nothing(src, got)
 	if !idle {
-		learned, stored = e.merge(src, got.snapshot)
+		moved, failed := e.askAfter(bounded, src, got.snapshot, log)
+		err = errors.Join(err, failed)
+		learned, stored = e.merge(src, append([]*directory.Snapshot{got.snapshot}, moved...)...)
 	}
 	report := late(ctx, sourceReport(src, got.snapshot, err))
 	report.Read = got.kind
@@ -118,26 +120,36 @@ func (e *Engine) pullOne(ctx context.Context, src *Source, req run.Request) (run
 	return report, learned, idle, stored
 }
 
-// merge takes a snapshot into the replica of its source, durably.
-func (e *Engine) merge(src *Source, s *directory.Snapshot) (replica.Learned, error) {
-	if s.Coverage() == directory.None && len(s.DeletedUsers)+len(s.DeletedGroups) == 0 {
-		return replica.Learned{}, nil
-	}
-	s.Cursor = src.sealed(s.Cursor)
+// merge takes snapshots into the replica of their source, in their order, durably.
+func (e *Engine) merge(src *Source, list ...*directory.Snapshot) (replica.Learned, error) {
 	e.merging.Lock()
 	defer e.merging.Unlock()
 	e.mu.Lock()
 	doubted := e.doubted[src.ID]
 	e.mu.Unlock()
-	if s.AsOf.Before(doubted) {
-		return replica.Learned{}, nil // It shows what counts no longer.
-	}
-	lag := src.Lag
-	if s.Replicated {
-		lag = max(lag, src.LagReplicated)
-	}
+	var learned replica.Learned
 	from := e.replica(src.ID)
-	next, learned := from.Merge(s, lag)
+	next := from
+	for _, s := range list {
+		if s.Coverage() == directory.None && len(s.DeletedUsers)+len(s.DeletedGroups) == 0 {
+			continue
+		}
+		if s.AsOf.Before(doubted) {
+			continue // It shows what counts no longer.
+		}
+		s.Cursor = src.sealed(s.Cursor)
+		lag := src.Lag
+		if s.Replicated {
+			lag = max(lag, src.LagReplicated)
+		}
+		var more replica.Learned
+		next, more = next.Merge(s, lag)
+		learned.ConfirmAt = soonest(learned.ConfirmAt, more.ConfirmAt)
+		learned.Kept += more.Kept
+	}
+	if next == from {
+		return learned, nil
+	}
 	if err := e.ledger.SaveReplica(next); err != nil {
 		return learned, fmt.Errorf("keep what source %s showed: %w", src.Name, err)
 	}

@@ -6,7 +6,7 @@ import "slices"
 func changes() []mutation {
 	delta, picture, absence := "sync/replica/delta.go", "sync/replica/picture.go", "sync/replica/absence.go"
 	engine, pull, full := "sync/engine/changes.go", "sync/engine/pull.go", "sync/engine/full.go"
-	follow := "app/follow.go"
+	follow, leavers := "app/follow.go", "sync/engine/leavers.go"
 	return slices.Concat(in("5.5 first sighting", "sync/replica",
 		mutation{name: "a delta counts as no read of the list", file: delta, old: "if m.s.Delta {\n\t\treturn x.begin", new: "if false {\n\t\treturn x.begin", run: "TestDeltaIsAFirstSightingOnly"},
 		mutation{name: "nor as a full read", file: delta, old: "if !m.s.Delta {", new: "if true {", run: "TestDeltaCoversEverything"},
@@ -45,6 +45,13 @@ func changes() []mutation {
 		mutation{name: "what the server decided counts as configured", file: full, old: "Scope: src.scope(w.shown(src.ID))", new: "Scope: src.Scope", run: "TestAnotherScopeByTheServerIsHeld"},
 		mutation{name: "a watched change is no idle run", file: pull, old: "idle := watching && err == nil && e.nothing(src, got)", new: "idle := watching && err == nil && got != nil", run: "TestAWatchedChangeGoesThrough"},
 		mutation{name: "a tombstone is a change", file: engine, old: "!slices.ContainsFunc(s.DeletedUsers, buried) && ", new: "(true || !slices.ContainsFunc(s.DeletedUsers, buried)) && ", run: "TestATombstoneAloneIsAChange"},
+	), in("8 who leaves while groups are read", "sync/engine",
+		mutation{name: "is looked up", file: leavers, old: "if len(leavers) == 0 {", new: "if len(leavers) >= 0 {", run: "TestWhoMovesWhileGroupsAreReadIsLookedUpAndStays"},
+		mutation{name: "what that shows counts", file: leavers, old: "found = append(found, one)", new: "_ = one", run: "TestWhoMovesWhileGroupsAreReadIsLookedUpAndStays"},
+		mutation{name: "loses nothing without an answer", file: leavers, old: "s.Groups[at].MembersKnown = false", new: "_ = at", run: "TestWhoCannotBeLookedUpLosesNothing"},
+	), in("8 who leaves, replica", "sync/replica",
+		mutation{name: "unread groups have no leavers", file: "sync/replica/leavers.go", old: "!g.MembersKnown || ", new: "", run: "TestLeaversAreThoseWhomKnownGroupsDoNotShowAnyMore"},
+		mutation{name: "who is missing is no leaver", file: "sync/replica/leavers.go", old: "at[n] = -1\n", new: "at[n] = 0\n", run: "TestLeaversAreThoseWhomKnownGroupsDoNotShowAnyMore"},
 	), in("5.5 watch", "app",
 		mutation{name: "changes while reading are read again", file: follow, old: "\t\tcase <-changed:\n\t\tdefault:\n\t\t}\n\t\tif f.read() {", new: "\t\tdefault:\n\t\t}\n\t\tif f.read() {\n\t\t\tfor len(changed) > 0 {\n\t\t\t\t<-changed\n\t\t\t}", run: "TestManyChangesAreOneRead"},
 		mutation{name: "a refused login is not repeated soon", file: follow, old: "wait = refusedRetry\n", new: "", run: "TestARefusedLoginIsNotRepeatedSoon"},
