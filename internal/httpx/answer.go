@@ -73,11 +73,11 @@ func (s *Session) statusFault(q *Request, resp *http.Response, body []byte, key 
 	if !f.Kind.Retryable() {
 		return f
 	}
-	if after, ok := RetryAfter(resp.Header.Get("Retry-After"), s.c.o.Now()); ok {
+	if after, ok := RetryAfter(resp.Header, s.c.o.Now()); ok {
 		wait, told = after, true
 	}
 	switch {
-	case told:
+	case told && (wait > 0 || kind != fault.Throttled): // "Too much, come back at once" is no word.
 		s.rest(wait)
 		return &throttle{error: f, after: wait}
 	case kind == fault.Throttled:
@@ -115,8 +115,10 @@ func kindOf(status int, isJSON bool) fault.Kind {
 	return fault.Invalid
 }
 
-// RetryAfter reads the value of that header: seconds or a date (RFC 9110, section 10.2.3).
-func RetryAfter(value string, now time.Time) (time.Duration, bool) {
+// RetryAfter reads the header of that name: seconds, or a date (RFC 9110, section 10.2.3),
+// which is by the server's clock where that is told.
+func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
+	value := h.Get("Retry-After")
 	if value == "" {
 		return 0, false
 	}
@@ -124,6 +126,9 @@ func RetryAfter(value string, now time.Time) (time.Duration, bool) {
 		return time.Duration(n) * time.Second, true
 	}
 	if at, err := http.ParseTime(value); err == nil {
+		if date, err := http.ParseTime(h.Get("Date")); err == nil {
+			now = date
+		}
 		return max(0, at.Sub(now)), true
 	}
 	return 0, false

@@ -243,15 +243,18 @@ func (m inMemory) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func TestRetryAfterIsObeyed(t *testing.T) {
 	t.Parallel()
-	const none = time.Duration(-1)
+	const none, soon = time.Duration(-1), time.Duration(-2)
+	ahead := func(now time.Time) time.Time { return now.Add(-time.Hour) } // Our clock is an hour ahead of the server's.
 	for name, c := range map[string]struct {
 		header   func(now time.Time) string
 		deadline time.Duration // of the context; zero: none
-		waited   time.Duration // none: the request fails at once
+		waited   time.Duration // none: the request fails at once; soon: after a first step of ours
 	}{
+		"at once":                   {func(time.Time) string { return "0" }, 0, soon},
+		"a date by another clock":   {func(now time.Time) string { return ahead(now).Add(9 * time.Second).UTC().Format(http.TimeFormat) }, 0, 9 * time.Second},
 		"seconds":                   {func(time.Time) string { return "7" }, 0, 7 * time.Second},
 		"a date":                    {func(now time.Time) string { return now.Add(9 * time.Second).UTC().Format(http.TimeFormat) }, 0, 9 * time.Second},
-		"a date that has passed":    {func(now time.Time) string { return now.Add(-time.Hour).UTC().Format(http.TimeFormat) }, 0, 0},
+		"a date that has passed":    {func(now time.Time) string { return now.Add(-time.Hour).UTC().Format(http.TimeFormat) }, 0, soon},
 		"longer than we wait":       {func(time.Time) string { return "86400" }, 0, none},
 		"longer than the deadline":  {func(time.Time) string { return "60" }, 30 * time.Second, none},
 		"shorter than the deadline": {func(time.Time) string { return "20" }, 30 * time.Second, 20 * time.Second},
@@ -260,7 +263,11 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
-				h := &script{handlers: []http.HandlerFunc{answer(429, "application/json", "{}", "Retry-After", c.header(began)), good()}}
+				date := began
+				if name == "a date by another clock" {
+					date = ahead(began)
+				}
+				h := &script{handlers: []http.HandlerFunc{answer(429, "application/json", "{}", "Retry-After", c.header(began), "Date", date.UTC().Format(http.TimeFormat)), good()}}
 				client := httpx.New(httpx.Options{Name: "x", Base: &url.URL{Scheme: "http", Host: "x"}, Transport: inMemory{h}})
 				ctx := t.Context()
 				if c.deadline > 0 {
@@ -274,6 +281,9 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 					if fault.KindOf(err) != fault.Throttled || time.Since(began) != 0 {
 						t.Errorf("%v after %s", err, time.Since(began))
 					}
+					return
+				}
+				if took := time.Since(began); c.waited == soon && err == nil && took > 0 && took <= 500*time.Millisecond {
 					return
 				}
 				if err != nil || time.Since(began) != c.waited {

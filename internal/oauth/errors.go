@@ -123,7 +123,7 @@ func (c *Client) answered(e *oauth2.RetrieveError, sent []secret.Value) error {
 		f.Hint += clocks(e.Response.Header, time.Now())
 	}
 	if kind.Retryable() {
-		f.After, _ = httpx.RetryAfter(e.Response.Header.Get("Retry-After"), c.o.Now())
+		f.After, _ = httpx.RetryAfter(e.Response.Header, c.o.Now())
 	}
 	return f
 }
