@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -90,7 +91,11 @@ func (r *reader) checkUsers(ctx context.Context, f *findings) {
 		f.warn("clock", "set the clock of this machine by NTP: Okta refuses assertions from another time", "our clock and that of Okta are %s apart", off.Round(time.Second))
 	}
 	if limit := a.Header.Get("X-Rate-Limit-Limit"); limit != "" {
-		f.ok("limits", "Okta allows %s requests a minute for the list of users, and this source makes up to %d; when %d percent are left it waits", limit, r.config.Rate, reserve)
+		rate := fmt.Sprintf("%d percent of that, or %d", share, usual)
+		if r.config.Rate > 0 {
+			rate = strconv.Itoa(r.config.Rate)
+		}
+		f.ok("limits", "Okta allows %s requests a minute for the list of users, and this source makes up to %s; when %d percent are left it waits", limit, rate, reserve)
 	}
 	one = url.Values{"limit": {"1"}, "filter": {`status eq "` + deprovisioned + `"`}}
 	switch all, _, err := look[user](ctx, r.session[users], "/api/v1/users", one, "read deactivated users"); {

@@ -44,7 +44,7 @@ func TestMistakesInTheConfigurationAreFound(t *testing.T) {
 		"a strange type":          {func(c *okta.Config) { c.Types = []string{"GROUP"} }, "GROUP"},
 		"no type":                 {func(c *okta.Config) { c.Types = nil }, "types is empty"},
 		"a large page":            {func(c *okta.Config) { c.PageSize = 1000 }, "page_size"},
-		"no rate":                 {func(c *okta.Config) { c.Rate = 0 }, "rate"},
+		"a strange rate":          {func(c *okta.Config) { c.Rate = -1 }, "rate"},
 		"an empty attribute":      {func(c *okta.Config) { c.Attributes = map[string]string{"a": ""} }, "attribute"},
 	} {
 		config := valid(t)

@@ -2,6 +2,7 @@ package okta_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,6 +30,9 @@ func harness() providertest.Harness {
 	return providertest.Harness{NoNesting: true, NoUnresolved: true, Secret: oktatest.Secret}
 }
 
+// usualRate leaves the rate to what Okta says.
+func usualRate(c *okta.Config) { c.Rate = 0 }
+
 // byChanges is a source whose pulls are reads of changes.
 type byChanges struct {
 	providers.Source
@@ -47,10 +51,7 @@ func TestTheLargeDirectoryIsReadWithinOktasLimits(t *testing.T) {
 		w := large()
 		s := oktatest.New(t, w, oktatest.InMemory, func(o *oktatest.Options) { o.Limits = oktatest.Halved() })
 		time.Sleep(time.Hour) // Nobody came or went lately.
-		source := s.Open(t, func(c *okta.Config) {
-			usual, _ := okta.Type().New().(*okta.Config)
-			c.Rate = usual.Rate
-		})
+		source := s.Open(t, usualRate)
 		began := time.Now()
 		base := harness().CheckPull(t, source, w)
 		t.Logf("a full read: %d requests, %d refused, %s", base.Requests, s.Throttle.Refused(), time.Since(began).Round(time.Second))
@@ -75,4 +76,36 @@ func TestTheLargeDirectoryIsReadWithinOktasLimits(t *testing.T) {
 			t.Errorf("changes took %d requests and %s, of which %d were too many", delta.Requests, time.Since(began), s.Throttle.Refused())
 		}
 	})
+}
+
+// TestTheRateFollowsWhatOktaSays: who has larger limits is read faster, without using them up,
+// also where Okta names the organisation's limit and gives the app half of it.
+func TestTheRateFollowsWhatOktaSays(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ limit, rate, least, most int }{
+		{300, 0, 250, 300}, {600, 0, 250, 300}, {1200, 0, 500, 600}, {100, 0, 60, 96}, {1200, 60, 55, 75},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := large()
+			w.Users, w.Groups = w.Users[:10], w.Groups[:2*c.most+100] // Two minutes and a little.
+			s := oktatest.New(t, w, oktatest.InMemory, func(o *oktatest.Options) { o.Limits = &oktatest.Limits{Rest: c.limit, Latency: 100 * time.Millisecond} })
+			got, err := s.Open(t, func(k *okta.Config) { k.Rate = c.rate }).Pull(t.Context(), nil)
+			whole(t, got, err)
+			var at []time.Time
+			for _, r := range s.Requests() {
+				if strings.HasSuffix(r.Path, "/users") && strings.HasPrefix(r.Path, "/api/v1/groups/") {
+					at = append(at, r.At)
+				}
+			}
+			second := 0
+			for _, a := range at {
+				if passed := a.Sub(at[0]); passed >= time.Minute && passed < 2*time.Minute {
+					second++
+				}
+			}
+			if second < c.least || second > c.most || s.Throttle.Refused() > 0 {
+				t.Errorf("of a limit of %d, with the rate %d, %d a minute are used, and %d were refused", c.limit, c.rate, second, s.Throttle.Refused())
+			}
+		})
+	}
 }

@@ -35,6 +35,7 @@ func TestLookUps(t *testing.T) {
 		w.Users[0].Email = "Ann.Lee@Example.ORG"
 		w.Users[3].Email = w.Users[2].Email
 		w.Groups[2].Members = []string{"00u2"}
+		w.Users = append(w.Users, providertest.User{ID: "00u5", Username: "annlee"})
 		s := oktatest.New(t, w, oktatest.InMemory, func(o *oktatest.Options) { o.PageSize = 1 })
 		s.SetStatus("00u2", "DEPROVISIONED")
 		source := lookUps(t, s.Open(t))
@@ -50,6 +51,7 @@ func TestLookUps(t *testing.T) {
 			{directory.Person{ID: "00u1@example.org"}, "", 0, 0},
 			{directory.Person{ID: "../groups"}, "", 0, 0},
 			{directory.Person{ID: "00u9"}, "", 0, 1},
+			{directory.Person{ID: "annlee"}, "", 0, 1}, // Okta takes a login for an id.
 			{directory.Person{Account: "00u1"}, "", 0, 0},
 			{directory.Person{Username: "00u1@example.org"}, "00u1", 1, 4},
 			{directory.Person{Username: "00U1@example.org"}, "00u1", 1, 4},

@@ -16,8 +16,9 @@ import (
 	"groupsyncd/internal/httpx"
 )
 
-// hopeless is after how many groups in a row that could not be read the others are left alone.
-const hopeless = 20
+// hopeless is after how many groups in a row for which Okta was down the others are left
+// alone; one for which it was too busy counts more.
+const hopeless = 8
 
 // each reads something of every group, several at a time. It gives the errors by group; the
 // groups that are in neither were not tried, because nothing worked any more.
@@ -29,7 +30,7 @@ func (r *reader) each(ctx context.Context, of []group, read func(context.Context
 	for i := range of {
 		g.Go(func() error {
 			if row.Load() >= hopeless {
-				errs[i] = fault.Errorf(fault.Unavailable, "read members", r.where(), "not tried: %d groups in a row could not be read", hopeless)
+				errs[i] = fault.Errorf(fault.Unavailable, "read members", r.where(), "not tried: Okta did not answer for %d groups in a row", hopeless)
 				return nil
 			}
 			err := read(ctx, &of[i])
@@ -38,7 +39,9 @@ func (r *reader) each(ctx context.Context, of []group, read func(context.Context
 				row.Store(0)
 			case unusable(err):
 				row.Store(hopeless)
-			default:
+			case fault.KindOf(err) == fault.Throttled:
+				row.Add(hopeless / 2) // Each of them has waited for as long as it makes sense.
+			case fault.KindOf(err) == fault.Unavailable:
 				row.Add(1)
 			}
 			errs[i] = err

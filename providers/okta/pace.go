@@ -3,7 +3,10 @@ package okta
 import (
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
+
+	"groupsyncd/internal/httpx"
 )
 
 // bucket is what Okta counts apart from everything else, with a limit of its own. What is not
@@ -31,9 +34,43 @@ const (
 	// crowded is the longest wait after too many requests at a time: the time that Okta names
 	// then is a guess.
 	crowded = 10 * time.Second
+	// usual is how many requests a minute are made of a limit at least: below 300, which is half
+	// of the 600 that most organisations have, and what Okta gives a new service app.
+	usual = 270
+	// share is the part in percent of what Okta says a limit is that is used: below half, because
+	// what it says may be that of the organisation, and not that of the app.
+	share = 45
 	// window is the longest wait for a limit to begin anew; they are limits per minute.
 	window = 90 * time.Second
 )
+
+// allowance is how fast a bucket is used. Safe for use by several goroutines.
+type allowance struct {
+	limiters *httpx.Limiters
+	key      string
+	// fixed is the rate of the configuration; zero: what Okta says decides.
+	fixed int
+
+	mu  sync.Mutex
+	now int // requests a minute
+}
+
+// limiter gives that of a rate.
+func (a *allowance) limiter(rate int) *httpx.Limiter {
+	a.now = rate
+	return a.limiters.For(a.key, httpx.Limit{PerSecond: float64(rate) / 60, Burst: parallel, Parallel: parallel})
+}
+
+// pace takes in what Okta says of a limit.
+func (a *allowance) pace(status int, h http.Header, now time.Time) (time.Duration, bool) {
+	limit, err := strconv.Atoi(h.Get("X-Rate-Limit-Limit"))
+	a.mu.Lock()
+	if rate := max(usual, min(limit, maxRate)*share/100); err == nil && a.fixed == 0 && limit > 0 && rate != a.now {
+		a.limiter(rate)
+	}
+	a.mu.Unlock()
+	return pace(status, h, now)
+}
 
 // pace says how long a limit must rest, by what Okta says with every answer. Times are by its
 // own clock, to the second.

@@ -1,6 +1,7 @@
 package okta
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"log/slog"
@@ -57,10 +58,15 @@ func newSource(c Config, o providers.Options) (*source, error) {
 		return nil, err
 	}
 	bound := s.tokens.Transport(transport)
+	limiters := o.Limiters
+	if limiters == nil {
+		limiters = &httpx.Limiters{}
+	}
 	for _, b := range buckets() {
+		a := &allowance{limiters: limiters, key: "okta " + base.Host + " " + c.ClientID + " " + string(b), fixed: c.Rate}
 		s.clients[b] = httpx.New(httpx.Options{
-			Name: "source " + o.Name, Base: base, Bearer: s.bearer, Transport: bound, Pace: pace, Logger: s.logger, Timeout: o.Timeout, MaxBody: 64 << 20, Now: o.Now,
-			Limiter: o.Limiters.For("okta "+base.Host+" "+c.ClientID+" "+string(b), httpx.Limit{PerSecond: float64(c.Rate) / 60, Burst: parallel, Parallel: parallel}),
+			Name: "source " + o.Name, Base: base, Bearer: s.bearer, Transport: bound, Logger: s.logger, Timeout: o.Timeout, MaxBody: 64 << 20, Now: o.Now,
+			Limiter: a.limiter(cmp.Or(c.Rate, usual)), Pace: a.pace, Retry: httpx.Retry{MaxWait: window},
 		})
 	}
 	return s, nil
