@@ -27,6 +27,8 @@ type house struct {
 	dir  string
 	chat *openwebuitest.Server
 	app  *app.App
+	// begin is called when the program is open, where the directory needs that.
+	begin func(providers.Source)
 }
 
 // kind is one kind of source.
@@ -123,6 +125,10 @@ server: {admin: {listen: ""}, public: {listen: "127.0.0.1:0"}}
 	if err != nil {
 		h.Fatal(err)
 	}
+	caught := &caught{Config: cfg.Sources[0].Config}
+	if h.begin != nil {
+		cfg.Sources[0].Config = caught
+	}
 	h.app, err = app.New(h.Context(), app.Options{File: file, Config: cfg, Logger: slog.New(slog.NewTextHandler(h.Output(), nil))})
 	if err != nil {
 		h.Fatal(err)
@@ -132,6 +138,20 @@ server: {admin: {listen: ""}, public: {listen: "127.0.0.1:0"}}
 			h.Error(err)
 		}
 	})
+	if h.begin != nil {
+		h.begin(caught.source)
+	}
+}
+
+// caught is a configuration whose source is needed itself.
+type caught struct {
+	providers.Config
+	source providers.Source
+}
+
+func (c *caught) Open(o providers.Options) (source providers.Source, err error) {
+	c.source, err = c.Config.Open(o)
+	return c.source, err
 }
 
 // read has the program read the directory, and says what that led to.

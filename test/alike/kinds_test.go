@@ -24,6 +24,7 @@ import (
 	"groupsyncd/providers/okta/oktatest"
 	"groupsyncd/providers/providertest"
 	"groupsyncd/providers/scim/scimtest"
+	"groupsyncd/providers/scimpush/scimpushtest"
 	"groupsyncd/target/openwebui/openwebuitest"
 )
 
@@ -38,6 +39,7 @@ func kinds() map[string]kind {
 		"ldap":      {open: openLDAP},
 		"oidc":      {open: openOIDC, flat: true},
 		"okta":      {open: openOkta, flat: true},
+		"scim-push": {open: openPush},
 		"scim":      {open: openSCIM},
 	}
 }
@@ -67,6 +69,20 @@ func openKeycloak(h *house, w providertest.World) (string, providers.Config, fun
 func openSCIM(h *house, w providertest.World) (string, providers.Config, func(providertest.World)) {
 	s := scimtest.New(h, w, scimtest.Standard())
 	return "", s.Config(), s.SetWorld
+}
+
+// openPush has a provider bring what there is, and somebody say that this is everything.
+func openPush(h *house, w providertest.World) (string, providers.Config, func(providertest.World)) {
+	p := &scimpushtest.Provider{Base: "http://groups.example.org/scim/it/v2"}
+	h.write("pushes", "a-token-for-the-provider-0123456789")
+	h.begin = func(s providers.Source) {
+		p.Handler = s.(providers.Provisioned).Handler()
+		p.Bring(h, w)
+		if err := h.app.AcceptSource(h.Context(), "it", "somebody"); err != nil {
+			h.Fatal(err)
+		}
+	}
+	return ", token: file:pushes", nil, func(w providertest.World) { p.Bring(h, w) }
 }
 
 func openOkta(h *house, w providertest.World) (string, providers.Config, func(providertest.World)) {
