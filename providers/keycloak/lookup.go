@@ -66,17 +66,6 @@ func (s *source) lookUp(ctx context.Context, session *httpx.Session, who directo
 	return a.Close(true), nil
 }
 
-// note remembers that somebody was seen in groups, so that the next read misses them there.
-func (s *source) note(person string, groups []groupRow) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, g := range groups {
-		if people := s.last[g.ID]; people != nil {
-			people[person] = true
-		}
-	}
-}
-
 // find gives the users whom the person may be. The server may compare more loosely than we
 // do, so what it says is checked.
 func (s *source) find(ctx context.Context, session *httpx.Session, who directory.Person) ([]userRow, error) {

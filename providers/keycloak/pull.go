@@ -28,10 +28,10 @@ func (s *source) Pull(ctx context.Context, progress providers.Progress) (*direct
 	}
 	r.detail(ctx)
 	snapshot := r.snapshot()
+	s.remember(r)
 	if len(r.errs) > 0 {
 		return snapshot, r.errs[0]
 	}
-	s.remember(r)
 	return snapshot, nil
 }
 
@@ -59,9 +59,8 @@ func (r *reading) detail(ctx context.Context) {
 	if r.roles != nil {
 		r.readRoleMembers(ctx)
 	}
-	last := r.s.remembered()
-	indirect := r.s.config.Inherit || r.roles != nil
-	if last == nil && indirect {
+	last, all := r.s.remembered()
+	if indirect := r.s.config.Inherit || r.roles != nil; indirect && !all {
 		// Who moves between two groups that count as one must not be lost between them, and
 		// there is nobody yet to miss: so everything is read twice, once.
 		r.readMembers(ctx, slices.Collect(maps.Keys(r.groups)))

@@ -112,24 +112,57 @@ func within(children map[string][]string, groups map[string]bool) map[string]boo
 	return all
 }
 
-// remembered gives who was in what at the latest read, nil before the first one.
-func (s *source) remembered() map[string]map[string]bool {
+// remembered gives who was in what at the latest reads, and whether that is all: else a read
+// cannot tell who left.
+func (s *source) remembered() (last map[string]map[string]bool, all bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.last
+	last = make(map[string]map[string]bool, len(s.last))
+	for id, people := range s.last {
+		last[id] = maps.Clone(people) // Look-ups go on while a read compares.
+	}
+	return last, s.all
 }
 
-// remember keeps who is in what, until the next read.
+// remember keeps who is in what, until the next read. Lists that were not read keep whom they
+// had.
 func (s *source) remember(r *reading) {
-	last := make(map[string]map[string]bool, len(r.lists))
-	for id, l := range r.lists {
-		people := make(map[string]bool, len(l.people))
-		for person := range l.people {
-			people[person] = true
-		}
-		last[id] = people
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.last = last
+	last, whole := make(map[string]map[string]bool, len(r.lists)), r.groupsListed
+	for id, l := range r.lists {
+		if l.err != nil {
+			whole = false
+			if people := s.last[id]; people != nil {
+				last[id] = people
+			}
+			continue
+		}
+		last[id] = make(map[string]bool, len(l.people))
+		for person := range l.people {
+			last[id][person] = true
+		}
+	}
+	if !r.groupsListed {
+		for id, people := range s.last {
+			if last[id] == nil {
+				last[id] = people
+			}
+		}
+	}
+	s.last, s.all = last, s.all || whole
+}
+
+// note remembers that somebody was seen in groups, so that the next read misses them there.
+func (s *source) note(person string, groups []groupRow) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, g := range groups {
+		if s.last[g.ID] == nil && s.last != nil {
+			s.last[g.ID] = map[string]bool{}
+		}
+		if people := s.last[g.ID]; people != nil {
+			people[person] = true
+		}
+	}
 }

@@ -32,8 +32,10 @@ type source struct {
 	mu     sync.Mutex
 	closed bool
 	// last is who was in which group or role at the latest read, by id: whoever is missing
-	// from the next one is looked at before that is believed.
+	// from the next one is looked at before that is believed. all says that every list was
+	// read once.
 	last map[string]map[string]bool
+	all  bool
 	// events are what the watch has seen.
 	events *eventLog
 }

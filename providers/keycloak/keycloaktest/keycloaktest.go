@@ -43,6 +43,9 @@ type Server struct {
 	tokens  map[string]granted
 	events  log
 	next    int
+	// byName and byParent are the users and the groups in the order of lists; nil after a change.
+	byName   []*user
+	byParent map[string][]*group
 	// NoCount leaves subGroupCount out, as older servers do. Hook, where it is set, runs before
 	// each read of the admin API, with its path: a world that moves. Both are set before use.
 	NoCount bool
@@ -110,6 +113,7 @@ func bare(t testing.TB) *Server {
 func All() []string { return []string{"view-users", "view-realm", "view-clients", "view-events"} }
 
 func (s *Server) reset() {
+	s.changed()
 	s.users, s.groups, s.roles = map[string]*user{}, map[string]*group{}, map[string]*role{}
 	for _, c := range s.clients {
 		s.account(c)
@@ -143,12 +147,16 @@ func (s *Server) account(c *client) {
 	u.serviceAccountOf = c.clientID
 }
 
+// changed forgets the order of lists.
+func (s *Server) changed() { s.byName, s.byParent = nil, nil }
+
 func (s *Server) id() string {
 	s.next++
 	return fmt.Sprintf("0f000000-0000-4000-8000-%012d", s.next)
 }
 
 func (s *Server) newUser(username string) *user {
+	s.changed()
 	u := &user{id: s.id(), username: username, enabled: true, created: time.Now().UnixMilli(), groups: map[string]bool{}, roles: map[string]bool{}}
 	s.users[u.id] = u
 	return u

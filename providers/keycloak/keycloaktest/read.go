@@ -52,7 +52,16 @@ func (u *user) show(brief, access bool) map[string]any {
 
 // people gives users in the order of their names.
 func (s *Server) people(keep func(*user) bool) []*user {
-	return sorted(s.users, keep, func(u *user) string { return u.username })
+	if s.byName == nil {
+		s.byName = sorted(s.users, func(*user) bool { return true }, func(u *user) string { return u.username })
+	}
+	var list []*user
+	for _, u := range s.byName {
+		if keep(u) {
+			list = append(list, u)
+		}
+	}
+	return list
 }
 
 func (s *Server) listUsers(r *http.Request) answer {
@@ -98,7 +107,13 @@ func (s *Server) path(g *group) string {
 }
 
 func (s *Server) below(parent string) []*group {
-	return sorted(s.groups, func(g *group) bool { return g.parent == parent }, func(g *group) string { return g.name })
+	if s.byParent == nil {
+		s.byParent = map[string][]*group{}
+		for _, g := range sorted(s.groups, func(*group) bool { return true }, func(g *group) string { return g.name }) {
+			s.byParent[g.parent] = append(s.byParent[g.parent], g)
+		}
+	}
+	return s.byParent[parent]
 }
 
 // showGroup gives a group; counted is how lists show it.

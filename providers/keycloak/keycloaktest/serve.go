@@ -55,6 +55,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rights []string, 
 	case !slices.ContainsFunc(rights, func(right string) bool { return held[right] || held[admin] }):
 		write(w, fail(http.StatusForbidden, "HTTP 403 Forbidden"))
 	default:
+		if r.Method != http.MethodGet {
+			defer s.changed()
+		}
 		r.Header.Set("X-Sees", strconv.FormatBool(held["view-users"] || held[admin]))
 		write(w, h(r))
 	}

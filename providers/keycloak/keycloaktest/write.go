@@ -197,7 +197,7 @@ func (s *Server) deleteGroup(r *http.Request) answer {
 }
 
 func (s *Server) remove(id string) {
-	for _, g := range s.below(id) {
+	for _, g := range slices.Clone(s.below(id)) {
 		s.remove(g.id)
 	}
 	delete(s.groups, id)

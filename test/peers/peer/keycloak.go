@@ -1,6 +1,8 @@
 package peer
 
 import (
+	"bytes"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"path"
@@ -214,4 +216,30 @@ func known(tb testing.TB, ids map[string]string, name string) string {
 func (r *Realm) Lifespan(tb testing.TB, life time.Duration) {
 	tb.Helper()
 	call(tb, http.MethodPut, r.k.URL+"/admin/realms/"+r.Name, r.k.token(tb), map[string]any{"accessTokenLifespan": int(life.Seconds())}, nil)
+}
+
+// Import makes a realm of its representation, with everything in it. It takes its time: a
+// thousand people with their groups some ten seconds on a quiet machine.
+func (k *Keycloak) Import(tb testing.TB, realm any) {
+	tb.Helper()
+	text, err := json.Marshal(realm)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	a := sendWithin(tb, patience, http.MethodPost, k.URL+"/admin/realms", "application/json", k.token(tb), bytes.NewReader(text))
+	if a.status != http.StatusCreated {
+		tb.Fatalf("Keycloak does not take the realm: %d %s", a.status, a.body)
+	}
+}
+
+// Ask makes a call of the admin API of a realm as its administrator, and gives the status and
+// the answer. Unlike Realm.call it judges nothing. Not for several goroutines.
+func (k *Keycloak) Ask(tb testing.TB, realm, method, path string, body any) (int, []byte) {
+	tb.Helper()
+	text, err := json.Marshal(body)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	a := send(tb, method, k.URL+"/admin/realms/"+realm+path, "application/json", k.token(tb), bytes.NewReader(text))
+	return a.status, a.body
 }

@@ -21,8 +21,14 @@ type answered struct {
 // send makes one call and reads the answer, which redirects nobody.
 func send(tb testing.TB, method, address, contentType, token string, body io.Reader) answered {
 	tb.Helper()
+	return sendWithin(tb, time.Minute, method, address, contentType, token, body)
+}
+
+// sendWithin is send for a call that may take another time.
+func sendWithin(tb testing.TB, most time.Duration, method, address, contentType, token string, body io.Reader) answered {
+	tb.Helper()
 	// A cleanup makes calls too, when the context of the test has ended.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), most)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, address, body)
 	if err != nil {
