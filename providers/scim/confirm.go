@@ -56,8 +56,9 @@ func (r *reader) confirm(ctx context.Context, what, endpoint string, ids []strin
 }
 
 // lostUsers gives the users that the list should have shown: present, and known to the server.
-// Those whom the server has switched off and therefore hides are taken in as disabled.
-func (r *reader) lostUsers(ctx context.Context, d description, p *people, o *roster) ([]string, error) {
+// Those whom the server has switched off and therefore hides are taken in as disabled. all says
+// that everybody who is missing was asked for.
+func (r *reader) lostUsers(ctx context.Context, d description, p *people, o *roster) (lost map[string]json.RawMessage, all bool, err error) {
 	var ids []string
 	if last := r.remembered(); last != nil {
 		for id := range last.users {
@@ -69,20 +70,14 @@ func (r *reader) lostUsers(ctx context.Context, d description, p *people, o *ros
 	if o != nil {
 		ids = append(ids, o.strangers(p, "User")...)
 	}
-	there, err := r.confirm(ctx, "user", d.users, ids)
-	var lost []string
-	for id, raw := range there {
-		u, _, bad := r.user(raw)
-		if bad != nil {
-			continue
-		}
-		p.extra[id] = raw
-		if !u.Disabled {
-			lost = append(lost, id)
+	lost, err = r.confirm(ctx, "user", d.users, ids)
+	for id, raw := range lost {
+		if u, _, bad := r.user(raw); bad == nil && u.Disabled {
+			p.extra[id] = raw
+			delete(lost, id)
 		}
 	}
-	slices.Sort(lost)
-	return lost, err
+	return lost, len(ids) <= r.confirmAtMost, err
 }
 
 // strangers gives the members of a kind that no list shows.

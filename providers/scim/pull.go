@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,19 +84,27 @@ func (o *roster) trouble() error {
 }
 
 // findUsers looks after users that the list may have lost, walks again where it lost some, and
-// takes whom it goes on to hide as the server shows them.
+// takes whom it goes on to hide as the server shows them, if they are few.
 func (r *reader) findUsers(ctx context.Context, d description, p *people, o *roster, progress providers.Progress) (*people, error) {
-	lost, err := r.lostUsers(ctx, d, p, o)
+	lost, _, err := r.lostUsers(ctx, d, p, o)
 	if err != nil || len(lost) == 0 {
 		return p, err
 	}
 	r.logger.Warn("the list of users lacks some who are there, it is read again", "server", r.where(), "lost", len(lost))
 	again, err := r.listUsers(ctx, d, progress)
+	if err != nil {
+		return again, err
+	}
 	for id, raw := range p.extra {
 		if !again.has(id) {
 			again.extra[id] = raw
 		}
 	}
+	hidden, all, err := r.lostUsers(ctx, d, again, o)
+	if err == nil && len(hidden) > 0 && !all {
+		err = fault.New(fault.Incomplete, "read users", r.where(), fmt.Errorf("%w, and more than %d are missing", errHidden, r.confirmAtMost), "let the token see all users in lists")
+	}
+	maps.Copy(again.extra, hidden)
 	return again, err
 }
 
@@ -131,8 +141,8 @@ func (r *reader) assemble(p *people, o *roster) (*directory.Snapshot, error) {
 		u.ID = id
 		a.User(u)
 	}
-	for id, raw := range p.extra {
-		if u, _, err := r.user(raw); err == nil && !a.HasUser(id) {
+	for _, id := range slices.Sorted(maps.Keys(p.extra)) {
+		if u, _, err := r.user(p.extra[id]); err == nil && !a.HasUser(id) {
 			u.ID = id
 			a.User(u)
 		}

@@ -125,15 +125,7 @@ func same(a, b *walked) bool {
 func (w walk) start(ctx context.Context, p pager) (pager, *walked, error) {
 	tries := []pager{p}
 	if w.query.Get("filter") == "" {
-		if w.config.Paging == Auto && !p.cursor {
-			tries = append(tries, pager{cursor: true, count: p.count})
-		}
-		for _, count := range []int{100, 50, 20} {
-			if p.count > count {
-				tries = append(tries, pager{cursor: p.cursor, plain: p.plain, count: count})
-			}
-		}
-		tries = append(tries, pager{plain: p.plain, bare: true})
+		tries = w.ways(p)
 	}
 	var now *walked
 	var failed error
@@ -152,6 +144,25 @@ func (w walk) start(ctx context.Context, p pager) (pager, *walked, error) {
 		}
 	}
 	return p, now, failed
+}
+
+// ways gives how a list may be walked, what was asked for first: with smaller pages, down to
+// those of the server's own size, and each with cursors too where nothing is configured.
+func (w walk) ways(p pager) []pager {
+	counts := []int{p.count}
+	for _, count := range []int{100, 50, 20, 10, 0} {
+		if count < p.count {
+			counts = append(counts, count)
+		}
+	}
+	var tries []pager
+	for _, count := range counts {
+		tries = append(tries, pager{cursor: p.cursor, plain: p.plain, bare: p.bare, count: count})
+		if w.config.Paging == Auto && !p.cursor {
+			tries = append(tries, pager{cursor: true, count: count})
+		}
+	}
+	return append(tries, pager{plain: p.plain, bare: true})
 }
 
 // page reads one page.
@@ -211,6 +222,9 @@ func (w walk) byIndex(ctx context.Context, p pager) (*walked, pager, error) {
 			if n := len(ids); totals.says(n) && (p.count == 0 || n != p.count) || l.bare && p.count > 0 && n > p.count {
 				return all, p, nil
 			}
+			if overlaps {
+				return all, p, errMoved // Perhaps startIndex is the number of a page there.
+			}
 			return all, p, errNoPages
 		}
 		if start == 1 {
@@ -247,6 +261,9 @@ func (w walk) byIndex(ctx context.Context, p pager) (*walked, pager, error) {
 				return all, p, errMoved
 			}
 			if fresh == 0 {
+				if totals.says(len(all.order)) {
+					return all, p, nil // The last page once more, behind the end.
+				}
 				return all, p, errMixed
 			}
 		}

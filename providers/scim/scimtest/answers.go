@@ -243,6 +243,9 @@ func (s *Server) hide(g object, inList bool, query url.Values) object {
 	case s.profile.Members == ByName && !strings.Contains(query.Get("attributes"), "members"):
 		delete(g, "members")
 	}
+	if list, ok := g["members"].([]object); ok && inList && s.profile.ListMembers > 0 {
+		g["members"] = list[:min(len(list), s.profile.ListMembers)]
+	}
 	return g
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 )
 
@@ -23,14 +24,8 @@ func (s *Server) list(a *answer, kind string, query url.Values) {
 	}
 	count = max(0, min(count, p.Cap))
 	all := s.resources(kind)
-	if p.HideDisabled && kind == "Users" {
-		var shown []resource
-		for _, r := range all {
-			if r.shown["active"] != false {
-				shown = append(shown, r)
-			}
-		}
-		all = shown
+	if kind == "Users" {
+		all = slices.DeleteFunc(all, func(r resource) bool { return p.Hidden[r.id] || p.HideDisabled && r.shown["active"] == false })
 	}
 	if text := query.Get("filter"); text != "" {
 		found, ok := s.filter(kind, text, all)

@@ -38,6 +38,8 @@ type Profile struct {
 	Unknown string
 	// Members is where members are shown.
 	Members string
+	// ListMembers is how many members of a group the list shows at most; zero: all.
+	ListMembers int
 	// NoExclude refuses attributes and excludedAttributes.
 	NoExclude bool
 	// NoTypes leaves the type of members out; Refs gives $ref then.
@@ -58,6 +60,8 @@ type Profile struct {
 	Media string
 	// NoNesting refuses groups in groups, so that they are not shown.
 	NoNesting bool
+	// Hidden are users that the list leaves out, not a request for one.
+	Hidden map[string]bool
 	// HideDisabled leaves disabled users out of the list, not of a request for one.
 	HideDisabled bool
 	// OneRow shows one made-up entry in place of every list without a filter.

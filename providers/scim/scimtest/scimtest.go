@@ -81,6 +81,14 @@ func (s *Server) SetWorld(w providertest.World) {
 	}
 }
 
+// SetProfile changes how the server behaves from now on.
+func (s *Server) SetProfile(p Profile) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.profile = p
+	s.made = map[string][]resource{}
+}
+
 // World gives what is in the server.
 func (s *Server) World() providertest.World {
 	s.mu.Lock()
