@@ -90,3 +90,33 @@ func TestWhoStaysIsNeverLost(t *testing.T) {
 		}
 	})
 }
+
+// TestOneEntryAPageIsWalkedTwice: without room for an overlap and without totals, a deletion
+// shows nowhere but in a second walk.
+func TestOneEntryAPageIsWalkedTwice(t *testing.T) {
+	t.Parallel()
+	p := scimtest.Standard()
+	p.Cap, p.NoTotal = 1, true
+	w := crowd(30)
+	s := scimtest.New(t, w, p)
+	n := 0
+	s.Before(func(r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/Users") {
+			if n++; n == 22 {
+				now := s.World()
+				s.SetWorld(providertest.World{Users: slices.Delete(slices.Clone(now.Users), 20, 21), Groups: now.Groups})
+			}
+		}
+	})
+	source := open(t, s)
+	got, err := source.Pull(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, claim := range (providertest.Harness{}).Claims(got, s.World()) {
+		t.Error(claim)
+	}
+	if len(got.Users) != 29 {
+		t.Errorf("%d users of 29", len(got.Users))
+	}
+}
