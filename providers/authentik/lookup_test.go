@@ -43,12 +43,12 @@ func TestALookUpCostsFewRequests(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		world := crowd(300)
-		for i := range 40 {
-			world.Groups = append(world.Groups, providertest.Group{ID: gid(10 + i), Name: fmt.Sprintf("g%02d", i), Members: []string{uid(4)}})
+		for i := range 140 {
+			world.Groups = append(world.Groups, providertest.Group{ID: gid(10 + i), Name: fmt.Sprintf("g%03d", i), Members: []string{uid(4)}})
 		}
 		server := authentiktest.InMemory(t, world)
 		got, err := lookUp(t, server, directory.Person{Email: "user0004@example.org"})
-		if err != nil || len(got.Groups) != 41 || got.Requests != 2 {
+		if err != nil || len(got.Groups) != 141 || got.Requests != 3 {
 			t.Errorf("%d groups by %d requests, %v", len(got.Groups), got.Requests, err)
 		}
 		for _, r := range server.Requests() {

@@ -83,7 +83,7 @@ func writeYAML(t testing.TB, w providertest.World) []byte {
 	}
 	list("users", len(d.Users))
 	for _, u := range d.Users {
-		fmt.Fprintf(&b, "  - id: %s\n    email: %s\n    username: %s\n    name: %s\n    disabled: %t\n", u.ID, u.Email, quote(u.Username), quote(u.Name), u.Disabled)
+		fmt.Fprintf(&b, "  - id: %s\n    email: %s\n    username: %s\n    name: %s\n    disabled: %t\n", u.ID, quote(u.Email), quote(u.Username), quote(u.Name), u.Disabled)
 		if len(u.Attributes) > 0 {
 			fmt.Fprintf(&b, "    attributes: %s\n", quote(u.Attributes))
 		}

@@ -42,6 +42,20 @@ func (h Harness) runLookUps(t *testing.T) {
 			}
 		}
 	})
+	h.run(t, "look-up/in more groups than a page", func(t *testing.T) {
+		w := h.fit(joiner())
+		h.testPerson(t, w, w.Users[1])
+	})
+	h.run(t, "look-up/a mail address in capitals", func(t *testing.T) {
+		w := h.fit(company())
+		w.Users[0].Email = "User0001@Example.Org"
+		for _, email := range []string{"user0001@example.org", "USER0001@EXAMPLE.ORG", "User0001@Example.Org"} {
+			got, err := h.lookUp(t, h.Open(t, w)).LookUp(t.Context(), directory.Person{Email: email})
+			if err != nil || len(got.Users) != 1 {
+				t.Errorf("%s: %+v, %v", email, got, err)
+			}
+		}
+	})
 	if !h.NoNesting {
 		deep := h.fit(thirtyLevels())
 		h.run(t, "look-up/thirty levels down", func(t *testing.T) { h.testPerson(t, deep, deep.Users[29]) })

@@ -84,6 +84,7 @@ type Harness struct {
 	NoSameEmail   bool // two users of one mail
 	NoLoneUsers   bool // users who are in no group
 	NoStableIDs   bool // ids that outlive a new mail address or group name
+	NoMoving      bool // a world that changes while it is read: nothing can, or names stand for groups
 	NoLookUp      bool // the source does not implement providers.LookUp
 	// Owners says that the source shows the owners of groups, where a world has any.
 	Owners bool
@@ -131,6 +132,9 @@ func Run(t *testing.T, h Harness) {
 		h.run(t, "pull/renaming keeps the ids", h.testRename)
 	}
 	h.run(t, "pull/members come and go", h.testChange)
+	if h.Live != nil && !h.NoStableIDs && !h.NoMoving {
+		h.run(t, "pull/a world that changes while it is read", h.testMoving)
+	}
 	h.run(t, "check/a good world has no failed finding", h.testFindings)
 	if h.Owners {
 		h.run(t, "pull/owners of groups", h.testOwners)

@@ -19,6 +19,8 @@ func pullCases(h Harness) []pullCase {
 		{"names with commas, quotes and other scripts", strangeNames()},
 		{"names that break other people's parsers", oddNames()},
 		{"more than a page of everything", big()},
+		{"whole pages of everything", whole()},
+		{"people without a mail address", mailless(h)},
 		{"a member named twice", World{Users: people(2), Groups: []Group{{ID: gid(1), Name: "twice", Members: []string{uid(1), uid(2), uid(1)}}}}},
 	}
 	if !h.NoLoneUsers {
@@ -33,6 +35,7 @@ func pullCases(h Harness) []pullCase {
 		cases = append(cases,
 			pullCase{"groups nested five deep", nested(false)},
 			pullCase{"nested groups that contain each other", nested(true)},
+			pullCase{"a group that contains itself", World{Users: people(2), Groups: []Group{{ID: gid(1), Name: "me", Members: []string{uid(1)}, Groups: []string{gid(1)}}}}},
 			pullCase{"thirty levels with a way back up", thirtyLevels()},
 			pullCase{"a large group inside others", above1500(1804)})
 	}
@@ -154,6 +157,36 @@ func big() World {
 	w.Groups = append(w.Groups, Group{ID: gid(1), Name: "many", Members: many})
 	for i := range 1001 {
 		w.Groups = append(w.Groups, Group{ID: gid(i + 2), Name: fmt.Sprintf("group%04d", i), Members: []string{uid(i + 1), uid(2001)}})
+	}
+	return w
+}
+
+// whole has as many users and groups as fill pages of the usual sizes to the last row: a
+// reader that expects one page more, or one less, does not get on.
+func whole() World {
+	w := World{Users: people(1000)}
+	for i := range 500 {
+		w.Groups = append(w.Groups, Group{ID: gid(i + 1), Name: fmt.Sprintf("group%04d", i), Members: []string{uid(i*2 + 1), uid(i*2 + 2)}})
+	}
+	return w
+}
+
+// mailless has people without a mail address, as far as the source knows such.
+func mailless(h Harness) World {
+	w := company()
+	for i := range w.Users {
+		if i%2 == 0 && !h.NoStableIDs && !h.MailUsernames {
+			w.Users[i].Email = ""
+		}
+	}
+	return w
+}
+
+// joiner is in more groups than a page holds.
+func joiner() World {
+	w := World{Users: people(3)}
+	for i := range 130 {
+		w.Groups = append(w.Groups, Group{ID: gid(i + 1), Name: fmt.Sprintf("group%04d", i), Members: []string{uid(2), uid(i%3 + 1)}})
 	}
 	return w
 }

@@ -67,6 +67,6 @@ func TestConformance(t *testing.T) {
 	}
 	providertest.Run(t, providertest.Harness{
 		Open: func(t testing.TB, w providertest.World) providers.Source { s, _ := live(t, w); return s },
-		Live: live, Secret: canary, OwnIDs: true, NoDescription: true,
+		Live: live, Secret: canary, OwnIDs: true, NoMoving: true, NoDescription: true,
 	})
 }
