@@ -65,12 +65,13 @@ func (t *told) tell(ctx context.Context, key cause, why string, from sender) {
 	if key.result == Failed {
 		level = slog.LevelError // It is ours to mend.
 	}
-	text := "webhook request not accepted"
-	if key.kind != "webhook" {
-		text = "request of a provider not accepted"
+	attrs := []slog.Attr{slog.String(key.kind, key.name), slog.String("result", string(key.result)),
+		slog.String(logging.KeyReason, why), slog.String("peer", from.String()), slog.Int("not_logged", unsaid)}
+	if key.kind == logging.KeySource {
+		t.log.LogAttrs(ctx, level, "request of a provider not accepted", attrs...)
+		return
 	}
-	t.log.LogAttrs(ctx, level, text, slog.String(key.kind, key.name), slog.String("result", string(key.result)),
-		slog.String(logging.KeyReason, why), slog.String("peer", from.String()), slog.Int("not_logged", unsaid))
+	t.log.LogAttrs(ctx, level, "webhook request not accepted", attrs...)
 }
 
 // seen is what is known of a webhook.
