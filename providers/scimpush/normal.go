@@ -81,7 +81,9 @@ func normalParts(attributes []attribute, in document) (document, error) {
 		if err != nil {
 			return nil, err
 		}
-		out[a.name] = v
+		if present(v) {
+			out[a.name] = v
+		}
 	}
 	return out, nil
 }
@@ -117,6 +119,8 @@ func normalOne(a *attribute, value any) (any, error) {
 		}
 	case string:
 		switch {
+		case x == "":
+			return nil, nil
 		case a.kind == "complex" && findIn(a.subs, "value") != nil:
 			return document{"value": x}, nil
 		case a.kind == "complex":

@@ -306,7 +306,9 @@ func (t *table) groupsOf(id string) []*group {
 const (
 	// together is how long changes are gathered before somebody is told of them, and
 	// fewPeople how many people are told of one by one.
-	together  = 100 * time.Millisecond
+	together = 100 * time.Millisecond
+	// readTime is how long a read may take before it is asked for again.
+	readTime  = time.Minute
 	fewPeople = 10
 )
 
@@ -320,8 +322,10 @@ func (s *Source) Watch(ctx context.Context, changed providers.Changed) error {
 		s.heard.since = time.Time{}
 		s.noticed.Unlock()
 	}()
+	least := time.Duration(0)
 	for {
-		timer := time.NewTimer(s.next())
+		timer := time.NewTimer(max(s.next(), least))
+		least = 0
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -329,6 +333,7 @@ func (s *Source) Watch(ctx context.Context, changed providers.Changed) error {
 		case <-timer.C:
 			if s.due() {
 				changed()
+				least = readTime
 			}
 			continue
 		case <-s.signal:
