@@ -2,6 +2,7 @@ package providers
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -92,3 +93,24 @@ type Standing struct {
 	Waiting string `json:"waiting,omitempty"`
 	Hint    string `json:"hint,omitempty"`
 }
+
+// Findings says for doctor how a source stands.
+func (s *Standing) Findings() []Finding {
+	f := Finding{Level: OK, Check: "provisioned", Message: fmt.Sprintf("%d users, %d groups, %d memberships in generation %d, complete (%s)",
+		s.Users, s.Groups, s.Members, s.Generation, s.By)}
+	if !s.Complete {
+		f.Level, f.Message, f.Remedy = Warning, s.Waiting, s.Hint
+	}
+	out := []Finding{f}
+	last := Finding{Level: Warning, Check: "requests", Message: "the provider has not asked for anything yet", Remedy: "start provisioning at the provider, and test its connection there"}
+	if !s.LastRequest.IsZero() {
+		last = Finding{Level: OK, Check: "requests", Message: "the last one came at " + s.LastRequest.UTC().Format(time.RFC3339) + " from " + s.Product}
+	}
+	out = append(out, last)
+	if s.Unresolved > 0 {
+		out = append(out, Finding{Level: Warning, Check: "members", Message: fmt.Sprintf("%d members of groups were never brought as users or groups", s.Unresolved),
+			Remedy: "assign them to the application at the provider, or leave them: they count as soon as they come"})
+	}
+	return out
+}
+

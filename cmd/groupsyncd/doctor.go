@@ -2,11 +2,14 @@ package main
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"groupsyncd/app"
 	"groupsyncd/config"
 	"groupsyncd/providers"
+	"groupsyncd/server"
+	"groupsyncd/sync/engine"
 	"groupsyncd/sync/run"
 
 	"github.com/spf13/cobra"
@@ -37,11 +40,46 @@ Exit codes: 0 no failure, 2 configuration, 5 a source fails, 6 a target fails, 7
 				return err
 			}
 			checked = append(checked, more...)
+			if err := c.provisionFindings(cfg, checked); err != nil {
+				return err
+			}
 			checked = append(checked, c.stateFindings(cfg))
 			c.code = doctorCode(checked)
 			return c.print(map[string]any{"checks": checked}, func() { c.doctorTable(checked) })
 		},
 	}
+}
+
+// provisionFindings adds how those sources stand that their providers fill, which only the
+// daemon knows that listens for them.
+func (c *command) provisionFindings(cfg *config.Config, checked []app.Checked) error {
+	if !slices.ContainsFunc(cfg.Sources, func(s *config.Source) bool { return s.Push }) {
+		return nil
+	}
+	daemon, err := server.Dial(c.ctx, string(cfg.State))
+	if err != nil {
+		return err
+	}
+	status := &engine.Status{}
+	if daemon != nil {
+		if status, err = daemon.Status(c.ctx); err != nil {
+			return err
+		}
+	}
+	for i := range checked {
+		src := cfg.Source(checked[i].Name)
+		if checked[i].Kind != "source" || src == nil || !src.Push {
+			continue
+		}
+		add := []providers.Finding{{Level: providers.Warning, Check: "listener", Message: "no daemon runs, so that the provider reaches nobody", Remedy: "run groupsyncd serve"}}
+		for _, s := range status.Sources {
+			if s.Name == src.Name && s.Provisioned != nil {
+				add = append([]providers.Finding{{Level: providers.OK, Check: "listener", Message: "the daemon listens on " + string(cfg.Server.Public.Listen)}}, s.Provisioned.Findings()...)
+			}
+		}
+		checked[i].Findings = append(checked[i].Findings, add...)
+	}
+	return nil
 }
 
 func configFindings(cfg *config.Config) []providers.Finding {

@@ -57,6 +57,10 @@ func (c *command) userTable(e *engine.UserExplanation) {
 		if s.Single {
 			c.line("  it knows single people only; this one's groups as of %s", c.when(s.GroupsAsOf))
 		}
+		if s.Waiting != "" {
+			c.line("  nothing is certain there: %s", s.Waiting)
+			c.hint(s.Hint)
+		}
 		if !s.FullAsOf.IsZero() {
 			c.line("  everything there was read %s; what changed since, %s", c.when(s.FullAsOf), c.when(s.CompleteAsOf))
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"groupsyncd/config"
+	"groupsyncd/providers"
 	"groupsyncd/server"
 	"groupsyncd/sync/engine"
 	"groupsyncd/sync/run"
@@ -48,6 +49,8 @@ func (c *command) statusTable(s *engine.Status) {
 		switch {
 		case src.Quarantine != nil:
 			state = "quarantine"
+		case src.Provisioned != nil && !src.Provisioned.Complete:
+			state = "waiting"
 		case src.Stale:
 			state = "stale"
 		case src.Single && state != "" && src.Hint == "":
@@ -59,7 +62,9 @@ func (c *command) statusTable(s *engine.Status) {
 	}
 	c.table([]string{"SOURCE", "STATE", "LAST COMPLETE READ", "USERS", "GROUPS", "NEXT"}, rows)
 	for _, src := range s.Sources {
-		if src.Reason != "" && src.Quarantine == nil {
+		if src.Provisioned != nil {
+			c.provisioned(src.Name, src.Provisioned)
+		} else if src.Reason != "" && src.Quarantine == nil {
 			c.line("  %s: %s", src.Name, src.Reason)
 			c.hint(src.Hint)
 		}
@@ -190,4 +195,20 @@ func or(text, otherwise string) string {
 		return otherwise
 	}
 	return text
+}
+
+// provisioned says how a source stands that its provider fills.
+func (c *command) provisioned(name string, p *providers.Standing) {
+	if p.Complete {
+		c.line("  %s: %s, %s and %s brought, complete (%s)", name, plural(p.Users, "user"), plural(p.Groups, "group"), plural(p.Members, "membership"), p.By)
+	} else {
+		c.line("  %s: %s", name, p.Waiting)
+		c.hint(p.Hint)
+	}
+	if !p.Settles.IsZero() {
+		c.line("  %s: complete %s, unless the provider writes before", name, c.when(p.Settles))
+	}
+	if !p.LastRequest.IsZero() {
+		c.line("  %s: last request %s, from %s", name, c.when(p.LastRequest), or(p.Product, "somebody without a name"))
+	}
 }

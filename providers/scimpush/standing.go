@@ -210,25 +210,5 @@ func (s *Source) checkStanding() []providers.Finding {
 	if err != nil {
 		return []providers.Finding{{Level: providers.Failed, Check: "provisioned", Message: err.Error(), Remedy: fault.HintOf(err)}}
 	}
-	return Findings(st)
-}
-
-// Findings says for doctor how a source stands.
-func Findings(st *providers.Standing) []providers.Finding {
-	f := providers.Finding{Level: providers.OK, Check: "provisioned", Message: fmt.Sprintf("%d users, %d groups, %d memberships in generation %d, complete (%s)",
-		st.Users, st.Groups, st.Members, st.Generation, st.By)}
-	if !st.Complete {
-		f.Level, f.Message, f.Remedy = providers.Warning, st.Waiting, st.Hint
-	}
-	out := []providers.Finding{f}
-	last := providers.Finding{Level: providers.Warning, Check: "requests", Message: "the provider has not asked for anything yet", Remedy: "start provisioning at the provider, and test its connection there"}
-	if !st.LastRequest.IsZero() {
-		last = providers.Finding{Level: providers.OK, Check: "requests", Message: "the last one came at " + st.LastRequest.UTC().Format(time.RFC3339) + " from " + st.Product}
-	}
-	out = append(out, last)
-	if st.Unresolved > 0 {
-		out = append(out, providers.Finding{Level: providers.Warning, Check: "members", Message: fmt.Sprintf("%d members of groups were never brought as users or groups", st.Unresolved),
-			Remedy: "assign them to the application at the provider, or leave them: they count as soon as they come"})
-	}
-	return out
+	return st.Findings()
 }

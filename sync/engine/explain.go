@@ -37,6 +37,9 @@ type SourceView struct {
 	// showed the groups of this one.
 	Single     bool      `json:"single,omitempty"`
 	GroupsAsOf time.Time `json:"groups_as_of,omitzero"`
+	// Waiting says why a source that its provider fills says nothing for certain, Hint what to do.
+	Waiting string `json:"waiting,omitempty"`
+	Hint    string `json:"hint,omitempty"`
 }
 
 // AccountWhy is one target's picture of a person.
@@ -86,6 +89,9 @@ func (e *Engine) ExplainUser(who string) (*UserExplanation, error) {
 		}
 		u := &r.Users()[n]
 		v := SourceView{Source: src.Name, ID: u.ID, Username: u.Username, Email: u.Email, DN: u.DN, Status: "enabled", SeenAt: u.SeenAt, CompleteAsOf: r.CompleteAt}
+		if st := e.standing(src); st != nil {
+			v.Waiting, v.Hint = st.Waiting, st.Hint
+		}
 		if !r.FullAt.Equal(r.CompleteAt) {
 			v.FullAsOf = r.FullAt
 		}
