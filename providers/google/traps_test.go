@@ -337,3 +337,33 @@ func TestAStatusThatIsNotShownIsNotKnown(t *testing.T) {
 		t.Errorf("%+v", u)
 	}
 }
+
+// TestWhoIsInBothListsIsNotDeleted: somebody is restored between the list of the deleted and
+// the list of the others.
+func TestWhoIsInBothListsIsNotDeleted(t *testing.T) {
+	t.Parallel()
+	s := googletest.New(t, world())
+	after := world()
+	after.Users = after.Users[1:]
+	s.SetWorld(after)
+	s.Break(apitest.Breakage{Times: 1, Match: func(r *http.Request) bool { return r.URL.Query().Get("showDeleted") != "" }, Do: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		next.ServeHTTP(w, r)
+		s.SetWorld(world())
+	}})
+	all := pull(t, open(t, s))
+	equal(t, "deleted", all.DeletedUsers, []string{})
+	equal(t, "there", in(all, "u1"), []string{"g1", "g2"})
+}
+
+// TestNobodyIsMissingWhileNothingIsShown: somebody who is not found, or may not be seen, is
+// nobody only where the list can be read.
+func TestNobodyIsMissingWhileNothingIsShown(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusForbidden, http.StatusNotFound} {
+		s := googletest.New(t, world())
+		s.Break(apitest.Breakage{Match: everything, Do: apitest.Status(status, says(status))})
+		if got, err := lookUp(t, open(t, s), directory.Person{ID: "u1"}); err == nil || got.Coverage() != directory.None {
+			t.Errorf("%d: %+v", status, got)
+		}
+	}
+}
