@@ -34,7 +34,11 @@ func (r *reading) proveGroups(ctx context.Context, each func(context.Context, []
 		}
 		return now, err == nil, err
 	}
+	before, err := r.countGroups(ctx)
 	for round := range rounds {
+		if err != nil {
+			return err
+		}
 		// The number of sub-groups comes out of a cache, so it is not believed twice.
 		list, err := r.tree(ctx, round > 0)
 		if err != nil {
@@ -45,18 +49,35 @@ func (r *reading) proveGroups(ctx context.Context, each func(context.Context, []
 			return err
 		}
 		each(ctx, fresh)
-		count := struct{ Count int }{len(r.groups)}
-		if r.s.config.Group == "" {
-			if err := r.get(ctx, "count groups", "/groups/count", nil, &count); err != nil {
-				return err
-			}
+		after, counting := r.countGroups(ctx)
+		if counting != nil {
+			return counting
 		}
-		if len(r.missing) > 0 || count.Count == len(r.groups) {
+		if len(r.missing) > 0 || r.s.config.Group != "" || between(before, len(r.groups), after) {
 			r.groupsListed = len(r.missing) == 0
 			return nil
 		}
+		before = after
 	}
 	return r.s.fail(fault.Incomplete, "read groups", "groups come and go faster than they can be listed: the next read may be luckier", "%w", errCounts)
+}
+
+// countGroups gives how many groups there are; nothing where only some are read.
+func (r *reading) countGroups(ctx context.Context) (int, error) {
+	if r.s.config.Group != "" {
+		return 0, nil
+	}
+	var n struct {
+		Count *int `json:"count"`
+	}
+	err := r.get(ctx, "count groups", "/groups/count", nil, &n)
+	if err == nil && n.Count == nil {
+		err = r.s.fail(fault.Incomplete, "count groups", "", "%w", errNull)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return *n.Count, nil
 }
 
 // tree walks all groups, level by level. all asks each group for its sub-groups, also those

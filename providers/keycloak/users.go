@@ -34,25 +34,34 @@ func (r *reading) listUsers(ctx context.Context) ([]userRow, error) {
 func (r *reading) proveUsers(ctx context.Context) error {
 	came := func(u userRow) { r.suspects[u.ID] = true }
 	missing := func(u userRow) (userRow, bool, error) { return r.oneUser(ctx, u.ID) }
+	before, err := r.s.count(ctx, r.session, nil)
 	for range rounds {
-		list, err := r.listUsers(ctx)
-		if err == nil {
-			err = settle(r.users, list, missing, came)
-		}
-		var count int
-		if err == nil {
-			count, err = r.s.count(ctx, r.session, nil)
-		}
 		if err != nil {
 			return err
 		}
-		if count == len(r.users) {
+		var list []userRow
+		if list, err = r.listUsers(ctx); err == nil {
+			err = settle(r.users, list, missing, came)
+		}
+		after := 0
+		if err == nil {
+			after, err = r.s.count(ctx, r.session, nil)
+		}
+		if err == nil && between(before, len(r.users), after) {
 			r.usersListed = true
 			return nil
 		}
+		before = after
+	}
+	if err != nil {
+		return err
 	}
 	return r.s.fail(fault.Incomplete, "read users", "people come and go faster than they can be listed: the next read may be luckier", "%w", errCounts)
 }
+
+// between reports whether a list has as many as there were before it was read and after that,
+// or any number between the two where some came or went meanwhile.
+func between(before, n, after int) bool { return min(before, after) <= n && n <= max(before, after) }
 
 // count gives how many users there are.
 func (s *source) count(ctx context.Context, session *httpx.Session, query url.Values) (int, error) {

@@ -116,6 +116,7 @@ func moving(t *testing.T, r *realm, runs int) {
 		defer close(moved)
 		hot := rand.New(rand.NewPCG(2, 2))
 		for ctx.Err() == nil {
+			time.Sleep(100 * time.Millisecond) // Ten changes a second are a busy day.
 			m.Move(r.groups["/top"+[]string{"000", "001", "002", "004"}[hot.IntN(4)]])
 		}
 	}()
