@@ -60,6 +60,69 @@ func (r *reader) checkMemberOf() {
 		"none of the %d users has %s", len(r.snapshot.Users), r.layout.memberOf))
 }
 
+// maxMoved is how many names without a group are asked after.
+const maxMoved = 200
+
+// askWhoMoved asks after groups that people said they are in and that are not in the list.
+// Where people name their groups by DN, a group that is renamed between the list of people
+// and that of groups looks like one in which nobody is. Whoever says something else now shows
+// that; a name that stays leads nowhere, as one of a role does.
+func (v *resolver) askWhoMoved(ctx context.Context) {
+	if v.layout.memberOf == "" {
+		return
+	}
+	bases := dn.NormalAll(v.layout.groups.Base)
+	seen := map[uint32]bool{}
+	var names []uint32
+	var people []string
+	for i, said := range v.containers.users {
+		for _, n := range said {
+			if _, found, _ := v.groupOf(n); found || seen[n] || len(names) == maxMoved || !dn.Within(v.groups.names[n], bases) {
+				continue
+			}
+			seen[n] = true
+			names, people = append(names, n), append(people, v.snapshot.Users[i].DN)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	err := v.session.looks(ctx, people, func(int) []string { return []string{v.layout.memberOf} }, func(i int, e *wire.Entry, err error) {
+		switch {
+		case err != nil:
+			v.doubtMoved(searchError(ctx, v.session.server, "read groups of an entry", "users", people[i], err))
+		case e != nil && !v.says(e, v.groups.names[names[i]]):
+			v.doubtMoved(v.failure(fault.Incomplete, "read groups", "", "the group %q was renamed or deleted while people were read", v.groups.names[names[i]]))
+		}
+	})
+	if err != nil {
+		v.doubtMoved(searchError(ctx, v.session.server, "read groups of an entry", "users", people[0], err))
+	}
+}
+
+func (v *resolver) doubtMoved(err error) {
+	if !v.containers.doubt {
+		v.containers.doubt = true
+		v.fail(err)
+	}
+}
+
+// says reports whether an entry still says that it is in a group.
+func (v *resolver) says(e *wire.Entry, group string) bool {
+	for i := range e.Attributes {
+		name, _ := e.Attributes[i].Base()
+		if !wire.EqualFold(name, v.layout.memberOf) {
+			continue
+		}
+		for value := range e.Attributes[i].Values() {
+			if v.key = dn.Append(v.key[:0], value); string(v.key) == group {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // joinMemberOf puts users and groups into the groups that they say they are in. Anybody
 // who was not read may be in any of them, so that nothing is known without both lists.
 func (v *resolver) joinMemberOf() {

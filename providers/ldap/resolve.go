@@ -48,6 +48,9 @@ func (r *reader) resolve(ctx context.Context) {
 	for at := range r.snapshot.Groups {
 		v.close(at, complete)
 	}
+	if complete {
+		v.askWhoMoved(ctx)
+	}
 	v.joinMemberOf()
 	r.joinPrimary()
 	v.closeOwners(complete)
