@@ -89,6 +89,10 @@ func pushedOf(pushed func(id string) providers.Pushed, id string) providers.Push
 // to be a burden to the server that keeps them. It is below what a run may take.
 const sweepTime = 110 * time.Minute
 
+// walkTime bounds a read of a source that asks for each group, as often as its service lets it:
+// some ten thousand groups.
+const walkTime = 50 * time.Minute
+
 func source(cfg *config.Config, src *config.Source, id string, opened providers.Source) engine.Source {
 	s := engine.Source{ID: id, Name: src.Name, Provider: opened, Lag: src.Lag.Std(), LagReplicated: src.LagReplicated.Std(), MaxAge: src.MaxAge.Std(),
 		Grace: replica.Grace{Reads: cfg.Safety.Absence.Reads, Over: cfg.Safety.Absence.Over.Std()}, Domains: src.EmailDomains, Scope: src.Config.Scope(), Place: src.Config.Place()}
@@ -103,8 +107,11 @@ func source(cfg *config.Config, src *config.Source, id string, opened providers.
 	if src.SignIn != nil {
 		s.SignIn, s.Subject = src.SignIn.Provider, src.SignIn.Subject
 	}
-	if src.Single {
+	switch {
+	case src.Single:
 		s.Timeout = sweepTime
+	case src.Walks:
+		s.Timeout = walkTime
 	}
 	return s
 }
