@@ -113,4 +113,3 @@ func (s *Standing) Findings() []Finding {
 	}
 	return out
 }
-

@@ -1,3 +1,7 @@
+//go:build !race
+
+// Under the race detector this size takes minutes, and shows nothing that a small one does not.
+
 package entra_test
 
 import (

@@ -1,3 +1,7 @@
+//go:build !race
+
+// Under the race detector this size takes minutes, and shows nothing that a small one does not.
+
 package okta_test
 
 import (
@@ -12,18 +16,7 @@ import (
 	"groupsyncd/providers/okta"
 	"groupsyncd/providers/okta/oktatest"
 	"groupsyncd/providers/providertest"
-	"groupsyncd/providers/providertest/apitest"
 )
-
-// large is the directory that every source has to manage, without groups in groups, which
-// Okta does not have: 20,000 people, 2,000 groups, 200,000 memberships.
-func large() providertest.World {
-	w := apitest.Large()
-	for i := range w.Groups {
-		w.Groups[i].Groups = nil
-	}
-	return w
-}
 
 // harness judges what a source shows of a world.
 func harness() providertest.Harness {
