@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"groupsyncd/directory"
-	"groupsyncd/internal/fault"
 	"groupsyncd/internal/logging"
 	"groupsyncd/providers"
 	"groupsyncd/sync/replica"
@@ -56,7 +55,7 @@ func (e *Engine) askAfter(ctx context.Context, src *Source, s *directory.Snapsho
 			switch {
 			case err == nil && !one.AsOf.Before(s.AsOf):
 				found = append(found, one)
-			case err != nil && fault.KindOf(err) != fault.NotFound:
+			case err != nil: // Nobody would be no error: a 404 is about a group, a client or a proxy.
 				failed = doubt(s, &l, errors.Join(failed, err))
 			}
 			return nil

@@ -23,6 +23,8 @@ type walking struct {
 	first string
 	at    time.Time
 	fails error
+	// nobody is whom look-ups find.
+	nobody bool
 
 	mu    sync.Mutex
 	asked []string
@@ -55,6 +57,9 @@ func (w *walking) LookUp(ctx context.Context, who directory.Person) (*directory.
 	w.asked = append(w.asked, who.ID)
 	if w.fails != nil {
 		return &directory.Snapshot{}, w.fails
+	}
+	if w.nobody {
+		return &directory.Snapshot{AsOf: w.at.Add(time.Hour), Reason: "nobody has that id"}, nil
 	}
 	return w.Source.LookUp(ctx, who)
 }
@@ -127,11 +132,21 @@ func TestWhoCannotBeLookedUpLosesNothing(t *testing.T) {
 
 func TestWhoIsDeletedMeanwhileIsNoReasonToDoubt(t *testing.T) {
 	t.Parallel()
-	members, report, _ := hall(t, 1, func(_ *engine.Source, w *walking) {
-		w.fails = fault.Errorf(fault.NotFound, "look up", "directory", "there is no such person")
-	})
+	members, report, _ := hall(t, 1, func(_ *engine.Source, w *walking) { w.nobody = true })
 	if !slices.Equal(members, []string{"a-zoe"}) || report.Coverage != "full" {
 		t.Errorf("members %v after a read of coverage %s", members, report.Coverage)
+	}
+}
+
+// TestWhatALookUpDoesNotFindOnItsWayIsNoAnswer: a person who is not there is no error. One of
+// that kind is about something else, as a group that was deleted between two requests.
+func TestWhatALookUpDoesNotFindOnItsWayIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	members, report, _ := hall(t, 1, func(_ *engine.Source, w *walking) {
+		w.fails = fault.Errorf(fault.NotFound, "read group", "directory", "there is no such group")
+	})
+	if !slices.Equal(members, []string{"a-ann", "a-bob000", "a-zoe"}) || report.Coverage != "partial" || report.Reason == "" {
+		t.Errorf("members %v after a read of coverage %s: %s", members, report.Coverage, report.Reason)
 	}
 }
 

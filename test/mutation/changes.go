@@ -49,6 +49,7 @@ func changes() []mutation {
 		mutation{name: "is looked up", file: leavers, old: "if len(leavers) == 0 {", new: "if len(leavers) >= 0 {", run: "TestWhoMovesWhileGroupsAreReadIsLookedUpAndStays"},
 		mutation{name: "what that shows counts", file: leavers, old: "found = append(found, one)", new: "_ = one", run: "TestWhoMovesWhileGroupsAreReadIsLookedUpAndStays"},
 		mutation{name: "loses nothing without an answer", file: leavers, old: "s.Groups[at].MembersKnown = false", new: "_ = at", run: "TestWhoCannotBeLookedUpLosesNothing"},
+		mutation{name: "what is not found on the way is no answer", file: leavers, old: "case err != nil: //", new: "case false: //", run: "TestWhatALookUpDoesNotFindOnItsWayIsNoAnswer"},
 	), in("8 who leaves, replica", "sync/replica",
 		mutation{name: "unread groups have no leavers", file: "sync/replica/leavers.go", old: "!g.MembersKnown || ", new: "", run: "TestLeaversAreThoseWhomKnownGroupsDoNotShowAnyMore"},
 		mutation{name: "who is missing is no leaver", file: "sync/replica/leavers.go", old: "at[n] = -1\n", new: "at[n] = 0\n", run: "TestLeaversAreThoseWhomKnownGroupsDoNotShowAnyMore"},
