@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -239,6 +240,22 @@ func ParseBase(text string) (*url.URL, error) {
 	}
 	u.Path = strings.TrimRight(u.Path, "/")
 	return u, nil
+}
+
+// ParseSecure is ParseBase for the address of a service on the Internet: only what stays on
+// this machine may be without TLS there.
+func ParseSecure(text string) (*url.URL, error) {
+	u, err := ParseBase(text)
+	if err == nil && InClear(u) {
+		return nil, errors.New("must begin with https://: the credential would cross the network in the clear")
+	}
+	return u, err
+}
+
+// InClear reports whether what is sent to an address crosses a network without TLS.
+func InClear(u *url.URL) bool {
+	ip, err := netip.ParseAddr(u.Hostname())
+	return u.Scheme == "http" && !strings.EqualFold(u.Hostname(), "localhost") && (err != nil || !ip.Unmap().IsLoopback())
 }
 
 // StatusError is an answer that is not a success.

@@ -469,6 +469,20 @@ func TestAddressesAreChecked(t *testing.T) {
 	}
 }
 
+func TestOnlyThisMachineIsReachedWithoutTLS(t *testing.T) {
+	t.Parallel()
+	for text, secure := range map[string]bool{
+		"https://x.example.org": true, "http://localhost:8080": true, "http://LOCALHOST": true, "http://127.0.0.1": true, "http://127.9.9.9": true,
+		"http://[::1]:80": true, "http://[::ffff:127.0.0.1]": true,
+		"http://x.example.org": false, "http://10.0.0.1": false, "http://localhost.example.org": false, "http://127.0.0.1.example.org": false,
+		"http://[fe80::1]": false, "ftp://localhost": false, "": false,
+	} {
+		if _, err := httpx.ParseSecure(text); (err == nil) != secure {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 func TestAnAnswerWithSecretsIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	for _, answer := range []struct {

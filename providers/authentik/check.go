@@ -33,7 +33,7 @@ func (f *findings) fail(check string, err error) { f.failed(check, fault.HintOf(
 
 // Check asks who we are and reads the first page of each list.
 func (s *source) Check(ctx context.Context) []providers.Finding {
-	f, r := &findings{}, s.reading()
+	f, r := &findings{list: providers.InClear(s.config.URL)}, s.reading()
 	if err := s.begin(ctx, "check"); err != nil {
 		f.fail("account", err)
 		return f.list

@@ -13,7 +13,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"net"
 	"net/url"
 	"regexp"
 	"slices"
@@ -100,8 +99,12 @@ func (c *Config) Check() []providers.Problem {
 		p.add(fmt.Sprintf("cloud %q is not known", c.Cloud), "write global, us or china; other clouds need url and login_url", "cloud")
 	}
 	for key, text := range map[string]string{"url": c.URL, "login_url": c.LoginURL} {
-		if why := checkAddress(text); why != "" {
-			p.add(why, "write it as https://graph.microsoft.com, or leave it out", key)
+		example := map[string]string{"url": "https://graph.microsoft.com", "login_url": "https://login.microsoftonline.com"}[key]
+		if text == "" {
+			continue
+		}
+		if _, err := httpx.ParseSecure(text); err != nil {
+			p.add(key+" "+err.Error(), "write it as "+example+", or leave it out", key)
 		}
 	}
 	c.checkShown(p)
@@ -127,22 +130,6 @@ func (c *Config) checkCredential(p *problems) {
 	case c.Certificate == "" && !c.PrivateKey.IsZero():
 		p.add("private_key has no certificate", "add certificate with the file that was uploaded to the application: Entra finds the key by it", "certificate")
 	}
-}
-
-// checkAddress says what is wrong with an address. What an answer says decides who is in which
-// group, so that only what stays on this machine may be without TLS.
-func checkAddress(text string) string {
-	if text == "" {
-		return ""
-	}
-	u, err := httpx.ParseBase(text)
-	if err != nil {
-		return err.Error()
-	}
-	if ip := net.ParseIP(u.Hostname()); u.Scheme != "https" && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return "must begin with https://"
-	}
-	return ""
 }
 
 func (c *Config) checkShown(p *problems) {

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/url"
 	"regexp"
 	"slices"
@@ -88,22 +87,11 @@ func (c *Config) Check() []providers.Problem {
 		p.add(fmt.Sprintf("parallel is %d", c.Parallel), fmt.Sprintf("write a number from 1 to %d", maxParallel), "parallel")
 	}
 	if c.URL != "" {
-		if why := checkURL(c.URL); why != "" {
-			p.add("url "+why, "leave it out: it is for tests", "url")
+		if _, err := httpx.ParseSecure(c.URL); err != nil {
+			p.add("url "+err.Error(), "leave it out: it is for tests", "url")
 		}
 	}
 	return p.list
-}
-
-func checkURL(text string) string {
-	u, err := httpx.ParseBase(text)
-	if err != nil {
-		return err.Error()
-	}
-	if ip := net.ParseIP(u.Hostname()); u.Scheme == "http" && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return "must begin with https://"
-	}
-	return ""
 }
 
 // Scope names what decides which people and groups are shown.

@@ -36,7 +36,7 @@ func (c *checking) bad(check string, err error) bool {
 
 // Check looks at the rights of the service account and at what makes a realm hard to read.
 func (s *source) Check(ctx context.Context) []providers.Finding {
-	c := &checking{s: s, session: s.client.Session()}
+	c := &checking{s: s, session: s.client.Session(), list: providers.InClear(s.config.URL)}
 	_, asked := s.count(ctx, c.session, nil)
 	rights, err := s.rights(ctx)
 	if c.bad("sign in", err) {

@@ -10,8 +10,6 @@ package okta
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -93,7 +91,7 @@ func (c *Config) Check() []providers.Problem {
 	if c.URL == "" {
 		p.add("url is missing", example, "url")
 	} else if why := checkAddress(c.URL); why != "" {
-		p.add(why, example, "url")
+		p.add("url "+why, example, "url")
 	}
 	if c.ClientID == "" {
 		p.add("client_id is missing", "write the client id of the service app", "client_id")
@@ -140,7 +138,7 @@ func (c *Config) checkNumbers(p *problems) {
 
 // checkAddress says what is wrong with an address, of which it repeats nothing.
 func checkAddress(text string) string {
-	u, err := httpx.ParseBase(text)
+	u, err := httpx.ParseSecure(text)
 	if err != nil {
 		return err.Error()
 	}
@@ -150,15 +148,8 @@ func checkAddress(text string) string {
 		return "must end behind the host: an authorization server of its own has no management API"
 	case strings.HasSuffix(host, "-admin"):
 		return "is the address of the Admin Console: leave -admin out"
-	case u.Scheme == "http" && !loopback(u):
-		return "must begin with https://: what is sent there opens the directory"
 	}
 	return ""
-}
-
-func loopback(u *url.URL) bool {
-	ip := net.ParseIP(u.Hostname())
-	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // scopes are those to ask for.

@@ -29,7 +29,7 @@ func (f *findings) fail(check string, err error) {
 // Check asks what the server says of itself, reads everything once, and tries what look-ups
 // need. It writes nothing.
 func (s *source) Check(ctx context.Context) []providers.Finding {
-	f := &findings{}
+	f := &findings{list: providers.InClear(s.config.URL, s.config.TokenURL)}
 	r := s.reader()
 	d, err := r.describe(ctx)
 	if err != nil {

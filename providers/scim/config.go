@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -93,6 +92,9 @@ func (p *problems) add(message, hint string, path ...string) {
 func (c *Config) Check() []providers.Problem {
 	p := &problems{}
 	checkAddress(p, c.URL, "write the address before /Users, such as https://scim.example.org/v2", "url")
+	if strings.HasSuffix(strings.TrimRight(c.URL, "/"), "/Users") {
+		p.add("url leads to the users", "write the address before /Users", "url")
+	}
 	c.checkCredential(p)
 	if !slices.Contains([]string{Auto, ByIndex, ByCursor}, c.Paging) {
 		p.add(fmt.Sprintf("paging %q is not known", c.Paging), "write auto, index or cursor", "paging")
@@ -142,26 +144,13 @@ func (c *Config) checkCredential(p *problems) {
 	}
 }
 
-// checkAddress finds addresses that cannot be used. Only what stays on this machine may be
-// without TLS: who reads the token on its way can read everybody, and who changes answers
-// decides who is where.
+// checkAddress finds addresses that cannot be used.
 func checkAddress(p *problems, text, example, key string) {
 	if text == "" {
 		p.add(key+" is missing", example, key)
-		return
-	}
-	u, err := httpx.ParseBase(text)
-	switch {
-	case err != nil:
+	} else if _, err := httpx.ParseBase(text); err != nil {
 		p.add(key+" "+err.Error(), example, key)
-	case u.Scheme == "http" && !loopback(u):
-		p.add(key+" must begin with https://: the credential would be sent in clear", example, key)
 	}
-}
-
-func loopback(u *url.URL) bool {
-	ip := net.ParseIP(u.Hostname())
-	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Scope names what decides which entries are shown. Ids are always those of the server.

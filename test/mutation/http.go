@@ -15,6 +15,7 @@ func clients() []mutation {
 		{name: "an id is no way up", file: httpx + "address.go", old: `plain == "" || plain == "." || plain == ".." {`, new: `plain == "" {`, run: "TestIDsInPathsLeadNowhereElse"},
 		{name: "an id is not empty", file: httpx + "address.go", old: `plain == "" || plain == "."`, new: `plain == "."`, run: "TestIDsInPathsLeadNowhereElse"},
 		{name: "a redirect stays on its server", file: httpx + "httpx.go", old: "!sameOrigin(req.URL, from.URL) || ", new: "", run: "TestTheKeyGoesToNoOtherServer"},
+		{name: "clouds are asked over TLS", file: httpx + "httpx.go", old: "if err == nil && InClear(u) {", new: "if false {", run: "TestOnlyThisMachineIsReachedWithoutTLS"},
 		{name: "a query is nobody's business", file: httpx + "do.go", old: "return Shorten(u.EscapedPath(), 200)", new: "return Shorten(u.RequestURI(), 200)", run: "TestErrorsAboutAServersAddressHoldNoQuery"},
 	}...), in("8 reach", "internal/httpx", []mutation{
 		{name: "public names lead to public addresses", file: httpx + "transport.go", old: "|| !r.Private && private(a) {", new: "{", run: "TestReach"},
