@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -241,31 +242,46 @@ func (r *reader) filtered(ctx context.Context, d description, how way, id string
 }
 
 // perUser reads the groups of each user by a filter. One user whose groups cannot be read may
-// be in any group, so that none is known then.
+// be in any group, so that none is known then. Groups in groups are found in the same way.
 func (r *reader) perUser(ctx context.Context, d description, o *roster, p *people, progress providers.Progress) {
 	if p == nil || !p.listed {
 		o.fail(fault.New(fault.Incomplete, "read members", r.where(), errors.New("members are asked for by user, and the list of users is not known"), ""))
+		return
+	}
+	if slices.ContainsFunc(p.seen.order, o.has) {
+		o.fail(fault.New(fault.Incomplete, "read members", r.where(), errShared, ""))
 		return
 	}
 	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(r.config.Parallel)
 	members, done := map[string][]reference{}, 0
-	for _, id := range p.seen.order {
+	ask := func(id string, kind text) {
 		g.Go(func() error {
 			seen, err := r.filtered(ctx, d, o.way, id)
+			if kind == "Group" && (refused(err) || missing(err)) {
+				return nil // This server has no groups in groups.
+			}
 			if err != nil {
 				return err
 			}
 			mu.Lock()
 			defer mu.Unlock()
 			for _, in := range seen.order {
-				members[in] = append(members[in], reference{Value: text(id), Type: "User"})
+				members[in] = append(members[in], reference{Value: text(id), Type: kind})
 			}
 			done++
 			progress.Report("memberships of users", done)
 			return nil
 		})
+	}
+	for _, id := range p.seen.order {
+		ask(id, "User")
+	}
+	if r.config.Nested {
+		for _, id := range o.seen.order {
+			ask(id, "Group")
+		}
 	}
 	if err := g.Wait(); err != nil {
 		o.fail(err)

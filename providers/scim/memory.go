@@ -15,6 +15,9 @@ type memory struct {
 	// user is in group, and child in parent, as far as there are such.
 	user, group   string
 	child, parent string
+	// shared says that a user and a group have the same id, so that a filter by the id of one
+	// finds what the other is in.
+	shared bool
 }
 
 func (s *source) remembered() *memory {
@@ -35,6 +38,7 @@ func (s *source) remember(p *people, o *roster, snapshot *directory.Snapshot) {
 	for i := range snapshot.Groups {
 		g := &snapshot.Groups[i]
 		m.groups[g.ID] = true
+		m.shared = m.shared || m.users[g.ID]
 		if len(g.Direct) > 0 && m.group == "" {
 			m.user, m.group = snapshot.Users[g.Direct[0]].ID, g.ID
 		}

@@ -46,7 +46,7 @@ func (r *reader) lookUp(ctx context.Context, who directory.Person) (*directory.S
 		return nil, fault.New(fault.Incomplete, "look up user", r.where(), err, "")
 	}
 	groups, err := r.groupsOf(ctx, d, u.ID, shown)
-	if errors.Is(err, errUndecided) || errors.Is(err, errTooMany) {
+	if errors.Is(err, errUndecided) || errors.Is(err, errTooMany) || errors.Is(err, errShared) {
 		return &directory.Snapshot{Reason: "the groups of one person cannot be told: " + because(err)}, nil
 	}
 	if err != nil {

@@ -166,7 +166,7 @@ func TestMembersAreToldApart(t *testing.T) {
 		{"by what there is", `[{"value":"u1"},{"value":"g1"}]`, []string{"user0001", "user0002"}, true},
 		{"as bare ids", `["u1","g1"]`, []string{"user0001", "user0002"}, true},
 		{"of an unknown type", `[{"value":"u1","type":"User"},{"value":"d7","type":"Device"}]`, []string{"user0001"}, true},
-		{"an id that is both", `[{"value":"both"}]`, []string{"both"}, false},
+		{"an id that is both", `[{"value":"both"}]`, nil, false},
 		{"an id that is both, with a type", `[{"value":"both","type":"User"}]`, []string{"both"}, true},
 		{"without an id", `[{"value":"u1"},{"display":"somebody"}]`, []string{"user0001"}, false},
 		{"a user by the id of a group", `[{"value":"g1","type":"User"}]`, nil, true},

@@ -16,11 +16,17 @@ import (
 // errTooMany is inside of the error of a look-up that would ask for too much.
 var errTooMany = errors.New("no filter was seen to work, and there are too many groups to read each of them for one person")
 
+// errShared is inside of the error of members that cannot be told apart.
+var errShared = errors.New("a user and a group have the same id")
+
 // groupsOf gives every group a person is in: by a filter that was seen to find somebody in a
 // group, by the person's own list where all lists were seen to be right, or by reading all.
 func (r *reader) groupsOf(ctx context.Context, d description, id string, shown map[string]any) ([]directory.Group, error) {
 	last := r.remembered()
 	for _, how := range []way{ofMember, ofMembers} {
+		if last != nil && last.shared {
+			break // Nothing tells whose groups they find.
+		}
 		works, err := r.trusted(ctx, d, how, last)
 		if err != nil {
 			return nil, err
@@ -136,28 +142,32 @@ func (r *reader) fromAll(ctx context.Context, d description, id string) ([]direc
 	if o.failed != nil {
 		return nil, o.trouble()
 	}
-	above := map[string][]string{}
+	last := r.remembered()
+	ofUser, above := []string{}, map[string][]string{}
 	for in, members := range o.members {
 		for _, m := range members {
-			switch kind := m.kind(); {
+			kind := m.kind()
+			named := kind == "User" || kind == "Group"
+			switch {
 			case m.id() == "":
 				return nil, fault.New(fault.Incomplete, "look up groups", r.where(), fmt.Errorf("group %s has a member without an id", in), "")
-			case kind == "User" && o.has(m.id()) && m.id() != id, kind == "Group" && m.id() == id && !o.has(id):
-				// Another thing with the same id.
-			default:
+			case !named && o.has(m.id()) && (m.id() == id || last != nil && last.shared):
+				return nil, fault.New(fault.Incomplete, "look up groups", r.where(), errShared, "")
+			case kind == "Group", !named && o.has(m.id()):
 				above[m.id()] = append(above[m.id()], in)
+			case m.id() == id:
+				ofUser = append(ofUser, in)
 			}
 		}
 	}
 	found := map[string]directory.Group{}
-	for next := []string{id}; len(next) > 0; next = next[1:] {
-		for _, in := range above[next[0]] {
-			if _, known := found[in]; !known {
-				found[in] = directory.Group{ID: in, Name: o.groups[in].name()}
-				if r.config.Nested {
-					next = append(next, in)
-				}
-			}
+	for next := ofUser; len(next) > 0; next = next[1:] {
+		if _, known := found[next[0]]; known {
+			continue
+		}
+		found[next[0]] = directory.Group{ID: next[0], Name: o.groups[next[0]].name()}
+		if r.config.Nested {
+			next = append(next, above[next[0]]...)
 		}
 	}
 	return inOrder(found), nil

@@ -168,7 +168,7 @@ func (r *reader) assemble(p *people, o *roster) (*directory.Snapshot, error) {
 
 // addMembers adds the members of a group, and reports whether all of them can be told. One that
 // names nobody may be somebody whom an incomplete list lacks; an id that a user and a group
-// share, without a word which is meant, may be either.
+// share, without a word which is meant, may be either, so that neither gets in by it.
 func addMembers(a *directory.Assembly, id string, members []reference, p *people, o *roster) bool {
 	known := true
 	for _, m := range members {
@@ -182,10 +182,11 @@ func addMembers(a *directory.Assembly, id string, members []reference, p *people
 		}
 		lost := !user && !isGroup && (!p.listed || !o.listed)
 		lost = lost || ref.Kind == directory.UserMember && !user && !p.listed || ref.Kind == directory.GroupMember && !isGroup && !o.listed
-		if ref.ID == "" || lost || user && isGroup && ref.Kind == directory.AnyMember {
+		either := user && isGroup && ref.Kind == directory.AnyMember
+		if ref.ID == "" || lost || either {
 			known = false
 		}
-		if ref.ID != "" {
+		if ref.ID != "" && !either {
 			a.Member(id, ref)
 		}
 	}
