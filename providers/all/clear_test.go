@@ -74,6 +74,9 @@ func TestACredentialInTheClearIsWarnedOf(t *testing.T) {
 				if warned != clear {
 					t.Errorf("%+v", list)
 				}
+				if slices.ContainsFunc(list, func(f providers.Finding) bool { return f.Check == "description" }) {
+					t.Errorf("a server that does not answer is described: %+v", list)
+				}
 			})
 		}
 	}

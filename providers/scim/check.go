@@ -36,12 +36,14 @@ func (s *source) Check(ctx context.Context) []providers.Finding {
 		f.fail("connection", err)
 		return f.list
 	}
-	if len(d.said) == 0 {
-		f.warn("description", "nothing has to be done: it is read by trying", "the server describes itself by none of ServiceProviderConfig, ResourceTypes and Schemas")
-	} else {
-		f.ok("description", "the server gives %s; users are at %s and groups at %s", strings.Join(d.said, ", "), d.users, d.groups)
-	}
 	snapshot, err := s.Pull(ctx, nil)
+	switch {
+	case len(d.said) > 0:
+		f.ok("description", "the server gives %s; users are at %s and groups at %s", strings.Join(d.said, ", "), d.users, d.groups)
+	case err == nil || snapshot.UsersListed || snapshot.GroupsListed:
+		// Of a server that gave nothing at all the error says enough.
+		f.warn("description", "nothing has to be done: it is read by trying", "the server describes itself by none of ServiceProviderConfig, ResourceTypes and Schemas")
+	}
 	if err != nil {
 		f.fail(partOf(err), err)
 	}
