@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -284,5 +285,50 @@ func TestOneMemberOfALargeGroupWritesLittle(t *testing.T) {
 	}
 	if st, err := s.Standing(); err != nil || st.Members != 50_000 || st.Unresolved != 50_000 {
 		t.Errorf("%+v, %v", st, err)
+	}
+}
+
+// TestAUserNameThatWentOnLeadsToNobodyElse: after a doubt the provider's own ids say who somebody
+// is; a userName that another one had before gives nobody that one's id, whoever comes first, and
+// keeps nobody from coming. It is so too when the store is opened anew between.
+func TestAUserNameThatWentOnLeadsToNobodyElse(t *testing.T) {
+	t.Parallel()
+	const body = `{"userName":%q,"externalId":%q}`
+	store := &scimpushtest.Store{}
+	s := open(t, store, nil)
+	id := map[string]string{}
+	for ext, name := range map[string]string{"1": "ann", "2": "bob", "3": "cid", "4": "dee"} {
+		id[ext], _ = provider(s).Ask(t, "POST", "/Users", fmt.Sprintf(body, name, ext)).Body["id"].(string)
+	}
+	if err := s.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range [][2]string{{"1", "bob"}, {"2", "cid"}, {"5", "dee"}, {"3", "ann"}} {
+		s = open(t, store, nil)
+		a := provider(s).Ask(t, "POST", "/Users", fmt.Sprintf(body, u[1], u[0]))
+		is, _ := a.Body["id"].(string)
+		if a.Status != 201 || is == "" || is != id[u[0]] && id[u[0]] != "" {
+			t.Errorf("%s as %s: %d, id %q in place of %q", u[0], u[1], a.Status, is, id[u[0]])
+		}
+		for ext, other := range id {
+			if ext != u[0] && other == is {
+				t.Errorf("%s has the id of %s", u[0], ext)
+			}
+		}
+		id[u[0]] = is
+		s = open(t, store, nil)
+		if n := fmt.Sprint(provider(s).Ask(t, "GET", "/Users?filter="+url.QueryEscape(`userName eq "`+u[1]+`"`), nil).Body["totalResults"]); n != "1" {
+			t.Errorf("%s as %s: found %s times", u[0], u[1], n)
+		}
+	}
+	// The one who had the name dee was not brought again, and keeps nobody from a name.
+	if a := provider(s).Ask(t, "POST", "/Users", fmt.Sprintf(body, "dee", "6")); a.Status != 409 {
+		t.Errorf("a name that is taken: %d", a.Status)
+	}
+	if err := s.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	if a := provider(s).Ask(t, "PATCH", "/Users/"+id["1"], `{"Operations":[{"op":"replace","path":"userName","value":"ann"}]}`); a.Status != 200 {
+		t.Errorf("renamed to a name that nobody has: %d", a.Status)
 	}
 }

@@ -196,7 +196,10 @@ func (t *table) putUser(u *user) {
 		t.users = slices.Insert(t.users, at, u)
 		t.byID[u.ID] = u
 	}
-	t.byName[foldName(u.login)] = u
+	// One of a generation before, who may have the name no more, hides nobody of this one.
+	if has := t.byName[foldName(u.login)]; has == nil || has.generation <= u.generation {
+		t.byName[foldName(u.login)] = u
+	}
 }
 
 func (t *table) dropUser(id string) {

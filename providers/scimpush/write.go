@@ -70,16 +70,18 @@ func (t *table) claim(kind *resourceType, doc document) (string, error) {
 	former := func(generation int) bool { return generation != t.head.Generation }
 	external := textOf(doc, "externalId")
 	if kind.name == "User" {
-		if u := t.byName[foldName(textOf(doc, "userName"))]; u != nil {
-			if former(u.generation) {
-				return u.ID, nil
-			}
+		u := t.byName[foldName(textOf(doc, "userName"))]
+		if u != nil && !former(u.generation) {
 			return "", refuse(http.StatusConflict, "uniqueness", "another user has that userName")
 		}
-		for _, u := range t.users {
-			if former(u.generation) && external != "" && u.external == external {
-				return u.ID, nil
+		// Who they are is what the provider says itself; a userName may have gone on to somebody else.
+		for _, same := range t.users {
+			if former(same.generation) && external != "" && same.external == external {
+				return same.ID, nil
 			}
+		}
+		if u != nil && (external == "" || u.external == "") {
+			return u.ID, nil
 		}
 		return "", nil
 	}
@@ -178,7 +180,7 @@ func (s *Source) update(c *call, kind *resourceType, id string, change func(*tab
 		return nil, err
 	}
 	if kind.name == "User" {
-		if u := t.byName[foldName(textOf(r.Doc, "userName"))]; u != nil && u.ID != id {
+		if u := t.byName[foldName(textOf(r.Doc, "userName"))]; u != nil && u.ID != id && u.generation == t.head.Generation {
 			return nil, refuse(http.StatusConflict, "uniqueness", "another user has that userName")
 		}
 	}
