@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -91,6 +92,33 @@ func TestTheFirstRoundEndsWhenTheProviderIsQuiet(t *testing.T) {
 		p.Bring(t, staff(5))
 		if c := covers(t, s); c != directory.Full {
 			t.Errorf("after the next changes: %s", c)
+		}
+	})
+}
+
+// TestAClockThatIsSetEndsNoRound: half of the people are there when the clock is set forward,
+// as it is when a machine has slept.
+func TestAClockThatIsSetEndsNoRound(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, &scimpushtest.Store{}, nil)
+		var ahead atomic.Int64
+		s.now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())).Round(0) }
+		told := listen(t, s)
+		provider(s).Bring(t, staff(3))
+		time.Sleep(time.Minute)
+		before := told()
+		ahead.Store(int64(24 * time.Hour))
+		if c := covers(t, s); c != directory.Partial {
+			t.Errorf("the clock was set forward: %s", c)
+		}
+		time.Sleep(58 * time.Minute)
+		if c := covers(t, s); c != directory.Partial || told() != before {
+			t.Errorf("too early: %s, told %d times", c, told()-before)
+		}
+		time.Sleep(90 * time.Second)
+		if c := covers(t, s); c != directory.Full || told() == before {
+			t.Errorf("quiet for an hour: %s, told %d times", c, told()-before)
 		}
 	})
 }

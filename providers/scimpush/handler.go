@@ -102,7 +102,7 @@ func (s *Source) note(r *http.Request) {
 		s.heard.product = product
 	}
 	if r.Method != http.MethodGet && !strings.HasSuffix(r.URL.Path, "/.search") {
-		s.heard.tried = s.heard.last
+		s.heard.tried, s.heard.stirred = s.heard.last, time.Now()
 	}
 }
 

@@ -49,7 +49,9 @@ type heard struct {
 	// since is when somebody began to listen for changes, last when the provider last asked
 	// for anything, tried when it last tried to write.
 	since, last, tried time.Time
-	product            string
+	// stirred is when the latter of since and tried was, by the clock that nobody sets.
+	stirred time.Time
+	product string
 }
 
 var (
@@ -315,7 +317,7 @@ const (
 // Watch tells of changes as they come, and when a generation becomes complete.
 func (s *Source) Watch(ctx context.Context, changed providers.Changed) error {
 	s.noticed.Lock()
-	s.heard.since = s.now()
+	s.heard.since, s.heard.stirred = s.now(), time.Now()
 	s.noticed.Unlock()
 	defer func() {
 		s.noticed.Lock()

@@ -33,23 +33,28 @@ func (c counts) again(former counts) bool {
 }
 
 // quietSince gives since when nothing was written although the daemon listened; zero: nobody
-// listens.
-func (s *Source) quietSince(t *table) time.Time {
+// listens. Rest is how long that must still go on.
+func (s *Source) quietSince(t *table) (since time.Time, rest time.Duration) {
 	s.noticed.Lock()
 	defer s.noticed.Unlock()
 	latest := s.heard.since
+	if latest.IsZero() {
+		return latest, 0
+	}
 	for _, at := range []time.Time{t.head.Wrote, s.heard.tried} {
-		if !latest.IsZero() && at.After(latest) {
+		if at.After(latest) {
 			latest = at
 		}
 	}
-	return latest
+	// A clock that was set forward, or a machine that slept, makes nobody quiet for longer.
+	settled := s.config.SettledAfter.Std()
+	return latest, settled - min(s.now().Sub(latest), time.Since(s.heard.stirred))
 }
 
 // settle makes a generation complete when its time has come. The lock is held for writing.
 func (s *Source) settle(t *table) error {
-	quiet := s.quietSince(t)
-	if !t.head.Settled.IsZero() || quiet.IsZero() || s.now().Sub(quiet) < s.config.SettledAfter.Std() {
+	quiet, rest := s.quietSince(t)
+	if !t.head.Settled.IsZero() || quiet.IsZero() || rest > 0 {
 		return nil
 	}
 	if held := t.held(); held.Users == 0 || !held.again(t.head.Former) {
@@ -138,15 +143,16 @@ func (s *Source) Standing() (*providers.Standing, error) {
 	}
 	defer unlock()
 	h, held := t.head, t.held()
+	quiet, rest := s.quietSince(t)
 	out := &providers.Standing{Generation: h.Generation, Since: h.Since, Why: h.Why, Complete: !h.Settled.IsZero(), By: h.By,
 		Users: held.Users, Groups: held.Groups, Members: held.Members, FormerUsers: h.Former.Users, FormerGroups: h.Former.Groups, FormerMembers: h.Former.Members,
-		Unresolved: t.unresolved(), QuietSince: s.quietSince(t), LastRequest: s.lastRequest(h), Product: h.Product}
+		Unresolved: t.unresolved(), QuietSince: quiet, LastRequest: s.lastRequest(h), Product: h.Product}
 	if out.Complete {
 		return out, nil
 	}
 	out.Waiting, out.Hint = s.waiting(t)
 	if !out.QuietSince.IsZero() && held.Users > 0 && held.again(h.Former) {
-		out.Settles = out.QuietSince.Add(s.config.SettledAfter.Std())
+		out.Settles = s.now().Add(rest)
 	}
 	return out, nil
 }
