@@ -2,7 +2,6 @@ package server
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -158,7 +157,7 @@ func TestWhatAProviderMaySendIsBounded(t *testing.T) {
 	}
 	refused := 0
 	for range 60 {
-		if a := r.ask("GET", "/scim/pushed/v2/Users", fmt.Sprint("guess-0123456789"), ""); a.status == 429 {
+		if a := r.ask("GET", "/scim/pushed/v2/Users", "guess-0123456789", ""); a.status == 429 {
 			refused++
 		}
 	}
