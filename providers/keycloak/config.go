@@ -63,7 +63,7 @@ type Config struct {
 
 // Type is the kind of source behind `type: keycloak`.
 func Type() providers.Type {
-	return providers.Type{Name: "keycloak", Changes: true, New: func() providers.Config {
+	return providers.Type{Name: "keycloak", Walks: true, Changes: true, New: func() providers.Config {
 		return &Config{Include: []string{Groups}, PageSize: defaultPageSize, Parallel: defaultParallel}
 	}}
 }
