@@ -205,6 +205,9 @@ func TestADoubtEndsWhenEnoughIsThereAgain(t *testing.T) {
 					t.Errorf("%+v", st)
 				}
 				if len(w.Users) > 0 {
+					if got, err := s.LookUp(t.Context(), directory.Person{Username: "p001"}); err != nil || got.Coverage() != directory.None {
+						t.Errorf("who came again is looked up before the others: %+v, %v", got, err)
+					}
 					if err := s.Accept(); err != nil || covers(t, s) != directory.Full {
 						t.Errorf("accepted: %v", err)
 					}

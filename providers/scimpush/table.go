@@ -293,13 +293,33 @@ func (s *Source) commit(c *change, h head) error {
 	return nil
 }
 
-// newID makes an id that is larger than all before it: a UUID of version 7 (RFC 9562).
-func newID(now time.Time) string {
+// newID makes an id that is larger than the last one: a UUID of version 7 (RFC 9562), so that
+// lists are in the order in which resources came.
+func newID(now time.Time, last string) string {
 	var raw [16]byte
 	_, _ = rand.Read(raw[:]) // It never fails.
 	var ms [8]byte
 	binary.BigEndian.PutUint64(ms[:], uint64(now.UnixMilli()))
 	copy(raw[:6], ms[2:])
 	raw[6], raw[8] = raw[6]&0x0f|0x70, raw[8]&0x3f|0x80
+	if before, ok := packed(last); ok && unpacked(raw[:]) <= last {
+		raw = before
+		for i := len(raw) - 1; i >= 0; i-- {
+			if raw[i]++; raw[i] != 0 {
+				break
+			}
+		}
+	}
 	return unpacked(raw[:])
+}
+
+// last gives the largest id of a kind, empty for none.
+func (t *table) last(kind *resourceType) string {
+	switch {
+	case kind.name == "User" && len(t.users) > 0:
+		return t.users[len(t.users)-1].ID
+	case kind.name == "Group" && len(t.groups) > 0:
+		return t.groups[len(t.groups)-1].id
+	}
+	return ""
 }

@@ -49,7 +49,7 @@ func (s *Source) create(c *call, kind *resourceType) (*reply, error) {
 		if r, err = s.load(t, kind, id); err != nil {
 			return nil, err
 		}
-	} else if id, err = t.place(kind, newID(now)); err != nil {
+	} else if id, err = t.place(kind, newID(now, t.last(kind))); err != nil {
 		return nil, err
 	}
 	r.Doc = doc
