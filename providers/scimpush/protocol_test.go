@@ -175,3 +175,27 @@ func TestWhatIsShownOfAResource(t *testing.T) {
 		}
 	}
 }
+
+// TestAGroupThatIsPutWithoutMembersKeepsThem: only who says that nobody is left means it.
+func TestAGroupThatIsPutWithoutMembersKeepsThem(t *testing.T) {
+	t.Parallel()
+	p := provider(open(t, &scimpushtest.Store{}, nil))
+	ana := fmt.Sprint(p.Ask(t, "POST", "/Users", `{"userName":"ana"}`).Body["id"])
+	made := p.Ask(t, "POST", "/Groups", `{"displayName":"sales","members":[{"value":"`+ana+`"}]}`)
+	at := "/Groups/" + fmt.Sprint(made.Body["id"])
+	for _, c := range []struct {
+		body string
+		left int
+	}{
+		{`{"displayName":"sales"}`, 1}, {`{"displayName":"sales","members":[]}`, 0},
+		{`{"displayName":"sales","members":[{"value":"` + ana + `"}]}`, 1}, {`{"displayName":"sales","members":null}`, 0},
+	} {
+		if a := p.Ask(t, "PUT", at, c.body); a.Status != http.StatusOK {
+			t.Fatalf("%s: %d %v", c.body, a.Status, a.Body)
+		}
+		members, _ := p.Ask(t, "GET", at, nil).Body["members"].([]any)
+		if len(members) != c.left {
+			t.Errorf("after %s there are %v", c.body, members)
+		}
+	}
+}

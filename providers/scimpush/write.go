@@ -100,12 +100,15 @@ func (t *table) claim(kind *resourceType, doc document) (string, error) {
 }
 
 // incoming gives a resource that was sent as a whole in the form in which it is kept, the
-// members of a group apart.
+// members of a group apart. A group without the attribute keeps its members: RFC 7644, section
+// 3.5.1, leaves open what becomes of what is not sent, and whoever read the group without its
+// members and puts it back means no harm to them. To empty it, null or an empty list is sent.
 func (s *Source) incoming(kind *resourceType, in document) (*roll, document, error) {
 	var members *roll
 	if kind.name == "Group" {
-		members = &roll{all: true}
+		members = &roll{}
 		if key, value, found := get(in, "members"); found {
+			members.all = true
 			ids, err := memberIDs(value)
 			if err != nil {
 				return nil, nil, err
