@@ -274,24 +274,32 @@ func (t *table) person(who directory.Person) (*user, string) {
 // groupsOf gives the groups of this generation that have somebody as a member, directly or
 // through others.
 func (t *table) groupsOf(id string) []*group {
-	wanted, in := map[uint32]bool{}, map[*group]bool{}
-	if n, named := t.refs.number[id]; named {
-		wanted[n] = true
+	in := map[*group]bool{}
+	n, named := t.refs.number[id]
+	if !named {
+		return nil
 	}
-	for len(wanted) > 0 {
-		next := map[uint32]bool{}
+	// Each of a million members is looked at, which a map would make ten times slower.
+	wanted := make([]bool, len(t.refs.ids))
+	wanted[n] = true
+	for more := true; more; {
+		more = false
+		next := make([]bool, len(t.refs.ids))
 		for _, g := range t.groups {
 			if in[g] || g.generation != t.head.Generation {
 				continue
 			}
+			found := false
 			g.each(func(m uint32) bool {
-				in[g] = wanted[m]
-				return !wanted[m]
+				found = wanted[m]
+				return !found
 			})
-			if !in[g] {
-				delete(in, g)
-			} else if n, named := t.refs.number[g.id]; named {
-				next[n] = true
+			if !found {
+				continue
+			}
+			in[g] = true
+			if n, named := t.refs.number[g.id]; named {
+				next[n], more = true, true
 			}
 		}
 		wanted = next

@@ -76,6 +76,9 @@ func (t *table) claim(kind *resourceType, doc document) (string, error) {
 		}
 		// Who they are is what the provider says itself; a userName may have gone on to somebody else.
 		for _, same := range t.users {
+			if !t.head.doubted() {
+				break // Nobody is of a generation before the first.
+			}
 			if former(same.generation) && external != "" && same.external == external {
 				return same.ID, nil
 			}

@@ -9,7 +9,7 @@ func provisioned() []mutation {
 	return slices.Concat(in("8 what is pushed", pkg, []mutation{
 		{name: "before the first round has ended nothing is complete", file: dir + "source.go", old: "if complete {", new: "if true {", run: "TestTheFirstRoundEndsWhenTheProviderIsQuiet"},
 		{name: "the provider must be quiet", file: dir + "standing.go", old: "|| quiet.IsZero() || rest > 0 {", new: "|| quiet.IsZero() || rest > 1<<62 {", run: "TestTheFirstRoundEndsWhenTheProviderIsQuiet"},
-		{name: "only who listens can hear nothing", file: dir + "standing.go", old: "|| quiet.IsZero() ||", new: "||", run: "TestTheFirstRoundEndsWhenTheProviderIsQuiet"},
+		{name: "only who listens can hear nothing", file: dir + "standing.go", old: "|| quiet.IsZero() ||", new: "|| quiet.IsZero() && rest > 1<<62 ||", run: "TestTheFirstRoundEndsWhenTheProviderIsQuiet"},
 		{name: "nobody is not everybody", file: dir + "standing.go", old: "held.Users == 0 || !held.again(t.head.Former)", new: "!held.again(t.head.Former)", run: "TestWithNobodyBroughtNothingIsComplete"},
 		{name: "after a doubt enough must be there", file: dir + "standing.go", old: "|| !held.again(t.head.Former) {", new: "{", run: "TestADoubtEndsWhenEnoughIsThereAgain"},
 		{name: "memberships as well", file: dir + "standing.go", old: " && c.Members*10 >= former.Members*enoughOf", new: "", run: "TestADoubtEndsWhenEnoughIsThereAgain"},
