@@ -119,7 +119,7 @@ func (p *parts) provisions() []server.Provision {
 	var out []server.Provision
 	for i := range p.setup.Sources {
 		if src, ok := p.setup.Sources[i].Provider.(providers.Provisioned); ok {
-			out = append(out, server.Provision{Name: p.setup.Sources[i].Name, Tokens: src.Tokens(), Handler: src.Handler()})
+			out = append(out, server.Provision{Name: p.setup.Sources[i].Name, Tokens: src.Tokens(), Handler: src.Handler(), Missed: src.Missed})
 		}
 	}
 	return out

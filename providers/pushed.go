@@ -51,6 +51,9 @@ type Provisioned interface {
 	// Handler answers the provider's requests, whose path begins with /scim/NAME/v2. Who
 	// asks has been proved.
 	Handler() http.Handler
+	// Missed says that a request of the provider was turned away before it came to the handler:
+	// it is not quiet, whatever was written.
+	Missed()
 	// Doubt says that what the source holds may be long over: it covers nothing until the
 	// provider has brought everything again. It reports false where it holds nothing that is
 	// older than this process.

@@ -40,12 +40,20 @@ type Provision struct {
 	// Tokens are where its bearer tokens are kept.
 	Tokens  []secret.Ref
 	Handler http.Handler
+	// Missed is told of each request of the provider that is turned away.
+	Missed func()
 }
 
 // provision is one in force.
 type provision struct {
 	Provision
 	rate *rate.Limiter
+}
+
+func (p *provision) missed() {
+	if p.Missed != nil {
+		p.Missed()
+	}
 }
 
 // provision answers one request of a provider. A name that nobody has is answered as a token
@@ -70,16 +78,22 @@ func (p *Public) provision(w http.ResponseWriter, r *http.Request, from sender) 
 	if d := p.admit(one, known != nil, r); d != nil {
 		if d.result == Refused {
 			p.limits.blame(from)
+		} else {
+			known.missed()
 		}
 		p.denyProvider(w, r, name, from, d)
 		return
+	}
+	turnAway := func(d *denial) {
+		known.missed()
+		p.denyProvider(w, r, name, from, d)
 	}
 	if rest != "v2" && !strings.HasPrefix(rest, "v2/") {
 		p.denyProvider(w, r, name, from, &denial{result: Unknown, status: http.StatusNotFound, text: "not found", why: "the path is not /scim/NAME/v2"})
 		return
 	}
 	if !known.rate.AllowN(p.Now(), 1) {
-		p.denyProvider(w, r, name, from, &denial{result: TooMany, status: http.StatusTooManyRequests, text: "too many requests", why: "the provider sends too much", after: time.Second})
+		turnAway(&denial{result: TooMany, status: http.StatusTooManyRequests, text: "too many requests", why: "the provider sends too much", after: time.Second})
 		return
 	}
 	size := r.ContentLength
@@ -88,18 +102,18 @@ func (p *Public) provision(w http.ResponseWriter, r *http.Request, from sender) 
 	}
 	if size > maxProvision {
 		p.limits.blame(from)
-		p.denyProvider(w, r, name, from, &denial{result: TooLong, status: http.StatusRequestEntityTooLarge, text: "the body is longer than 8 MiB", why: "the body is longer than 8 MiB", hang: true})
+		turnAway(&denial{result: TooLong, status: http.StatusRequestEntityTooLarge, text: "the body is longer than 8 MiB", why: "the body is longer than 8 MiB", hang: true})
 		return
 	}
 	release, ok := p.limits.provide(size)
 	if !ok {
-		p.denyProvider(w, r, name, from, &denial{result: Busy, status: http.StatusServiceUnavailable, text: tooMuch, why: "too many requests of providers are under way", after: time.Second, hang: size > 0})
+		turnAway(&denial{result: Busy, status: http.StatusServiceUnavailable, text: tooMuch, why: "too many requests of providers are under way", after: time.Second, hang: size > 0})
 		return
 	}
 	defer release()
 	control, until := http.NewResponseController(w), time.Now().Add(provisionTime)
 	if err := errors.Join(control.SetReadDeadline(until), control.SetWriteDeadline(until)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		p.denyProvider(w, r, name, from, &denial{result: Failed, status: http.StatusServiceUnavailable, text: tooMuch, why: err.Error(), after: time.Second})
+		turnAway(&denial{result: Failed, status: http.StatusServiceUnavailable, text: tooMuch, why: err.Error(), after: time.Second})
 		return
 	}
 	seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}

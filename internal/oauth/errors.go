@@ -84,7 +84,7 @@ func (c *Client) failure(ctx context.Context, err error, tokenURL string, sent [
 	}
 	// What x/oauth2 says here may repeat the answer.
 	return fault.New(fault.Unavailable, opToken, c.where(), errors.New("the answer holds no access token, or is cut"),
-		"is the address that of a token endpoint? it begins with "+originOf(tokenURL))
+		"what answers at "+originOf(tokenURL)+" is no token endpoint, or something stands in front of it: check the address, and the realm or tenant, in the configuration")
 }
 
 func hide(err error, sent []secret.Value) error {

@@ -37,7 +37,7 @@ func TestRefusalsSayWhatToDo(t *testing.T) {
 		{"throttled", 429, `{}`, fault.Throttled, "429", ""},
 		{"failing", 500, `<html>`, fault.Unavailable, "500", ""},
 		{"down", 503, ``, fault.Unavailable, "503", ""},
-		{"a page", 200, `<html>`, fault.Unavailable, "no access token", "is the address that of a token endpoint?"},
+		{"a page", 200, `<html>`, fault.Unavailable, "no access token", "is no token endpoint"},
 		{"cut", 200, `{"access_token": "` + canary, fault.Unavailable, "no access token", ""},
 		{"nothing", 200, ``, fault.Unavailable, "no access token", ""},
 		{"no token", 200, `{"token_type": "Bearer"}`, fault.Unavailable, "no access token", ""},

@@ -106,6 +106,14 @@ func (s *Source) note(r *http.Request) {
 	}
 }
 
+// Missed notes that a request of the provider was turned away before it came here.
+func (s *Source) Missed() {
+	s.noticed.Lock()
+	defer s.noticed.Unlock()
+	s.heard.last = s.now().UTC()
+	s.heard.tried, s.heard.stirred = s.heard.last, time.Now()
+}
+
 // answer writes an answer.
 func (s *Source) answer(w http.ResponseWriter, r *http.Request, out *reply, err error) {
 	if err != nil {
