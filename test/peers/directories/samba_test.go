@@ -23,7 +23,10 @@ func activeDirectory() *layout {
 		user: func(l *layout, u providertest.User, _ int) record {
 			r := record{id: u.ID, rdn: "CN=" + adEscaped(u.Name), parent: l.people,
 				given:      map[string][]string{"objectClass": {"user"}, "sAMAccountName": {u.Username}},
-				attributes: map[string][]string{"mail": {u.Email}, "displayName": {u.Name}, "userAccountControl": {"544"}}}
+				attributes: map[string][]string{"displayName": {u.Name}, "userAccountControl": {"544"}}}
+			if u.Email != "" {
+				r.attributes["mail"] = []string{u.Email}
+			}
 			if d := u.Attributes["department"]; d != nil {
 				r.attributes["departmentNumber"] = d
 			}
@@ -85,7 +88,7 @@ func adConfiguration(s *peer.Samba, addr, passwordFile string) string {
 url: ldaps://%s
 ca_file: %s
 bind: {dn: %q, password: "file:%s"}
-users: {base: %q, filter: "(&(objectCategory=person)(objectClass=user)(mail=*))", attributes: {department: departmentNumber}}
+users: {base: %q, filter: "(&(objectCategory=person)(objectClass=user)(displayName=*))", attributes: {department: departmentNumber}}
 groups: {base: %q}
 page_size: 250
 `, addr, s.CAFile, s.BindDN, passwordFile, s.BaseDN, ldif.ADGroups)

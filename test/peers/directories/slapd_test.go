@@ -71,7 +71,10 @@ func openFrame(providertest.World) []record {
 func openUser(l *layout, u providertest.User, _ int) record {
 	r := record{id: u.ID, rdn: "cn=" + escaped(u.Name) + "+uid=" + escaped(u.Username), parent: l.people,
 		given:      map[string][]string{"objectClass": {"inetOrgPerson"}, "entryUUID": {u.ID}, "uid": {u.Username}, "cn": {u.Name}, "sn": {"x"}},
-		attributes: map[string][]string{"mail": {u.Email}}}
+		attributes: map[string][]string{}}
+	if u.Email != "" {
+		r.attributes["mail"] = []string{u.Email}
+	}
 	if d := u.Attributes["department"]; d != nil {
 		r.attributes["departmentNumber"] = d
 	}
