@@ -33,6 +33,8 @@ func cursor(data time.Time) []byte { return []byte(data.Format(time.RFC3339Nano)
 // entry that did not change is as base has it. References are kept by name and resolved anew,
 // as a server's entries hold them.
 func (s *Source) PullChanges(ctx context.Context, base *directory.Snapshot, _ providers.Progress) (*directory.Snapshot, error) {
+	s.clock.turn.Lock()
+	defer s.clock.turn.Unlock()
 	f, asOf := s.Next, s.clock.Now()
 	since, err := time.Parse(time.RFC3339Nano, string(base.Cursor))
 	data := asOf.Add(-f.Behind)

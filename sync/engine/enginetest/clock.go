@@ -18,6 +18,9 @@ import (
 type Clock struct {
 	mu sync.Mutex
 	t  time.Time
+	// turn is held by the source that is read: what happens in the middle of one read does not
+	// happen in the middle of another.
+	turn sync.Mutex
 }
 
 // NewClock gives a clock that stands at t.

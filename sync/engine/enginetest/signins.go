@@ -78,6 +78,8 @@ func (s *SignIns) Post(t Token) { s.posted[t.Subject] = t }
 // Pull reads the sessions of all accounts, as far as the fault lets it: CutUsers is how many
 // accounts are read before it fails.
 func (s *SignIns) Pull(ctx context.Context, _ providers.Progress) (*directory.Snapshot, error) {
+	s.Source.clock.turn.Lock()
+	defer s.Source.clock.turn.Unlock()
 	f := s.Source.Next
 	s.Source.Next = Whole()
 	out := &directory.Snapshot{AsOf: s.Source.clock.Now()}

@@ -90,6 +90,8 @@ func (s *Source) Close() error { return nil }
 
 // Pull reads everything, as far as the fault lets it.
 func (s *Source) Pull(ctx context.Context, _ providers.Progress) (*directory.Snapshot, error) {
+	s.clock.turn.Lock()
+	defer s.clock.turn.Unlock()
 	f := s.Next
 	s.Next = Whole()
 	asOf := s.clock.Now().Add(-f.Old)
