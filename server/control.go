@@ -110,6 +110,7 @@ func Control(b Backend, log *slog.Logger, caller func(context.Context) string) h
 	mux.HandleFunc("GET /v1/groups/{name}", func(w http.ResponseWriter, r *http.Request) {
 		reply(c, w, func() (*engine.GroupExplanation, error) { return b.ExplainGroup(r.Context(), r.PathValue("name")) })
 	})
+	c.alive(mux)
 	c.stateRoutes(mux)
 	c.auditRoutes(mux)
 	c.undoRoutes(mux)

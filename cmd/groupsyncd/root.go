@@ -109,7 +109,7 @@ pending (plan --check), 9 the world changed since the plan (apply), 130 interrup
 	root.AddCommand(c.serveCommand(), c.syncCommand(), c.planCommand(), c.explainCommand(), c.accessCommand(), c.teamsCommand(), c.statusCommand(), c.historyCommand(),
 		c.holdsCommand(), c.approveCommand(), c.releaseCommand(),
 		c.linkCommand(), c.takeoverCommand(), c.listCommand(), c.sourceCommand(), c.targetCommand(), c.configCommand(), c.webhookCommand(), c.doctorCommand(), c.demoCommand(),
-		c.reloadCommand(), c.stateCommand(), c.auditCommand(), c.versionCommand(), c.applyCommand(), c.revertCommand(), c.exportCommand(), c.importCommand())
+		c.reloadCommand(), c.healthcheckCommand(), c.stateCommand(), c.auditCommand(), c.versionCommand(), c.applyCommand(), c.revertCommand(), c.exportCommand(), c.importCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	return root
 }
