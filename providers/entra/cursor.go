@@ -1,21 +1,17 @@
 package entra
 
 import (
-	"bytes"
 	"cmp"
-	"compress/flate"
 	"crypto/sha256"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"hash/fnv"
-	"io"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"groupsyncd/directory"
+	"groupsyncd/internal/packed"
 )
 
 // cursor is where the next read of changes begins. It is good for exactly the picture, the
@@ -50,44 +46,15 @@ const (
 	tokenLife = 6*24*time.Hour + 18*time.Hour
 )
 
-var errCursor = errors.New("the cursor is damaged or of another version")
-
-func (c *cursor) encode() ([]byte, error) {
-	text, err := json.Marshal(c)
-	if err != nil {
-		return nil, err
-	}
-	var packed bytes.Buffer
-	w, err := flate.NewWriter(&packed, flate.BestSpeed)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := w.Write(text); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(packed.Bytes())
-	return slices.Concat([]byte(cursorForm), sum[:], packed.Bytes()), nil
-}
+func (c *cursor) encode() ([]byte, error) { return packed.Encode(cursorForm, c) }
 
 func decodeCursor(raw []byte) (*cursor, error) {
-	rest, ok := bytes.CutPrefix(raw, []byte(cursorForm))
-	if !ok || len(rest) < sha256.Size {
-		return nil, errCursor
-	}
-	packed := rest[sha256.Size:]
-	if sum := sha256.Sum256(packed); !bytes.Equal(sum[:], rest[:sha256.Size]) {
-		return nil, errCursor
-	}
-	text, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed)), maxCursor))
-	if err != nil {
-		return nil, errCursor
-	}
 	c := &cursor{}
-	if json.Unmarshal(text, c) != nil || c.Users == "" {
-		return nil, errCursor
+	if err := packed.Decode(cursorForm, raw, maxCursor, c); err != nil {
+		return nil, err
+	}
+	if c.Users == "" {
+		return nil, packed.ErrDamaged
 	}
 	return c, nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"groupsyncd/directory"
 	"groupsyncd/internal/fault"
+	"groupsyncd/internal/packed"
 	"groupsyncd/providers"
 	"groupsyncd/providers/ldap/ldaptest"
 )
@@ -206,13 +207,13 @@ func TestCursorsThatDoNotFit(t *testing.T) {
 				other.Cursor = raw
 				return &other
 			}
-			needsFull(t, s, with(nil), errCursor.Error())
-			needsFull(t, s, with([]byte("garbage")), errCursor.Error())
-			needsFull(t, s, with(base.Cursor[:len(base.Cursor)-1]), errCursor.Error())
+			needsFull(t, s, with(nil), packed.ErrDamaged.Error())
+			needsFull(t, s, with([]byte("garbage")), packed.ErrDamaged.Error())
+			needsFull(t, s, with(base.Cursor[:len(base.Cursor)-1]), packed.ErrDamaged.Error())
 			for _, at := range []int{len(cursorForm), len(base.Cursor) / 2, len(base.Cursor) - 1} {
 				bad := slices.Clone(base.Cursor)
 				bad[at] ^= 1
-				needsFull(t, s, with(bad), errCursor.Error())
+				needsFull(t, s, with(bad), packed.ErrDamaged.Error())
 			}
 			other := *base
 			other.Users = slices.Clone(base.Users)

@@ -1,18 +1,13 @@
 package okta
 
 import (
-	"bytes"
-	"compress/flate"
-	"crypto/sha256"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
-	"slices"
 	"time"
 
 	"groupsyncd/directory"
+	"groupsyncd/internal/packed"
 	"groupsyncd/providers"
 )
 
@@ -38,8 +33,6 @@ const cursorForm = "groupsyncd-okta-1\n"
 
 // maxCursor bounds what a cursor may unfold to.
 const maxCursor = 64 << 20
-
-var errCursor = errors.New("the cursor is damaged or of another version")
 
 // needFull says why changes cannot be told.
 func needFull(format string, args ...any) error {
@@ -82,42 +75,15 @@ func mix(h uint64) uint64 {
 	return h ^ h>>33
 }
 
-func (c *cursor) encode() ([]byte, error) {
-	text, err := json.Marshal(c)
-	if err != nil {
-		return nil, err
-	}
-	var packed bytes.Buffer
-	w, err := flate.NewWriter(&packed, flate.BestSpeed)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := w.Write(text); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	seal := sha256.Sum256(packed.Bytes())
-	return slices.Concat([]byte(cursorForm), seal[:], packed.Bytes()), nil
-}
+func (c *cursor) encode() ([]byte, error) { return packed.Encode(cursorForm, c) }
 
 func decodeCursor(raw []byte) (*cursor, error) {
-	rest, ok := bytes.CutPrefix(raw, []byte(cursorForm))
-	if !ok || len(rest) < sha256.Size {
-		return nil, errCursor
-	}
-	packed := rest[sha256.Size:]
-	if seal := sha256.Sum256(packed); !bytes.Equal(seal[:], rest[:sha256.Size]) {
-		return nil, errCursor
-	}
-	text, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed)), maxCursor))
-	if err != nil {
-		return nil, errCursor
-	}
 	c := &cursor{}
-	if json.Unmarshal(text, c) != nil || c.At.IsZero() {
-		return nil, errCursor
+	if err := packed.Decode(cursorForm, raw, maxCursor, c); err != nil {
+		return nil, err
+	}
+	if c.At.IsZero() {
+		return nil, packed.ErrDamaged
 	}
 	return c, nil
 }

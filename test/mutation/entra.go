@@ -23,7 +23,7 @@ func entras() []mutation {
 		{name: "a cursor is good for its picture", file: dir + "cursor.go", old: "case fingerprint(base) != from.Print:", new: "case false:", run: "TestCursorsAreGoodForWhatTheyWereMadeFor"},
 		{name: "and for seven days", file: dir + "cursor.go", old: "case s.now().Sub(from.Since) > tokenLife:", new: "case s.now().Sub(from.Since) > 9*tokenLife:", run: "TestCursorsAreGoodForWhatTheyWereMadeFor"},
 		{name: "and for its configuration", file: dir + "cursor.go", old: "case from.Config != s.config.digest():", new: "case false:", run: "TestCursorsAreGoodForWhatTheyWereMadeFor"},
-		{name: "a damaged one is refused", file: dir + "cursor.go", old: "!bytes.Equal(sum[:], rest[:sha256.Size])", new: "len(sum) == 0", run: "TestCursorsAreGoodForWhatTheyWereMadeFor"},
+		{name: "a damaged one is refused", file: "internal/packed/packed.go", old: "!bytes.Equal(sum[:], rest[:sha256.Size])", new: "len(sum) == 0", run: "TestCursorsAreGoodForWhatTheyWereMadeFor"},
 		{name: "a group inside that was not read is a doubt", file: dir + "feeds.go", old: "if m.groups[child] == nil && r.config.Nested {", new: "if m.groups[child] != nil && !r.config.Nested {", run: "TestVeryManyAssignedGroupsAreReadWithAllOthers"},
 		{name: "a failure is no reason for a full read", file: dir + "errors.go", old: "case ctx.Err() != nil, kind == fault.Auth, ", new: "case ctx.Err() != nil, ", run: "TestFailuresOfChangesAreNoReasonForAFullRead"},
 	}...))

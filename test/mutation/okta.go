@@ -25,7 +25,7 @@ func oktas() []mutation {
 		mutation{name: "many changes need a full read", file: changed, old: "n > maxAgain+len(r.groups)/2", new: "n < 0", run: "TestAnyDoubtNeedsAFullRead"},
 		mutation{name: "many who came need a full read", file: changed, old: "len(came) > maxBack", new: "len(came) < 0", run: "TestAnyDoubtNeedsAFullRead"},
 		mutation{name: "owners need a full read", file: changed, old: "if s.config.Owners {", new: "if false {", run: "TestAnyDoubtNeedsAFullRead"},
-		mutation{name: "a damaged cursor is none", file: okta + "cursor.go", old: "!bytes.Equal(seal[:], rest[:sha256.Size])", new: "!bytes.Equal(seal[:0], rest[:0])", run: "TestACursorIsWhatItWasOrNothing"},
+		mutation{name: "a damaged cursor is none", file: "internal/packed/packed.go", old: "!bytes.Equal(sum[:], rest[:sha256.Size])", new: "!bytes.Equal(sum[:0], rest[:0])", run: "TestACursorIsWhatItWasOrNothing"},
 		mutation{name: "what is found is compared", file: lookup, old: `mismatch(u.person, who); reason != "" {`, new: `mismatch(u.person, who); false {`, run: "TestWhatTheIndexSaysIsComparedWithThePerson"},
 		mutation{name: "a login is no id", file: lookup, old: "case u.ID != id:", new: "case false:", run: "TestLookUps"},
 		mutation{name: "two are nobody", file: lookup, old: "case len(ids) > 1:", new: "case len(ids) > 9:", run: "TestLookUps"},
