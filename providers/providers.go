@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"groupsyncd/directory"
+	"groupsyncd/internal/fault"
 	"groupsyncd/internal/httpx"
 	"groupsyncd/internal/secret"
 )
@@ -230,6 +231,23 @@ func (o Options) Clock() func() time.Time {
 	return o.Now
 }
 
+// Log gives the logger to use.
+func (o Options) Log() *slog.Logger {
+	if o.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return o.Logger
+}
+
+// Sound gives the first thing that is wrong with a configuration, as an error for whoever
+// opens it without having asked.
+func (o Options) Sound(c Config) error {
+	if found := c.Check(); len(found) > 0 {
+		return fault.New(fault.Invalid, "open source", o.Name, errors.New(found[0].Message), found[0].Hint)
+	}
+	return nil
+}
+
 // Config is the configuration of one source: a pointer to a struct with yaml tags,
 // which config fills, and which then opens the source.
 type Config interface {
@@ -256,6 +274,14 @@ type Problem struct {
 	Path    []string
 	Message string
 	Hint    string
+}
+
+// Problems collects what Check finds.
+type Problems []Problem
+
+// Add notes one; path leads to the value.
+func (p *Problems) Add(message, hint string, path ...string) {
+	*p = append(*p, Problem{Path: path, Message: message, Hint: hint})
 }
 
 // Type is one kind of source.

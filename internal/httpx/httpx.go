@@ -195,8 +195,12 @@ func (s *Session) earn() {
 	s.budget = min(s.budget+0.1, s.c.o.Retry.Budget)
 }
 
-// LoadRoots reads a file of certificates that are trusted beside the system's.
+// LoadRoots reads a file of certificates that are trusted beside the system's. No file
+// gives nil, which stands for those of the system alone.
 func LoadRoots(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil //nolint:nilnil // As tls.Config has it.
+	}
 	pem, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "read ca_file", "", err, "check the path and that the file can be read")

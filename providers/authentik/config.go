@@ -6,13 +6,11 @@
 package authentik
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
-	"groupsyncd/internal/fault"
 	"groupsyncd/internal/httpx"
 	"groupsyncd/internal/scalar"
 	"groupsyncd/internal/secret"
@@ -66,65 +64,59 @@ func Type() providers.Type {
 	}}
 }
 
-type problems struct{ list []providers.Problem }
-
-func (p *problems) add(message, hint string, path ...string) {
-	p.list = append(p.list, providers.Problem{Path: path, Message: message, Hint: hint})
-}
-
 // Check finds missing and contradicting values.
 func (c *Config) Check() []providers.Problem {
-	p := &problems{}
+	p := &providers.Problems{}
 	const example = "write the address at which people sign in, such as https://auth.example.org"
 	if c.URL == "" {
-		p.add("url is missing", example, "url")
+		p.Add("url is missing", example, "url")
 	} else if base, err := httpx.ParseBase(c.URL); err != nil {
-		p.add("url "+err.Error(), example, "url")
+		p.Add("url "+err.Error(), example, "url")
 	} else if strings.Contains(base.Path+"/", "/api/") || strings.Contains(base.Path+"/", "/if/") {
-		p.add("url leads into authentik", "write the address before /api or /if", "url")
+		p.Add("url leads into authentik", "write the address before /api or /if", "url")
 	}
 	c.checkCredential(p)
 	if len(c.Types) == 0 {
-		p.add("types is empty", "write types: [internal, external]", "types")
+		p.Add("types is empty", "write types: [internal, external]", "types")
 	}
 	for _, name := range c.Types {
 		if !slices.Contains([]string{"internal", "external", "service_account", "internal_service_account"}, name) {
-			p.add(fmt.Sprintf("the type %q is not known", name), "known: internal, external, service_account, internal_service_account", "types")
+			p.Add(fmt.Sprintf("the type %q is not known", name), "known: internal, external, service_account, internal_service_account", "types")
 		}
 	}
 	if c.PageSize < 1 || c.PageSize > maxPageSize {
-		p.add(fmt.Sprintf("page_size is %d", c.PageSize), fmt.Sprintf("write a number from 1 to %d", maxPageSize), "page_size")
+		p.Add(fmt.Sprintf("page_size is %d", c.PageSize), fmt.Sprintf("write a number from 1 to %d", maxPageSize), "page_size")
 	}
 	if c.Users.ID != ByUUID && c.Users.ID != ByPK {
-		p.add(fmt.Sprintf("users.id %q is not known", c.Users.ID), "write uuid or pk; for the subject of tokens declare an attribute, subject: uid, and name it in sign_in", "users", "id")
+		p.Add(fmt.Sprintf("users.id %q is not known", c.Users.ID), "write uuid or pk; for the subject of tokens declare an attribute, subject: uid, and name it in sign_in", "users", "id")
 	}
 	c.checkFields(p)
 	if len(c.Users.Attributes) > maxAttributes {
-		p.add(fmt.Sprintf("there are more than %d attributes", maxAttributes), "name those that rules use", "users", "attributes")
+		p.Add(fmt.Sprintf("there are more than %d attributes", maxAttributes), "name those that rules use", "users", "attributes")
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Users.Attributes)) {
 		if c.Users.Attributes[name] == "" {
-			p.add("the attribute "+name+" names none of authentik", "write "+name+": the key in authentik", "users", "attributes", name)
+			p.Add("the attribute "+name+" names none of authentik", "write "+name+": the key in authentik", "users", "attributes", name)
 		}
 	}
-	return p.list
+	return *p
 }
 
 // checkFields finds fields that cannot be what they are meant for: people are looked up by
 // their mail address and user name, and authentik can be asked for some fields only.
-func (c *Config) checkFields(p *problems) {
+func (c *Config) checkFields(p *providers.Problems) {
 	for _, f := range []struct{ key, field string }{{"email", c.Users.Email}, {"username", c.Users.Username}, {"name", c.Users.Name}} {
 		switch {
 		case f.field == "":
-			p.add("users."+f.key+" is empty", "leave it out for "+f.key, "users", f.key)
+			p.Add("users."+f.key+" is empty", "leave it out for "+f.key, "users", f.key)
 		case f.key != "name" && slices.Contains([]string{"pk", "uuid", "uid", "type", "path"}, f.field):
-			p.add("users."+f.key+" cannot be "+f.field, "write email, username, name or the key of a custom attribute", "users", f.key)
+			p.Add("users."+f.key+" cannot be "+f.field, "write email, username, name or the key of a custom attribute", "users", f.key)
 		}
 	}
 }
 
 // checkCredential finds what is wrong with who we are.
-func (c *Config) checkCredential(p *problems) {
+func (c *Config) checkCredential(p *providers.Problems) {
 	ways := 0
 	for _, ref := range []secret.Ref{c.ClientSecret, c.PrivateKey, c.FederatedToken} {
 		if !ref.IsZero() {
@@ -134,16 +126,16 @@ func (c *Config) checkCredential(p *problems) {
 	const one = "write token: file:…, or client_id with client_secret, private_key or federated_token"
 	switch {
 	case c.Token.IsZero() && c.ClientID == "":
-		p.add("token is missing", one, "token")
+		p.Add("token is missing", one, "token")
 	case !c.Token.IsZero() && (c.ClientID != "" || ways > 0):
-		p.add("token and client_id are both given", one, "token")
+		p.Add("token and client_id are both given", one, "token")
 	case c.ClientID != "" && ways == 0:
-		p.add("client_id has no secret", one, "client_secret")
+		p.Add("client_id has no secret", one, "client_secret")
 	case ways > 1:
-		p.add("several of client_secret, private_key and federated_token are given", one, "client_secret")
+		p.Add("several of client_secret, private_key and federated_token are given", one, "client_secret")
 	case c.Token.IsZero() && !c.PrivateKey.IsZero(), c.KeyID == "":
 	default:
-		p.add("key_id means nothing without private_key", "take it out", "key_id")
+		p.Add("key_id means nothing without private_key", "take it out", "key_id")
 	}
 }
 
@@ -161,8 +153,8 @@ func (c *Config) Replicated() bool { return false }
 
 // Open makes the source. It opens no connection.
 func (c *Config) Open(o providers.Options) (providers.Source, error) {
-	if list := c.Check(); len(list) > 0 {
-		return nil, fault.New(fault.Invalid, "open source", o.Name, errors.New(list[0].Message), list[0].Hint)
+	if err := o.Sound(c); err != nil {
+		return nil, err
 	}
 	return newSource(*c, o)
 }

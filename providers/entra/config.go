@@ -77,26 +77,20 @@ const maxAttributes = 50
 // property is what properties are called, with one step into those that have parts.
 var property = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,99}(/[A-Za-z][A-Za-z0-9_]{0,99})?$`)
 
-type problems struct{ list []providers.Problem }
-
-func (p *problems) add(message, hint string, path ...string) {
-	p.list = append(p.list, providers.Problem{Path: path, Message: message, Hint: hint})
-}
-
 // Check finds missing and contradicting values.
 func (c *Config) Check() []providers.Problem {
-	p := &problems{}
+	p := &providers.Problems{}
 	if c.Tenant == "" {
-		p.add("tenant is missing", "write the directory (tenant) id of the overview page in the Entra admin centre", "tenant")
+		p.Add("tenant is missing", "write the directory (tenant) id of the overview page in the Entra admin centre", "tenant")
 	} else if strings.ContainsAny(c.Tenant, "/?#% \t\n") || slices.Contains([]string{"common", "organizations", "consumers"}, strings.ToLower(c.Tenant)) {
-		p.add(fmt.Sprintf("tenant %q is none", c.Tenant), "write the directory (tenant) id, or a domain of it such as example.onmicrosoft.com", "tenant")
+		p.Add(fmt.Sprintf("tenant %q is none", c.Tenant), "write the directory (tenant) id, or a domain of it such as example.onmicrosoft.com", "tenant")
 	}
 	if c.ClientID == "" {
-		p.add("client_id is missing", "write the application (client) id of the app registration", "client_id")
+		p.Add("client_id is missing", "write the application (client) id of the app registration", "client_id")
 	}
 	c.checkCredential(p)
 	if _, known := clouds()[c.Cloud]; !known {
-		p.add(fmt.Sprintf("cloud %q is not known", c.Cloud), "write global, us or china; other clouds need url and login_url", "cloud")
+		p.Add(fmt.Sprintf("cloud %q is not known", c.Cloud), "write global, us or china; other clouds need url and login_url", "cloud")
 	}
 	for key, text := range map[string]string{"url": c.URL, "login_url": c.LoginURL} {
 		example := map[string]string{"url": "https://graph.microsoft.com", "login_url": "https://login.microsoftonline.com"}[key]
@@ -104,16 +98,16 @@ func (c *Config) Check() []providers.Problem {
 			continue
 		}
 		if _, err := httpx.ParseSecure(text); err != nil {
-			p.add(key+" "+err.Error(), "write it as "+example+", or leave it out", key)
+			p.Add(key+" "+err.Error(), "write it as "+example+", or leave it out", key)
 		}
 	}
 	c.checkShown(p)
 	c.checkUsers(p)
-	slices.SortStableFunc(p.list, func(a, b providers.Problem) int { return cmp.Compare(a.Path[0], b.Path[0]) })
-	return p.list
+	slices.SortStableFunc(*p, func(a, b providers.Problem) int { return cmp.Compare(a.Path[0], b.Path[0]) })
+	return *p
 }
 
-func (c *Config) checkCredential(p *problems) {
+func (c *Config) checkCredential(p *providers.Problems) {
 	ways := 0
 	for _, used := range []bool{!c.ClientSecret.IsZero(), !c.PrivateKey.IsZero() || c.Certificate != "", !c.FederatedToken.IsZero()} {
 		if used {
@@ -122,57 +116,57 @@ func (c *Config) checkCredential(p *problems) {
 	}
 	switch {
 	case ways == 0:
-		p.add("there is no credential", "add client_secret: file:PATH, or private_key and certificate, or federated_token", "client_secret")
+		p.Add("there is no credential", "add client_secret: file:PATH, or private_key and certificate, or federated_token", "client_secret")
 	case ways > 1:
-		p.add("there is more than one credential", "keep one of client_secret, private_key with certificate, and federated_token", "client_secret")
+		p.Add("there is more than one credential", "keep one of client_secret, private_key with certificate, and federated_token", "client_secret")
 	case c.Certificate != "" && c.PrivateKey.IsZero():
-		p.add("certificate has no private_key", "add private_key: file:PATH with the key of the certificate", "private_key")
+		p.Add("certificate has no private_key", "add private_key: file:PATH with the key of the certificate", "private_key")
 	case c.Certificate == "" && !c.PrivateKey.IsZero():
-		p.add("private_key has no certificate", "add certificate with the file that was uploaded to the application: Entra finds the key by it", "certificate")
+		p.Add("private_key has no certificate", "add certificate with the file that was uploaded to the application: Entra finds the key by it", "certificate")
 	}
 }
 
-func (c *Config) checkShown(p *problems) {
+func (c *Config) checkShown(p *providers.Problems) {
 	if len(c.Include) == 0 {
-		p.add("include is empty", "write groups, app_roles, or both", "include")
+		p.Add("include is empty", "write groups, app_roles, or both", "include")
 	}
 	for _, word := range c.Include {
 		if word != Groups && word != AppRoles {
-			p.add(fmt.Sprintf("include %q is not known", word), "write groups, app_roles, or both", "include")
+			p.Add(fmt.Sprintf("include %q is not known", word), "write groups, app_roles, or both", "include")
 		}
 	}
 	if c.shows(AppRoles) && c.AssignedTo == "" {
-		p.add("app_roles are those of an application, and assigned_to names none", "add assigned_to with the enterprise application", "assigned_to")
+		p.Add("app_roles are those of an application, and assigned_to names none", "add assigned_to with the enterprise application", "assigned_to")
 	}
 	if strings.TrimSpace(c.AssignedTo) != c.AssignedTo {
-		p.add("assigned_to begins or ends with a space", "take it away", "assigned_to")
+		p.Add("assigned_to begins or ends with a space", "take it away", "assigned_to")
 	}
 }
 
 func (c *Config) shows(what string) bool { return slices.Contains(c.Include, what) }
 
-func (c *Config) checkUsers(p *problems) {
+func (c *Config) checkUsers(p *providers.Problems) {
 	if len(c.Users.Email) == 0 {
-		p.add("users.email is empty", "write mail", "users", "email")
+		p.Add("users.email is empty", "write mail", "users", "email")
 	}
 	for _, name := range c.Users.Email {
 		if name != "mail" && name != "userPrincipalName" {
-			p.add(fmt.Sprintf("users.email %q is no property by which people are found", name), "write mail, userPrincipalName, or [mail, userPrincipalName]", "users", "email")
+			p.Add(fmt.Sprintf("users.email %q is no property by which people are found", name), "write mail, userPrincipalName, or [mail, userPrincipalName]", "users", "email")
 		}
 	}
 	if !slices.Contains([]string{"userPrincipalName", "mail", "mailNickname", onPremisesName, "employeeId"}, c.Users.Username) {
-		p.add(fmt.Sprintf("users.username %q is no property by which people are found", c.Users.Username),
+		p.Add(fmt.Sprintf("users.username %q is no property by which people are found", c.Users.Username),
 			"write userPrincipalName, mail, mailNickname, onPremisesSamAccountName or employeeId", "users", "username")
 	}
 	if !property.MatchString(c.Users.Name) {
-		p.add(fmt.Sprintf("users.name %q is not the name of a property", c.Users.Name), "write displayName", "users", "name")
+		p.Add(fmt.Sprintf("users.name %q is not the name of a property", c.Users.Name), "write displayName", "users", "name")
 	}
 	if len(c.Users.Attributes) > maxAttributes {
-		p.add(fmt.Sprintf("there are more than %d attributes", maxAttributes), "name those that rules use", "users", "attributes")
+		p.Add(fmt.Sprintf("there are more than %d attributes", maxAttributes), "name those that rules use", "users", "attributes")
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Users.Attributes)) {
 		if !property.MatchString(c.Users.Attributes[name]) {
-			p.add(fmt.Sprintf("%q is not the name of a property", c.Users.Attributes[name]), "write a property of users, such as department", "users", "attributes", name)
+			p.Add(fmt.Sprintf("%q is not the name of a property", c.Users.Attributes[name]), "write a property of users, such as department", "users", "attributes", name)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package entra
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"net/url"
 	"sync/atomic"
@@ -57,22 +56,17 @@ var (
 
 // Open makes the source. It opens no connection.
 func (c *Config) Open(o providers.Options) (providers.Source, error) {
-	if list := c.Check(); len(list) > 0 {
-		return nil, fault.New(fault.Invalid, "open source", o.Name, errors.New(list[0].Message), list[0].Hint)
+	if err := o.Sound(c); err != nil {
+		return nil, err
 	}
 	graph, login, err := c.addresses()
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "open source", o.Name, err, "")
 	}
-	s := &source{config: *c, name: o.Name, logger: o.Logger, now: o.Clock(), grants: &grants{}}
-	if s.logger == nil {
-		s.logger = slog.New(slog.DiscardHandler)
-	}
+	s := &source{config: *c, name: o.Name, logger: o.Log(), now: o.Clock(), grants: &grants{}}
 	reach := httpx.Reach{Base: login, Dial: o.Dial}
-	if c.CAFile != "" {
-		if reach.Roots, err = httpx.LoadRoots(string(c.CAFile)); err != nil {
-			return nil, err
-		}
+	if reach.Roots, err = httpx.LoadRoots(string(c.CAFile)); err != nil {
+		return nil, err
 	}
 	to := oauth.Options{
 		Name: "source " + o.Name, Place: "the token endpoint of tenant " + c.Tenant, TokenURL: login.String() + "/" + url.PathEscape(c.Tenant) + "/oauth2/v2.0/token",

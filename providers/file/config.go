@@ -15,7 +15,6 @@ import (
 	"strconv"
 	"strings"
 
-	"groupsyncd/internal/fault"
 	"groupsyncd/internal/scalar"
 	"groupsyncd/providers"
 )
@@ -89,8 +88,8 @@ func (c *Config) Replicated() bool { return false }
 
 // Open makes the source. The file is first read by Pull.
 func (c *Config) Open(o providers.Options) (providers.Source, error) {
-	if problems := c.Check(); len(problems) > 0 {
-		return nil, fault.New(fault.Invalid, "open source", o.Name, fmt.Errorf("%s", problems[0].Message), problems[0].Hint)
+	if err := o.Sound(c); err != nil {
+		return nil, err
 	}
 	return &source{path: string(c.Path), format: c.format(), nested: c.Nested, now: o.Clock()}, nil
 }

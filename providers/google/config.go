@@ -54,44 +54,38 @@ func Type() providers.Type {
 	}}
 }
 
-type problems struct{ list []providers.Problem }
-
-func (p *problems) add(message, hint string, path ...string) {
-	p.list = append(p.list, providers.Problem{Path: path, Message: message, Hint: hint})
-}
-
 // Check finds missing and contradicting values.
 func (c *Config) Check() []providers.Problem {
-	p := &problems{}
+	p := &providers.Problems{}
 	if c.Credentials.IsZero() {
-		p.add("credentials is missing", "name the JSON file of the service account's key, such as file:secrets/google.json", "credentials")
+		p.Add("credentials is missing", "name the JSON file of the service account's key, such as file:secrets/google.json", "credentials")
 	}
 	if c.Customer != myCustomer && !regexp.MustCompile(`^C[0-9A-Za-z]+$`).MatchString(c.Customer) {
-		p.add(fmt.Sprintf("customer %q is no customer id", c.Customer), "write my_customer, or the id below Account > Account settings in the Admin console, which begins with C", "customer")
+		p.Add(fmt.Sprintf("customer %q is no customer id", c.Customer), "write my_customer, or the id below Account > Account settings in the Admin console, which begins with C", "customer")
 	}
 	if c.Subject != "" && !isMail(c.Subject) {
-		p.add(fmt.Sprintf("subject %q is no mail address", c.Subject), "write the primary address of the administrator, or leave it out", "subject")
+		p.Add(fmt.Sprintf("subject %q is no mail address", c.Subject), "write the primary address of the administrator, or leave it out", "subject")
 	}
 	if c.Domain != "" && (!strings.Contains(c.Domain, ".") || strings.ContainsAny(c.Domain, "@/*: ")) {
-		p.add(fmt.Sprintf("domain %q is no domain", c.Domain), "write one domain, such as example.org, or leave it out", "domain")
+		p.Add(fmt.Sprintf("domain %q is no domain", c.Domain), "write one domain, such as example.org, or leave it out", "domain")
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Attributes)) {
 		if _, err := parseField(c.Attributes[name]); err != nil {
-			p.add(err.Error(), "write orgUnitPath, organizations.department or customSchemas.SCHEMA.FIELD", "attributes", name)
+			p.Add(err.Error(), "write orgUnitPath, organizations.department or customSchemas.SCHEMA.FIELD", "attributes", name)
 		}
 	}
 	if c.PageSize < 1 || c.PageSize > maxPageSize {
-		p.add(fmt.Sprintf("page_size is %d", c.PageSize), fmt.Sprintf("write a number from 1 to %d, which is Google's limit", maxPageSize), "page_size")
+		p.Add(fmt.Sprintf("page_size is %d", c.PageSize), fmt.Sprintf("write a number from 1 to %d, which is Google's limit", maxPageSize), "page_size")
 	}
 	if c.Parallel < 1 || c.Parallel > maxParallel {
-		p.add(fmt.Sprintf("parallel is %d", c.Parallel), fmt.Sprintf("write a number from 1 to %d", maxParallel), "parallel")
+		p.Add(fmt.Sprintf("parallel is %d", c.Parallel), fmt.Sprintf("write a number from 1 to %d", maxParallel), "parallel")
 	}
 	if c.URL != "" {
 		if _, err := httpx.ParseSecure(c.URL); err != nil {
-			p.add("url "+err.Error(), "leave it out: it is for tests", "url")
+			p.Add("url "+err.Error(), "leave it out: it is for tests", "url")
 		}
 	}
-	return p.list
+	return *p
 }
 
 // Scope names what decides which people and groups are shown.
@@ -119,8 +113,8 @@ func (c *Config) ShowsOwners() bool { return c.Owners }
 
 // Open makes the source. It opens no connection and reads no secret.
 func (c *Config) Open(o providers.Options) (providers.Source, error) {
-	if list := c.Check(); len(list) > 0 {
-		return nil, fault.New(fault.Invalid, "open source", o.Name, errors.New(list[0].Message), list[0].Hint)
+	if err := o.Sound(c); err != nil {
+		return nil, err
 	}
 	base, token := apiURL, tokenURL
 	if other := strings.TrimRight(c.URL, "/"); other != "" && other != apiURL {

@@ -52,10 +52,7 @@ var (
 )
 
 func newSource(c Config, o providers.Options, base *url.URL, token string) (*source, error) {
-	s := &source{config: c, name: o.Name, logger: o.Logger, now: o.Clock(), fields: map[string]field{}, turn: make(chan struct{}, 1)}
-	if s.logger == nil {
-		s.logger = slog.New(slog.DiscardHandler)
-	}
+	s := &source{config: c, name: o.Name, logger: o.Log(), now: o.Clock(), fields: map[string]field{}, turn: make(chan struct{}, 1)}
 	for name, text := range c.Attributes {
 		f, err := parseField(text)
 		if err != nil {

@@ -9,14 +9,12 @@
 package keycloak
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"net/url"
 	"slices"
 	"strings"
 
-	"groupsyncd/internal/fault"
 	"groupsyncd/internal/httpx"
 	"groupsyncd/internal/scalar"
 	"groupsyncd/internal/secret"
@@ -68,80 +66,74 @@ func Type() providers.Type {
 	}}
 }
 
-type problems struct{ list []providers.Problem }
-
-func (p *problems) add(message, hint string, path ...string) {
-	p.list = append(p.list, providers.Problem{Path: path, Message: message, Hint: hint})
-}
-
 // Check finds missing and contradicting values.
 func (c *Config) Check() []providers.Problem {
-	p := &problems{}
+	p := &providers.Problems{}
 	if c.URL == "" {
-		p.add("url is missing", "write the address of the server, such as https://kc.example.org", "url")
+		p.Add("url is missing", "write the address of the server, such as https://kc.example.org", "url")
 	} else if base, err := httpx.ParseBase(c.URL); err != nil {
-		p.add("url "+err.Error(), "write the address of the server, such as https://kc.example.org", "url")
+		p.Add("url "+err.Error(), "write the address of the server, such as https://kc.example.org", "url")
 	} else if strings.Contains(base.Path+"/", "/realms/") || strings.Contains(base.Path+"/", "/admin/") {
-		p.add("url leads into the server", "write the address before /realms or /admin; the realm has a key of its own", "url")
+		p.Add("url leads into the server", "write the address before /realms or /admin; the realm has a key of its own", "url")
 	}
 	if c.Realm == "" {
-		p.add("realm is missing", "name the realm as it is in the address of its console", "realm")
+		p.Add("realm is missing", "name the realm as it is in the address of its console", "realm")
 	}
 	for key, name := range map[string]string{"realm": c.Realm, "token_realm": c.TokenRealm} {
 		if strings.ContainsAny(name, "/?#%") {
-			p.add(key+" is no name of a realm", "write the name alone", key)
+			p.Add(key+" is no name of a realm", "write the name alone", key)
 		}
 	}
 	if c.ClientID == "" {
-		p.add("client_id is missing", "make a client with a service account in Keycloak and name it", "client_id")
+		p.Add("client_id is missing", "make a client with a service account in Keycloak and name it", "client_id")
 	}
 	switch {
 	case c.ClientSecret.IsZero() && c.PrivateKey.IsZero():
-		p.add("client_secret is missing", "write client_secret: file:…, or private_key: file:…", "client_secret")
+		p.Add("client_secret is missing", "write client_secret: file:…, or private_key: file:…", "client_secret")
 	case !c.ClientSecret.IsZero() && !c.PrivateKey.IsZero():
-		p.add("client_secret and private_key are both given", "keep the one by which the client signs in", "private_key")
+		p.Add("client_secret and private_key are both given", "keep the one by which the client signs in", "private_key")
 	}
 	if c.KeyID != "" && c.PrivateKey.IsZero() {
-		p.add("key_id means nothing without private_key", "take it out", "key_id")
+		p.Add("key_id means nothing without private_key", "take it out", "key_id")
 	}
 	c.checkInclude(p)
 	if c.Group != "" && (!strings.HasPrefix(c.Group, "/") || strings.HasSuffix(c.Group, "/")) {
-		p.add(fmt.Sprintf("group %q is no path", c.Group), "write the path of the group, such as /apps/chat", "group")
+		p.Add(fmt.Sprintf("group %q is no path", c.Group), "write the path of the group, such as /apps/chat", "group")
 	}
 	if len(c.Attributes) > maxAttributes {
-		p.add(fmt.Sprintf("there are more than %d attributes", maxAttributes), "name those that rules use", "attributes")
+		p.Add(fmt.Sprintf("there are more than %d attributes", maxAttributes), "name those that rules use", "attributes")
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Attributes)) {
 		if c.Attributes[name] == "" {
-			p.add("the attribute "+name+" names none of Keycloak", "write "+name+": the name in Keycloak", "attributes", name)
+			p.Add("the attribute "+name+" names none of Keycloak", "write "+name+": the name in Keycloak", "attributes", name)
 		}
 	}
 	if c.PageSize < minPageSize || c.PageSize > maxPageSize {
-		p.add(fmt.Sprintf("page_size is %d", c.PageSize), fmt.Sprintf("write a number from %d to %d", minPageSize, maxPageSize), "page_size")
+		p.Add(fmt.Sprintf("page_size is %d", c.PageSize), fmt.Sprintf("write a number from %d to %d", minPageSize, maxPageSize), "page_size")
 	}
 	if c.Parallel < 1 || c.Parallel > maxParallel {
-		p.add(fmt.Sprintf("parallel is %d", c.Parallel), fmt.Sprintf("write a number from 1 to %d", maxParallel), "parallel")
+		p.Add(fmt.Sprintf("parallel is %d", c.Parallel), fmt.Sprintf("write a number from 1 to %d", maxParallel), "parallel")
 	}
-	return p.list
+	return *p
 }
 
-func (c *Config) checkInclude(p *problems) {
+func (c *Config) checkInclude(p *providers.Problems) {
 	if len(c.Include) == 0 {
-		p.add("include is empty", "write groups, realm_roles, client_roles, or several", "include")
+		p.Add("include is empty", "write groups, realm_roles, client_roles, or several", "include")
 	}
 	for _, word := range c.Include {
 		if !slices.Contains([]string{Groups, RealmRoles, ClientRoles}, word) {
-			p.add(fmt.Sprintf("%q cannot be included", word), "write groups, realm_roles or client_roles", "include")
+			p.Add(fmt.Sprintf("%q cannot be included", word), "write groups, realm_roles or client_roles", "include")
 		}
 	}
 	switch {
 	case c.includes(ClientRoles) && len(c.ClientRoles) == 0:
-		p.add("client_roles is missing", "name the clients whose roles are shown: client_roles: [open-webui]", "client_roles")
+		p.Add("client_roles is missing", "name the clients whose roles are shown: client_roles: [open-webui]", "client_roles")
 	case !c.includes(ClientRoles) && len(c.ClientRoles) > 0:
-		p.add("client_roles means nothing without include: [client_roles]", "add client_roles to include, or take the clients out", "client_roles")
+		p.Add("client_roles means nothing without include: [client_roles]", "add client_roles to include, or take the clients out", "client_roles")
 	}
 	if c.Group != "" && c.roles() {
-		p.add("group and roles do not go together", "roles come through groups anywhere in the realm: take one of the two out, or make a second source", "group")
+		p.Add("group and roles do not go together", "roles come through groups anywhere in the realm: take one of the two out, or make a second source", "group")
 	}
 }
 
@@ -174,8 +166,8 @@ func (c *Config) tokenRealm() string {
 
 // Open makes the source. It opens no connection.
 func (c *Config) Open(o providers.Options) (providers.Source, error) {
-	if list := c.Check(); len(list) > 0 {
-		return nil, fault.New(fault.Invalid, "open source", o.Name, errors.New(list[0].Message), list[0].Hint)
+	if err := o.Sound(c); err != nil {
+		return nil, err
 	}
 	return newSource(*c, o)
 }

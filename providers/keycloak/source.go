@@ -52,15 +52,10 @@ func newSource(c Config, o providers.Options) (*source, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "open source", o.Name, err, "")
 	}
-	s := &source{config: c, name: o.Name, logger: o.Logger, now: o.Clock()}
-	if s.logger == nil {
-		s.logger = slog.New(slog.DiscardHandler)
-	}
+	s := &source{config: c, name: o.Name, logger: o.Log(), now: o.Clock()}
 	reach := httpx.Reach{Base: base, Private: true, Dial: o.Dial}
-	if c.CAFile != "" {
-		if reach.Roots, err = httpx.LoadRoots(string(c.CAFile)); err != nil {
-			return nil, err
-		}
+	if reach.Roots, err = httpx.LoadRoots(string(c.CAFile)); err != nil {
+		return nil, err
 	}
 	transport := reach.Transport()
 	auth := oauth.Options{

@@ -92,13 +92,13 @@ const (
 
 // Check finds missing and contradicting values.
 func (c *Config) Check() []providers.Problem {
-	p := &problems{}
+	p := &providers.Problems{}
 	c.checkURLs(p)
 	c.checkBind(p)
 	switch c.Layout {
 	case Auto, RFC2307, RFC2307bis, AD, FreeIPA:
 	default:
-		p.add(fmt.Sprintf("layout %q is not known", c.Layout), "write auto, rfc2307, rfc2307bis, ad or freeipa", "layout")
+		p.Add(fmt.Sprintf("layout %q is not known", c.Layout), "write auto, rfc2307, rfc2307bis, ad or freeipa", "layout")
 	}
 	l := c.fill(presetsOf(c.Layout)) // Auto has some presets here too, all of which are valid.
 	c.checkMembers(p)
@@ -125,65 +125,59 @@ func (c *Config) Check() []providers.Problem {
 		checkAttribute(p, l.users.Attributes[key], "users", "attributes", key)
 	}
 	if c.PageSize < 1 || c.PageSize > maxPageSize {
-		p.add(fmt.Sprintf("page_size is %d", c.PageSize), fmt.Sprintf("write a number from 1 to %d; servers rarely allow more than 1000", maxPageSize), "page_size")
+		p.Add(fmt.Sprintf("page_size is %d", c.PageSize), fmt.Sprintf("write a number from 1 to %d; servers rarely allow more than 1000", maxPageSize), "page_size")
 	}
-	return p.list
-}
-
-type problems struct{ list []providers.Problem }
-
-func (p *problems) add(message, hint string, path ...string) {
-	p.list = append(p.list, providers.Problem{Path: path, Message: message, Hint: hint})
+	return *p
 }
 
 // checkMembers refuses memberOf beside an attribute of groups: which of the two would
 // hold the truth?
-func (c *Config) checkMembers(p *problems) {
+func (c *Config) checkMembers(p *providers.Problems) {
 	if len(c.Groups.Members) > 1 && slices.ContainsFunc(c.Groups.Members, ofUsers) {
-		p.add("groups.members mixes an attribute of users with others", "memberOf and isMemberOf are read from the users, and then alone: keep one way", "groups", "members")
+		p.Add("groups.members mixes an attribute of users with others", "memberOf and isMemberOf are read from the users, and then alone: keep one way", "groups", "members")
 	}
 }
 
 // checkURLs finds addresses that cannot be used, and a password that would cross a
 // network in clear.
-func (c *Config) checkURLs(p *problems) {
+func (c *Config) checkURLs(p *providers.Problems) {
 	if len(c.URL) == 0 {
-		p.add("there is no url", "write ldaps://ldap.example.org", "url")
+		p.Add("there is no url", "write ldaps://ldap.example.org", "url")
 	}
 	for _, text := range c.URL {
 		s, err := parseServer(text)
 		if err != nil {
-			p.add(err.Error(), "write ldaps://HOST, ldap://HOST or ldapi://%2Fpath%2Fto%2Fsocket", "url")
+			p.Add(err.Error(), "write ldaps://HOST, ldap://HOST or ldapi://%2Fpath%2Fto%2Fsocket", "url")
 			continue
 		}
 		if c.StartTLS && s.scheme != "ldap" {
-			p.add("start_tls is for ldap:// addresses, and "+text+" is none", "leave start_tls out", "start_tls")
+			p.Add("start_tls is for ldap:// addresses, and "+text+" is none", "leave start_tls out", "start_tls")
 		}
 		c.checkBindAt(p, s)
 	}
 }
 
 // checkBindAt finds ways to bind that do not go with an address.
-func (c *Config) checkBindAt(p *problems, s server) {
+func (c *Config) checkBindAt(p *providers.Problems, s server) {
 	inClear := s.scheme == "ldap" && !c.StartTLS
 	if inClear && !c.Bind.Password.IsZero() && !s.loopback() {
-		p.add("the password would be sent to "+s.text+" in clear", "write ldaps:// or start_tls: true", "url")
+		p.Add("the password would be sent to "+s.text+" in clear", "write ldaps:// or start_tls: true", "url")
 	}
 	if inClear && c.Bind.GSSAPI.used() && !s.loopback() {
 		// We ask Kerberos for no layer that signs or seals, so that TLS has to.
-		p.add("what is read from "+s.text+" would not be secured", "write ldaps:// or start_tls: true; bind.gssapi proves who we are and protects nothing behind that", "url")
+		p.Add("what is read from "+s.text+" would not be secured", "write ldaps:// or start_tls: true; bind.gssapi proves who we are and protects nothing behind that", "url")
 	}
 	certificate := c.CertFile != "" && s.scheme != "ldapi" && !inClear
 	if c.Bind.External && s.scheme != "ldapi" && !certificate {
-		p.add("bind.external needs an ldapi:// address, or a certificate and TLS, and "+s.text+" has neither",
+		p.Add("bind.external needs an ldapi:// address, or a certificate and TLS, and "+s.text+" has neither",
 			"the server knows our process by the socket only; else set cert_file and key_file with ldaps:// or start_tls: true, or use bind.dn and bind.password", "bind", "external")
 	}
 	if c.CertFile != "" && inClear {
-		p.add("cert_file is for TLS, and "+s.text+" has none", "write ldaps:// or start_tls: true, or leave cert_file out", "cert_file")
+		p.Add("cert_file is for TLS, and "+s.text+" has none", "write ldaps:// or start_tls: true, or leave cert_file out", "cert_file")
 	}
 }
 
-func (c *Config) checkBind(p *problems) {
+func (c *Config) checkBind(p *providers.Problems) {
 	b := c.Bind
 	ways := 0
 	for _, used := range []bool{b.DN != "" || !b.Password.IsZero(), b.External, b.GSSAPI.used()} {
@@ -193,69 +187,69 @@ func (c *Config) checkBind(p *problems) {
 	}
 	switch {
 	case ways > 1:
-		p.add("bind says more than one of dn and password, external, and gssapi", "keep one of these ways", "bind")
+		p.Add("bind says more than one of dn and password, external, and gssapi", "keep one of these ways", "bind")
 	case b.DN != "" && b.Password.IsZero():
-		p.add("bind.dn has no password", "add password: file:PATH; a bind without one would be anonymous", "bind", "password")
+		p.Add("bind.dn has no password", "add password: file:PATH; a bind without one would be anonymous", "bind", "password")
 	case b.DN == "" && !b.Password.IsZero():
-		p.add("bind.password has no dn", "add the DN of the account", "bind", "dn")
+		p.Add("bind.password has no dn", "add the DN of the account", "bind", "dn")
 	}
 	if b.GSSAPI.used() {
 		c.checkGSSAPI(p)
 	}
 	switch {
 	case c.CertFile != "" && c.KeyFile == "":
-		p.add("cert_file has no key", "add key_file with the private key of the certificate", "key_file")
+		p.Add("cert_file has no key", "add key_file with the private key of the certificate", "key_file")
 	case c.CertFile == "" && c.KeyFile != "":
-		p.add("key_file has no certificate", "add cert_file with the certificate of the key", "cert_file")
+		p.Add("key_file has no certificate", "add cert_file with the certificate of the key", "cert_file")
 	}
 }
 
-func (c *Config) checkGSSAPI(p *problems) {
+func (c *Config) checkGSSAPI(p *providers.Problems) {
 	g := c.Bind.GSSAPI
 	name, realm, _ := strings.Cut(g.Principal, "@")
 	switch {
 	case name == "":
-		p.add("bind.gssapi has no principal", "write the name of the account in Kerberos, such as sync@EXAMPLE.ORG", "bind", "gssapi", "principal")
+		p.Add("bind.gssapi has no principal", "write the name of the account in Kerberos, such as sync@EXAMPLE.ORG", "bind", "gssapi", "principal")
 	case realm != "" && g.Realm != "" && realm != g.Realm:
-		p.add(fmt.Sprintf("bind.gssapi.principal names the realm %s and bind.gssapi.realm %s", realm, g.Realm), "keep one of the two", "bind", "gssapi", "realm")
+		p.Add(fmt.Sprintf("bind.gssapi.principal names the realm %s and bind.gssapi.realm %s", realm, g.Realm), "keep one of the two", "bind", "gssapi", "realm")
 	}
 	if g.Keytab == "" {
-		p.add("bind.gssapi has no keytab", "write the file with the keys of the account; ktutil, ktpass or samba-tool domain exportkeytab make one", "bind", "gssapi", "keytab")
+		p.Add("bind.gssapi has no keytab", "write the file with the keys of the account; ktutil, ktpass or samba-tool domain exportkeytab make one", "bind", "gssapi", "keytab")
 	}
 	if service, host, _ := strings.Cut(g.Service, "/"); g.Service != "" && (service == "" || host == "") {
-		p.add(fmt.Sprintf("%q is not the Kerberos name of a server", g.Service), "write it as ldap/HOST", "bind", "gssapi", "service")
+		p.Add(fmt.Sprintf("%q is not the Kerberos name of a server", g.Service), "write it as ldap/HOST", "bind", "gssapi", "service")
 	}
 	for _, text := range c.URL {
 		if s, err := parseServer(text); err == nil && s.scheme == "ldapi" && g.Service == "" {
-			p.add("a socket has no host that Kerberos knows", "write service: ldap/HOST", "bind", "gssapi", "service")
+			p.Add("a socket has no host that Kerberos knows", "write service: ldap/HOST", "bind", "gssapi", "service")
 		}
 	}
 }
 
-func checkBases(p *problems, bases List, block string) {
+func checkBases(p *providers.Problems, bases List, block string) {
 	if len(bases) == 0 {
-		p.add(block+".base is missing", "write the DN below which the "+block+" are, such as ou="+block+",dc=example,dc=org", block, "base")
+		p.Add(block+".base is missing", "write the DN below which the "+block+" are, such as ou="+block+",dc=example,dc=org", block, "base")
 	}
 	for _, b := range bases {
 		if parsed, err := ldap.ParseDN(b); err != nil || len(parsed.RDNs) == 0 {
-			p.add(fmt.Sprintf("%q is not a DN", b), "write it as ou="+block+",dc=example,dc=org", block, "base")
+			p.Add(fmt.Sprintf("%q is not a DN", b), "write it as ou="+block+",dc=example,dc=org", block, "base")
 		}
 	}
 }
 
-func checkFilter(p *problems, filter string, path ...string) {
+func checkFilter(p *providers.Problems, filter string, path ...string) {
 	if _, err := ldap.CompileFilter(filter); err != nil {
-		p.add(fmt.Sprintf("%q is not an LDAP filter: %s", filter, reason(err)), "write it in parentheses, such as (objectClass=person)", path...)
+		p.Add(fmt.Sprintf("%q is not an LDAP filter: %s", filter, reason(err)), "write it in parentheses, such as (objectClass=person)", path...)
 	}
 }
 
 // checkAttribute refuses names that would change the meaning of a request.
-func checkAttribute(p *problems, name string, path ...string) {
+func checkAttribute(p *providers.Problems, name string, path ...string) {
 	bad := strings.IndexFunc(name, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.' || r == ';')
 	})
 	if name == "" || bad >= 0 {
-		p.add(fmt.Sprintf("%q is not the name of an attribute", name), "", path...)
+		p.Add(fmt.Sprintf("%q is not the name of an attribute", name), "", path...)
 	}
 }
 
@@ -286,13 +280,10 @@ func (c *Config) Replicated() bool { return len(c.URL) > 1 || c.Layout == AD }
 
 // Open makes the source.
 func (c *Config) Open(o providers.Options) (providers.Source, error) {
-	if list := c.Check(); len(list) > 0 {
-		return nil, fmt.Errorf("source %s: %s", o.Name, list[0].Message)
+	if err := o.Sound(c); err != nil {
+		return nil, err
 	}
-	if o.Logger == nil {
-		return nil, errors.New("an LDAP source needs a logger")
-	}
-	s := &source{config: *c, name: o.Name, logger: o.Logger, now: o.Clock(),
+	s := &source{config: *c, name: o.Name, logger: o.Log(), now: o.Clock(),
 		dial: cmp.Or(o.Timeout, dialTimeout), request: cmp.Or(o.Timeout, requestTimeout), reading: readTime, slow: slowSearch,
 		lookUps: maxLookUps, watchdog: watchdogEvery, watchdogWait: watchdogWait, poll: pollEvery,
 		reach: (&net.Dialer{}).DialContext, calls: map[int]cancelFunc{}, detected: map[string]*detection{}}

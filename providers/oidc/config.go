@@ -10,7 +10,6 @@
 package oidc
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -103,73 +102,67 @@ func (c *Config) DefaultTarget(name string) {
 // SignsIn says that the id of a person is the subject at the provider.
 func (c *Config) SignsIn() (provider, subject string) { return c.Provider, "id" }
 
-type problems struct{ list []providers.Problem }
-
-func (p *problems) add(message, hint string, path ...string) {
-	p.list = append(p.list, providers.Problem{Path: path, Message: message, Hint: hint})
-}
-
 // Check finds missing and contradicting values.
 func (c *Config) Check() []providers.Problem {
-	p := &problems{}
+	p := &providers.Problems{}
 	const example = "write the issuer as the tokens name it, such as https://idp.example.org/realms/main"
 	if c.Issuer == "" {
-		p.add("issuer is missing", example, "issuer")
+		p.Add("issuer is missing", example, "issuer")
 	} else if why := checkAddress(c.Issuer); why != "" {
-		p.add(why, example, "issuer")
+		p.Add(why, example, "issuer")
 	}
 	if c.Discovery != "" {
 		if why := checkAddress(c.Discovery); why != "" {
-			p.add(why, "write the whole address, such as https://idp.internal/realms/main/.well-known/openid-configuration", "discovery")
+			p.Add(why, "write the whole address, such as https://idp.internal/realms/main/.well-known/openid-configuration", "discovery")
 		}
 	}
 	if c.Audience == "" {
-		p.add("audience is missing", "write the client id under which Open WebUI signs people in", "audience")
+		p.Add("audience is missing", "write the client id under which Open WebUI signs people in", "audience")
 	}
 	c.checkTokens(p)
 	c.checkClaims(p)
 	if !slices.Contains([]string{AbsentUnknown, AbsentEmpty}, c.AbsentClaim) {
-		p.add(fmt.Sprintf("absent_claim %q is not known", c.AbsentClaim), "write unknown, or empty where the provider leaves the claim out for people without groups", "absent_claim")
+		p.Add(fmt.Sprintf("absent_claim %q is not known", c.AbsentClaim), "write unknown, or empty where the provider leaves the claim out for people without groups", "absent_claim")
 	}
 	if !slices.Contains([]string{Auto, Off}, c.UserInfo) {
-		p.add(fmt.Sprintf("userinfo %q is not known", c.UserInfo), "write auto or off", "userinfo")
+		p.Add(fmt.Sprintf("userinfo %q is not known", c.UserInfo), "write auto or off", "userinfo")
 	}
 	if len(c.Separator) > maxSeparator {
-		p.add("separator is too long", `write what stands between two groups, such as ","`, "separator")
+		p.Add("separator is too long", `write what stands between two groups, such as ","`, "separator")
 	}
 	for _, alg := range c.Algorithms {
 		if !slices.Contains(accepted(), alg) {
-			p.add(fmt.Sprintf("signatures with %q are not accepted", alg), "known: "+strings.Join(accepted(), ", "), "algorithms")
+			p.Add(fmt.Sprintf("signatures with %q are not accepted", alg), "known: "+strings.Join(accepted(), ", "), "algorithms")
 		}
 	}
 	if c.SweepRate < 1 || c.SweepRate > maxSweepRate {
-		p.add(fmt.Sprintf("sweep_rate is %d", c.SweepRate), fmt.Sprintf("write a number from 1 to %d", maxSweepRate), "sweep_rate")
+		p.Add(fmt.Sprintf("sweep_rate is %d", c.SweepRate), fmt.Sprintf("write a number from 1 to %d", maxSweepRate), "sweep_rate")
 	}
-	return p.list
+	return *p
 }
 
-func (c *Config) checkTokens(p *problems) {
+func (c *Config) checkTokens(p *providers.Problems) {
 	switch c.Tokens {
 	case FromOpenWebUI:
 		if c.Target == "" {
-			p.add("target is missing", "name the target whose sign-in sessions are read", "target")
+			p.Add("target is missing", "name the target whose sign-in sessions are read", "target")
 		}
 	case FromWebhook:
 		if c.Target != "" {
-			p.add("target means nothing with tokens: webhook", "take it out: tokens are posted, and no session is read", "target")
+			p.Add("target means nothing with tokens: webhook", "take it out: tokens are posted, and no session is read", "target")
 		}
 	default:
-		p.add(fmt.Sprintf("tokens %q is not known", c.Tokens), "write openwebui or webhook", "tokens")
+		p.Add(fmt.Sprintf("tokens %q is not known", c.Tokens), "write openwebui or webhook", "tokens")
 	}
 }
 
-func (c *Config) checkClaims(p *problems) {
+func (c *Config) checkClaims(p *providers.Problems) {
 	if len(c.Claims.Groups) == 0 {
-		p.add("claims.groups is empty", "name the claim with the groups, such as groups", "claims", "groups")
+		p.Add("claims.groups is empty", "name the claim with the groups, such as groups", "claims", "groups")
 	}
 	check := func(text string, at ...string) {
 		if _, err := parsePath(text); err != nil {
-			p.add(err.Error(), `write a name, a.b, "a.b".c or /a/b`, append([]string{"claims"}, at...)...)
+			p.Add(err.Error(), `write a name, a.b, "a.b".c or /a/b`, append([]string{"claims"}, at...)...)
 		}
 	}
 	for _, text := range c.Claims.Groups {
@@ -179,7 +172,7 @@ func (c *Config) checkClaims(p *problems) {
 	check(c.Claims.Username, "username")
 	check(c.Claims.Name, "name")
 	if len(c.Claims.Attributes) > maxAttributes {
-		p.add(fmt.Sprintf("there are more than %d attributes", maxAttributes), "name those that rules use", "claims", "attributes")
+		p.Add(fmt.Sprintf("there are more than %d attributes", maxAttributes), "name those that rules use", "claims", "attributes")
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Claims.Attributes)) {
 		check(c.Claims.Attributes[name], "attributes", name)
@@ -225,19 +218,15 @@ func (c *Config) Replicated() bool { return false }
 // Open makes the source. It opens no connection: the provider is asked when it is first
 // needed, and again after a failure, so that one that is down delays no start.
 func (c *Config) Open(o providers.Options) (providers.Source, error) {
-	if list := c.Check(); len(list) > 0 {
-		return nil, fault.New(fault.Invalid, "open source", o.Name, errors.New(list[0].Message), list[0].Hint)
+	if err := o.Sound(c); err != nil {
+		return nil, err
 	}
 	if c.Tokens == FromOpenWebUI && o.Sessions == nil {
 		return nil, fault.New(fault.Invalid, "open source", o.Name, fmt.Errorf("the sign-in sessions of %q cannot be read", c.Target), "name a target of the type openwebui")
 	}
-	transport := httpx.NewTransport(nil)
-	if c.CAFile != "" {
-		roots, err := httpx.LoadRoots(string(c.CAFile))
-		if err != nil {
-			return nil, err
-		}
-		transport = httpx.NewTransport(roots)
+	roots, err := httpx.LoadRoots(string(c.CAFile))
+	if err != nil {
+		return nil, err
 	}
-	return newSource(*c, o, transport)
+	return newSource(*c, o, httpx.NewTransport(roots))
 }

@@ -44,11 +44,8 @@ var (
 )
 
 func newSource(c Config, o providers.Options, transport http.RoundTripper) (*source, error) {
-	s := &source{config: c, name: o.Name, logger: o.Logger, now: o.Clock(), sessions: o.Sessions, inside: c.Provider,
+	s := &source{config: c, name: o.Name, logger: o.Log(), now: o.Clock(), sessions: o.Sessions, inside: c.Provider,
 		attributes: map[string]path{}, calls: map[int]context.CancelCauseFunc{}}
-	if s.logger == nil {
-		s.logger = slog.New(slog.DiscardHandler)
-	}
 	s.kept = newKept(s.now)
 	var errs []error
 	parse := func(text string) path {

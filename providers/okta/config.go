@@ -8,12 +8,10 @@
 package okta
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
-	"groupsyncd/internal/fault"
 	"groupsyncd/internal/httpx"
 	"groupsyncd/internal/scalar"
 	"groupsyncd/internal/secret"
@@ -78,60 +76,54 @@ func types() []string { return []string{oktaGroup, appGroup, builtIn} }
 // ShowsOwners reports whether groups are read with their owners.
 func (c *Config) ShowsOwners() bool { return c.Owners }
 
-type problems struct{ list []providers.Problem }
-
-func (p *problems) add(message, hint string, path ...string) {
-	p.list = append(p.list, providers.Problem{Path: path, Message: message, Hint: hint})
-}
-
 // Check finds missing and contradicting values.
 func (c *Config) Check() []providers.Problem {
-	p := &problems{}
+	p := &providers.Problems{}
 	const example = "write the address of the organisation, such as https://example.okta.com"
 	if c.URL == "" {
-		p.add("url is missing", example, "url")
+		p.Add("url is missing", example, "url")
 	} else if why := checkAddress(c.URL); why != "" {
-		p.add("url "+why, example, "url")
+		p.Add("url "+why, example, "url")
 	}
 	if c.ClientID == "" {
-		p.add("client_id is missing", "write the client id of the service app", "client_id")
+		p.Add("client_id is missing", "write the client id of the service app", "client_id")
 	}
 	if c.PrivateKey.IsZero() {
-		p.add("private_key is missing", "Okta knows a service app by its key only: write file:PATH", "private_key")
+		p.Add("private_key is missing", "Okta knows a service app by its key only: write file:PATH", "private_key")
 	}
 	if c.DPoP != Auto && c.DPoP != On {
-		p.add(fmt.Sprintf("dpop %q is not known", c.DPoP), "write auto or on", "dpop")
+		p.Add(fmt.Sprintf("dpop %q is not known", c.DPoP), "write auto or on", "dpop")
 	}
 	for _, s := range c.Disabled {
 		if !slices.Contains(statuses(), s) {
-			p.add(fmt.Sprintf("there is no status %q", s), "known: "+strings.Join(statuses(), ", "), "disabled")
+			p.Add(fmt.Sprintf("there is no status %q", s), "known: "+strings.Join(statuses(), ", "), "disabled")
 		}
 	}
 	if len(c.Types) == 0 {
-		p.add("types is empty", "name the types of groups to show: "+strings.Join(types(), ", "), "types")
+		p.Add("types is empty", "name the types of groups to show: "+strings.Join(types(), ", "), "types")
 	}
 	for _, t := range c.Types {
 		if !slices.Contains(types(), t) {
-			p.add(fmt.Sprintf("there is no type of groups %q", t), "known: "+strings.Join(types(), ", "), "types")
+			p.Add(fmt.Sprintf("there is no type of groups %q", t), "known: "+strings.Join(types(), ", "), "types")
 		}
 	}
 	c.checkNumbers(p)
-	return p.list
+	return *p
 }
 
-func (c *Config) checkNumbers(p *problems) {
+func (c *Config) checkNumbers(p *providers.Problems) {
 	if c.PageSize < 1 || c.PageSize > maxPageSize {
-		p.add(fmt.Sprintf("page_size is %d", c.PageSize), fmt.Sprintf("write a number from 1 to %d", maxPageSize), "page_size")
+		p.Add(fmt.Sprintf("page_size is %d", c.PageSize), fmt.Sprintf("write a number from 1 to %d", maxPageSize), "page_size")
 	}
 	if c.Rate < 0 || c.Rate > maxRate {
-		p.add(fmt.Sprintf("rate is %d", c.Rate), fmt.Sprintf("write how many requests a minute, up to %d, or leave it out", maxRate), "rate")
+		p.Add(fmt.Sprintf("rate is %d", c.Rate), fmt.Sprintf("write how many requests a minute, up to %d, or leave it out", maxRate), "rate")
 	}
 	if len(c.Attributes) > maxAttributes {
-		p.add(fmt.Sprintf("there are more than %d attributes", maxAttributes), "name those that rules use", "attributes")
+		p.Add(fmt.Sprintf("there are more than %d attributes", maxAttributes), "name those that rules use", "attributes")
 	}
 	for name, property := range c.Attributes {
 		if property == "" {
-			p.add(fmt.Sprintf("attribute %q names no property of the profile", name), "write its name in Okta, such as department", "attributes", name)
+			p.Add(fmt.Sprintf("attribute %q names no property of the profile", name), "write its name in Okta, such as department", "attributes", name)
 		}
 	}
 }
@@ -176,8 +168,8 @@ func (c *Config) Replicated() bool { return true }
 
 // Open makes the source. It opens no connection.
 func (c *Config) Open(o providers.Options) (providers.Source, error) {
-	if list := c.Check(); len(list) > 0 {
-		return nil, fault.New(fault.Invalid, "open source", o.Name, errors.New(list[0].Message), list[0].Hint)
+	if err := o.Sound(c); err != nil {
+		return nil, err
 	}
 	return newSource(*c, o)
 }

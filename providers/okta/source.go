@@ -3,7 +3,6 @@ package okta
 import (
 	"cmp"
 	"context"
-	"crypto/x509"
 	"log/slog"
 	"net/url"
 	"time"
@@ -39,16 +38,11 @@ func newSource(c Config, o providers.Options) (*source, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "open source", o.Name, err, "")
 	}
-	var roots *x509.CertPool
-	if c.CAFile != "" {
-		if roots, err = httpx.LoadRoots(string(c.CAFile)); err != nil {
-			return nil, err
-		}
+	roots, err := httpx.LoadRoots(string(c.CAFile))
+	if err != nil {
+		return nil, err
 	}
-	s := &source{config: c, name: o.Name, logger: o.Logger, now: o.Clock(), clients: map[bucket]*httpx.Client{}}
-	if s.logger == nil {
-		s.logger = slog.New(slog.DiscardHandler)
-	}
+	s := &source{config: c, name: o.Name, logger: o.Log(), now: o.Clock(), clients: map[bucket]*httpx.Client{}}
 	transport := httpx.Reach{Base: base, Roots: roots, Dial: o.Dial}.Transport()
 	s.tokens, err = oauth.New(oauth.Options{
 		Name: "source " + o.Name, TokenURL: base.String() + "/oauth2/v1/token", ClientID: c.ClientID, Scopes: c.scopes(),

@@ -67,11 +67,8 @@ type known struct {
 }
 
 func newSource(c Config, o providers.Options) (*source, error) {
-	s := &source{config: c, name: o.Name, logger: o.Logger, now: o.Clock(), attributes: map[string]path{}, describeAgain: time.Hour,
+	s := &source{config: c, name: o.Name, logger: o.Log(), now: o.Clock(), attributes: map[string]path{}, describeAgain: time.Hour,
 		scanEvery: time.Minute, confirmAtMost: 50, scanGroupsMost: 200}
-	if s.logger == nil {
-		s.logger = slog.New(slog.DiscardHandler)
-	}
 	var errs []error
 	parse := func(text string) path {
 		p, err := parsePath(text)

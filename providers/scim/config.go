@@ -7,7 +7,6 @@
 package scim
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -82,35 +81,29 @@ func Type() providers.Type {
 	}}
 }
 
-type problems struct{ list []providers.Problem }
-
-func (p *problems) add(message, hint string, path ...string) {
-	p.list = append(p.list, providers.Problem{Path: path, Message: message, Hint: hint})
-}
-
 // Check finds missing and contradicting values.
 func (c *Config) Check() []providers.Problem {
-	p := &problems{}
+	p := &providers.Problems{}
 	checkAddress(p, c.URL, "write the address before /Users, such as https://scim.example.org/v2", "url")
 	if strings.HasSuffix(strings.TrimRight(c.URL, "/"), "/Users") {
-		p.add("url leads to the users", "write the address before /Users", "url")
+		p.Add("url leads to the users", "write the address before /Users", "url")
 	}
 	c.checkCredential(p)
 	if !slices.Contains([]string{Auto, ByIndex, ByCursor}, c.Paging) {
-		p.add(fmt.Sprintf("paging %q is not known", c.Paging), "write auto, index or cursor", "paging")
+		p.Add(fmt.Sprintf("paging %q is not known", c.Paging), "write auto, index or cursor", "paging")
 	}
 	if !slices.Contains([]string{Auto, FromList, FromGroup, FromFilter}, c.Members) {
-		p.add(fmt.Sprintf("members %q is not known", c.Members), "write auto, list, group or filter", "members")
+		p.Add(fmt.Sprintf("members %q is not known", c.Members), "write auto, list, group or filter", "members")
 	}
 	if c.PageSize < 1 || c.PageSize > maxPageSize {
-		p.add(fmt.Sprintf("page_size is %d", c.PageSize), fmt.Sprintf("write a number from 1 to %d; many servers allow 100", maxPageSize), "page_size")
+		p.Add(fmt.Sprintf("page_size is %d", c.PageSize), fmt.Sprintf("write a number from 1 to %d; many servers allow 100", maxPageSize), "page_size")
 	}
 	if c.Parallel < 1 || c.Parallel > maxParallel {
-		p.add(fmt.Sprintf("parallel is %d", c.Parallel), fmt.Sprintf("write a number from 1 to %d", maxParallel), "parallel")
+		p.Add(fmt.Sprintf("parallel is %d", c.Parallel), fmt.Sprintf("write a number from 1 to %d", maxParallel), "parallel")
 	}
 	check := func(text string, at ...string) {
 		if _, err := parsePath(text); err != nil {
-			p.add(err.Error(), `write it as userName, name.familyName, emails[type eq "work"].value or urn:…:User:department`, append([]string{"users"}, at...)...)
+			p.Add(err.Error(), `write it as userName, name.familyName, emails[type eq "work"].value or urn:…:User:department`, append([]string{"users"}, at...)...)
 		}
 	}
 	if !slices.Contains([]string{Auto, Primary, Work, First}, c.Users.Email) {
@@ -123,33 +116,33 @@ func (c *Config) Check() []providers.Problem {
 	for _, name := range slices.Sorted(maps.Keys(c.Users.Attributes)) {
 		check(c.Users.Attributes[name], "attributes", name)
 	}
-	return p.list
+	return *p
 }
 
-func (c *Config) checkCredential(p *problems) {
+func (c *Config) checkCredential(p *providers.Problems) {
 	client := c.ClientID != "" || !c.ClientSecret.IsZero() || c.TokenURL != ""
 	switch {
 	case client && !c.Token.IsZero():
-		p.add("both a token and a client are given", "keep token, or client_id, client_secret and token_url", "token")
+		p.Add("both a token and a client are given", "keep token, or client_id, client_secret and token_url", "token")
 	case !client && c.Token.IsZero():
-		p.add("token is missing", "write token: file:PATH, or client_id, client_secret and token_url", "token")
+		p.Add("token is missing", "write token: file:PATH, or client_id, client_secret and token_url", "token")
 	case client && c.ClientID == "":
-		p.add("client_id is missing", "name the client at token_url", "client_id")
+		p.Add("client_id is missing", "name the client at token_url", "client_id")
 	case client && c.ClientSecret.IsZero():
-		p.add("client_secret is missing", "write client_secret: file:PATH", "client_secret")
+		p.Add("client_secret is missing", "write client_secret: file:PATH", "client_secret")
 	case client:
 		checkAddress(p, c.TokenURL, "write the address of the token endpoint, such as https://idp.example.org/oauth2/token", "token_url")
 	case c.Scopes != "" || c.Audience != "":
-		p.add("scope and audience are for a client, and there is none", "leave them out, or use client_id, client_secret and token_url", "scope")
+		p.Add("scope and audience are for a client, and there is none", "leave them out, or use client_id, client_secret and token_url", "scope")
 	}
 }
 
 // checkAddress finds addresses that cannot be used.
-func checkAddress(p *problems, text, example, key string) {
+func checkAddress(p *providers.Problems, text, example, key string) {
 	if text == "" {
-		p.add(key+" is missing", example, key)
+		p.Add(key+" is missing", example, key)
 	} else if _, err := httpx.ParseBase(text); err != nil {
-		p.add(key+" "+err.Error(), example, key)
+		p.Add(key+" "+err.Error(), example, key)
 	}
 }
 
@@ -171,8 +164,8 @@ func (c *Config) Replicated() bool { return false }
 
 // Open makes the source. It opens no connection.
 func (c *Config) Open(o providers.Options) (providers.Source, error) {
-	if list := c.Check(); len(list) > 0 {
-		return nil, fault.New(fault.Invalid, "open source", o.Name, errors.New(list[0].Message), list[0].Hint)
+	if err := o.Sound(c); err != nil {
+		return nil, err
 	}
 	s, err := newSource(*c, o)
 	if err != nil {
@@ -183,10 +176,8 @@ func (c *Config) Open(o providers.Options) (providers.Source, error) {
 		return nil, fault.New(fault.Invalid, "open source", o.Name, err, "")
 	}
 	reach := httpx.Reach{Base: base, Private: true, Dial: o.Dial}
-	if c.CAFile != "" {
-		if reach.Roots, err = httpx.LoadRoots(string(c.CAFile)); err != nil {
-			return nil, err
-		}
+	if reach.Roots, err = httpx.LoadRoots(string(c.CAFile)); err != nil {
+		return nil, err
 	}
 	transport := http.RoundTripper(reach.Transport())
 	bearer := httpx.Key(c.Token.Read)

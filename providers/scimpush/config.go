@@ -54,28 +54,25 @@ func Type() providers.Type {
 
 // Check finds missing and contradicting values.
 func (c *Config) Check() []providers.Problem {
-	var list []providers.Problem
-	add := func(message, hint string, at ...string) {
-		list = append(list, providers.Problem{Path: at, Message: message, Hint: hint})
-	}
+	p := &providers.Problems{}
 	if len(c.Token) == 0 {
-		add("token is missing", "name where it is kept, such as file:secrets/scim-in, and make one with: openssl rand -hex 32", "token")
+		p.Add("token is missing", "name where it is kept, such as file:secrets/scim-in, and make one with: openssl rand -hex 32", "token")
 	}
 	if len(c.Token) > maxTokens {
-		add(fmt.Sprintf("there are more than %d tokens", maxTokens), "two are enough while one is changed for another", "token")
+		p.Add(fmt.Sprintf("there are more than %d tokens", maxTokens), "two are enough while one is changed for another", "token")
 	}
 	if c.SettledAfter <= 0 {
-		add("settled_after must be longer than nothing", "write how long the provider is quiet when it has brought everything, such as 1h", "settled_after")
+		p.Add("settled_after must be longer than nothing", "write how long the provider is quiet when it has brought everything, such as 1h", "settled_after")
 	}
 	if len(c.Users.Attributes) > maxAttributes {
-		add(fmt.Sprintf("there are more than %d attributes", maxAttributes), "leave out those that no rule uses", "users", "attributes")
+		p.Add(fmt.Sprintf("there are more than %d attributes", maxAttributes), "leave out those that no rule uses", "users", "attributes")
 	}
 	for _, at := range c.paths() {
 		if _, err := parsePath(at.path); err != nil {
-			add(fmt.Sprintf("%q is no path of an attribute: %v", at.path, err), `write it as SCIM does, such as userName or emails[type eq "work"].value`, at.key...)
+			p.Add(fmt.Sprintf("%q is no path of an attribute: %v", at.path, err), `write it as SCIM does, such as userName or emails[type eq "work"].value`, at.key...)
 		}
 	}
-	return list
+	return *p
 }
 
 type configured struct {

@@ -8,7 +8,6 @@ package openwebui
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -73,11 +72,9 @@ func New(o Options) (*Client, error) {
 		return nil, fault.New(fault.Invalid, "api_key", "target "+o.Name, errors.New("no key is configured"), "")
 	}
 	if o.Transport == nil {
-		var roots *x509.CertPool
-		if o.CAFile != "" {
-			if roots, err = httpx.LoadRoots(o.CAFile); err != nil {
-				return nil, err
-			}
+		roots, err := httpx.LoadRoots(o.CAFile)
+		if err != nil {
+			return nil, err
 		}
 		o.Transport = httpx.NewTransport(roots)
 	}
