@@ -31,10 +31,7 @@ func (s *Session) build(ctx context.Context, q *Request, payload []byte, secret 
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "groupsyncd")
-	switch {
-	case q.Form != nil:
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	case payload != nil:
+	if payload != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	maps.Copy(req.Header, q.Header)

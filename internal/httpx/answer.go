@@ -57,10 +57,10 @@ func (s *Session) statusFault(q *Request, resp *http.Response, body []byte, key 
 	e := &StatusError{Status: resp.StatusCode, JSON: isJSON(resp.Header.Get("Content-Type"))}
 	if e.JSON {
 		e.Code, e.Detail = said(body)
-		e.Code, e.Detail = Shorten(q.hidden(e.Code, key), 80), Shorten(q.hidden(e.Detail, key), 200)
+		e.Code, e.Detail = Shorten(key.Hide(e.Code), 80), Shorten(key.Hide(e.Detail), 200)
 	}
 	if u, err := url.Parse(resp.Header.Get("Location")); err == nil && u.Host != "" {
-		e.Location = Shorten(q.hidden(u.Scheme+"://"+u.Host+u.Path, key), 200)
+		e.Location = Shorten(key.Hide(u.Scheme+"://"+u.Host+u.Path), 200)
 	}
 	kind := kindOf(resp.StatusCode, e.JSON)
 	if s.c.o.Kind != nil {

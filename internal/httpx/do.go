@@ -30,9 +30,6 @@ type Request struct {
 	URL string
 	// Header is added to that of the request; it holds no secret.
 	Header http.Header
-	// Form is sent as application/x-www-form-urlencoded in place of Body. Its values are not
-	// repeated in errors.
-	Form url.Values
 	// Cost is how much of the limiter the request takes; zero: 1.
 	Cost int
 	// Op says in words what the call is for: "read groups".
@@ -203,9 +200,6 @@ func cause(err error) error {
 }
 
 func encode(q *Request) ([]byte, error) {
-	if q.Form != nil {
-		return []byte(q.Form.Encode()), nil
-	}
 	if q.Body == nil {
 		return nil, nil
 	}
@@ -302,14 +296,14 @@ func (s *Session) once(ctx context.Context, q *Request, payload []byte, credenti
 	began := time.Now()
 	resp, err := s.c.http.Do(req)
 	if err != nil {
-		return nil, s.transportFault(ctx, q, q.hide(err, key))
+		return nil, s.transportFault(ctx, q, hide(err, key))
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, s.c.o.MaxBody+1))
 	s.c.o.Logger.Debug("request", "server", s.c.o.Name, "method", q.Method, "path", q.place(), "status", resp.StatusCode,
 		"bytes", len(body), "ms", time.Since(began).Milliseconds())
 	if err != nil {
-		return nil, s.transportFault(ctx, q, q.hide(fmt.Errorf("the answer was cut: %w", err), key))
+		return nil, s.transportFault(ctx, q, hide(fmt.Errorf("the answer was cut: %w", err), key))
 	}
 	if int64(len(body)) > s.c.o.MaxBody {
 		return nil, s.fail(fault.Invalid, q, fmt.Errorf("the answer is larger than %d bytes", s.c.o.MaxBody), "")

@@ -14,23 +14,10 @@ import (
 	"groupsyncd/internal/secret"
 )
 
-// hidden takes the credential and what a form held out of a text of the server.
-func (q *Request) hidden(text string, key secret.Value) string {
-	text = key.Hide(text)
-	for _, values := range q.Form {
-		for _, v := range values {
-			if len(v) >= 8 { // Shorter ones are words, such as the kind of a grant.
-				text = secret.New(v).Hide(text)
-			}
-		}
-	}
-	return text
-}
-
-// hide does so in an error, which goes on as it is where it holds nothing.
-func (q *Request) hide(err error, key secret.Value) error {
-	if text := err.Error(); q.hidden(text, key) != text {
-		return errors.New(q.hidden(text, key))
+// hide takes the credential out of an error, which goes on as it is where it holds nothing.
+func hide(err error, key secret.Value) error {
+	if text := err.Error(); key.Hide(text) != text {
+		return errors.New(key.Hide(text))
 	}
 	return err
 }

@@ -114,19 +114,6 @@ func TestUnchangedIsASuccessOnlyWhenItWasAskedFor(t *testing.T) {
 	}
 }
 
-func TestAFormIsNotRepeated(t *testing.T) {
-	t.Parallel()
-	var sent string
-	client := httpx.New(httpx.Options{Name: "x", Base: &url.URL{Scheme: "http", Host: "x"}, Transport: inMemory{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		sent = r.Header.Get("Content-Type") + " " + r.PostFormValue("client_secret")
-		answer(400, "application/json", fmt.Sprintf(`{"error": %q, "error_description": "not %s"}`, "bad "+canary, canary), "Location", "http://h/"+canary)(w, r)
-	})}})
-	_, err := client.Session().Do(t.Context(), httpx.Request{Method: http.MethodPost, Path: "/token", Op: "ask", Form: url.Values{"client_secret": {canary}, "grant_type": {"a"}}})
-	if sent != "application/x-www-form-urlencoded "+canary || err == nil || strings.Contains(err.Error(), canary) || !strings.Contains(err.Error(), "bad [secret]: not [secret]") {
-		t.Errorf("%q, %v", sent, err)
-	}
-}
-
 func TestWalksOverPagesEnd(t *testing.T) {
 	t.Parallel()
 	var w httpx.Walk

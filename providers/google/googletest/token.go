@@ -98,13 +98,6 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, map[string]any{"access_token": text, "expires_in": int(tokenLife / time.Second), "token_type": "Bearer"})
 }
 
-// Expire ends all access tokens.
-func (s *Server) Expire() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	clear(s.tokens)
-}
-
 // verify gives the claims of an assertion that our key has signed.
 func verify(assertion string) (*claims, error) {
 	parts := strings.Split(assertion, ".")
