@@ -100,6 +100,8 @@ type program struct {
 func (p program) run(ctx context.Context, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, p.file, args...) //nolint:gosec // the program that was just built
 	cmd.Dir = p.dir
+	// No configuration of this machine adds its names to what a shell would be told.
+	cmd.Env = append(os.Environ(), "GROUPSYNCD_CONFIG="+filepath.Join(p.dir, "none.yaml"))
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint
 	out, err := cmd.Output()
