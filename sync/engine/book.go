@@ -179,6 +179,7 @@ func prune(mem *plan.Memory, now time.Time, dirty *plan.Dirty) {
 		mem.Tombstones = slices.DeleteFunc(mem.Tombstones, func(t plan.Tombstone) bool { return now.Sub(t.At) > tombstoneMemory })
 		dirty.Tombstones = true
 	}
+	mem.EraseAccounts(dirty)
 	before := len(mem.Approvals)
 	mem.Approvals = slices.DeleteFunc(mem.Approvals, func(a run.Approval) bool { return len(a.Keys) == 0 || !now.Before(a.Until) })
 	dirty.Approvals = dirty.Approvals || len(mem.Approvals) != before

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"encoding/json"
+	"sync"
 	"time"
 
 	"groupsyncd/directory"
@@ -182,4 +183,20 @@ func NewMemory(target, instance string, began time.Time) *Memory {
 		Owned: map[string]*OwnedGroup{}, Scopes: map[string]AcceptedSource{}, Lost: map[string][]uint32{}, Peers: map[string]Peer{},
 		Roles: map[string]OwnedRole{}, Grants: map[ResourceKey][]OwnedGrant{},
 	}
+}
+
+// EraseAccounts forgets name, mail address and subjects of the accounts that were deleted and
+// that no tombstone and no link names any more.
+func (m *Memory) EraseAccounts(dirty *Dirty) {
+	remembered := sync.OnceValue(func() map[string]bool {
+		ids := map[string]bool{}
+		for i := range m.Tombstones {
+			ids[m.Tombstones[i].Account] = true
+		}
+		for _, link := range m.People.All() {
+			ids[link.Account] = true
+		}
+		return ids
+	})
+	dirty.Accounts = append(dirty.Accounts, m.Mirror.erase(func(id string) bool { return remembered()[id] })...)
 }

@@ -173,6 +173,21 @@ func (m *Mirror) Number(id string) (uint32, bool) {
 
 func (m *Mirror) accountID(n uint32) string { return m.accounts[n].ID }
 
+// erase leaves of every deleted account that keep does not name only its id, its role and the
+// time of its making, and gives the numbers of those that changed. The id tells a restored
+// Open WebUI later; nothing is decided by the rest.
+func (m *Mirror) erase(keep func(id string) bool) []uint32 {
+	var out []uint32
+	for i := range m.accounts {
+		a := &m.accounts[i]
+		if a.Deleted && (a.Email != "" || a.Name != "" || len(a.Subjects) > 0) && !keep(a.ID) {
+			a.Email, a.Name, a.Subjects = "", "", nil
+			out = append(out, uint32(i))
+		}
+	}
+	return out
+}
+
 // OnlyProvider gives the OAuth provider through which accounts sign in, when that is the
 // same for all that have one; empty: there are several, or none.
 func (m *Mirror) OnlyProvider() string {

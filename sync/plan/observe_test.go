@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,4 +68,34 @@ func two(m *plan.Memory, o *plan.Observation) {
 	less.Groups = o.Groups[:2]
 	m.Observe(&less)
 	o.Groups = nil
+}
+
+func TestADeletedAccountThatNothingNamesKeepsOnlyItsID(t *testing.T) {
+	t.Parallel()
+	m := plan.NewMemory("chat", "here", at(0))
+	account := func(id string) plan.Account {
+		return plan.Account{ID: id, Email: id + "@example.org", Name: id, Role: "user", Subjects: map[string]string{"oidc": id}, CreatedAt: 7}
+	}
+	m.Observe(&plan.Observation{At: at(0), AllAccounts: true, Accounts: []plan.Account{account("stays"), account("goes"), account("linked")}})
+	m.People.Set(directory.UserKey{Source: "corp", ID: "u"}, plan.PersonLink{Account: "linked"})
+	m.Observe(&plan.Observation{At: at(1), AllAccounts: true, Accounts: []plan.Account{account("stays")}})
+	erase := func() []uint32 {
+		var dirty plan.Dirty
+		m.EraseAccounts(&dirty)
+		return dirty.Accounts
+	}
+	m.Tombstones = []plan.Tombstone{{At: at(1), Account: "goes"}}
+	if got := erase(); len(got) > 0 {
+		t.Errorf("%v are erased while a tombstone and a link name them", got)
+	}
+	m.Tombstones = nil
+	if got := erase(); !slices.Equal(got, []uint32{1}) {
+		t.Errorf("%v are erased, want the one that is deleted and linked to nobody", got)
+	}
+	if a := m.Mirror.Account(1); a.ID != "goes" || !a.Deleted || a.CreatedAt != 7 || a.Email+a.Name != "" || a.Subjects != nil {
+		t.Errorf("what is left: %+v", a)
+	}
+	if got := erase(); len(got) > 0 {
+		t.Errorf("%v are erased twice", got)
+	}
 }

@@ -220,3 +220,33 @@ func TestGroupGone(t *testing.T) {
 		t.Error("not gone after the grace, or gone while listed")
 	}
 }
+
+func TestWhoIsMissingForLongKeepsOnlyAnID(t *testing.T) {
+	t.Parallel()
+	const day = 24 * 60
+	full := read(0, "users: ann bob", "sales: ann bob")
+	full.Users[1].Email, full.Users[1].Name, full.Users[1].Attributes = "bob@example.org", "Bob", map[string][]string{"department": {"Sales"}}
+	r := after(full)
+	bob, _ := r.User("bob")
+	sales, _ := r.Group("sales")
+	for _, c := range []struct {
+		days int
+		kept bool
+	}{{1, true}, {90, true}, {91, false}, {400, false}} {
+		r, _ = r.Merge(read(c.days*day, "users: ann", "sales: ann"), 0)
+		if u := r.Users()[bob]; u.ID != "bob" || (u.Email == "bob@example.org") != c.kept || (u.Name != "") != c.kept || (len(u.Attributes) > 0) != c.kept {
+			t.Errorf("after %d days: %+v", c.days, u.User)
+		}
+		if ann, _ := r.User("ann"); r.Users()[ann].Missing.Is() || r.Users()[ann].Email == "" && full.Users[0].Email != "" {
+			t.Errorf("after %d days somebody who is there: %+v", c.days, r.Users()[ann])
+		}
+	}
+	if got := r.Membership(bob, sales, replica.Grace{Reads: 2, Over: 15 * time.Minute}); got.Standing != replica.Absent {
+		t.Errorf("what is known of the absence: %v", got.Standing)
+	}
+	back := read(401*day, "users: ann bob", "sales: ann bob")
+	back.Users[1].Email = "bob@example.org"
+	if r, _ = r.Merge(back, 0); r.Users()[bob].Email != "bob@example.org" || r.Users()[bob].Missing.Is() {
+		t.Errorf("who comes back: %+v", r.Users()[bob])
+	}
+}

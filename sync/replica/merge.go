@@ -357,6 +357,7 @@ func (m *merger) missing() {
 		for n := range m.new.users {
 			if u := &m.new.users[n]; !m.listed[n] && !u.SeenAt.After(m.asOf) {
 				m.know(u, func(e *Evidence) { e.Missing = m.miss(e.Missing) })
+				m.erase(u)
 			}
 		}
 	}
@@ -366,6 +367,18 @@ func (m *merger) missing() {
 				g.Missing = m.miss(g.Missing)
 			}
 		}
+	}
+}
+
+// KeptFor is how long the name, mail address and attributes of somebody stay who is missing
+// from complete lists.
+const KeptFor = 90 * 24 * time.Hour
+
+// erase leaves of somebody who has been missing for long only the id, and what is known of
+// their absence: nothing is decided by the rest any more. Whoever comes back brings it along.
+func (m *merger) erase(u *User) {
+	if m.asOf.Sub(u.Missing.First) >= KeptFor && !sameTexts(&u.User, &directory.User{}) {
+		u.User = directory.User{ID: u.ID, Disabled: u.Disabled}
 	}
 }
 
