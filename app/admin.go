@@ -197,13 +197,32 @@ func (a *App) serving() *daemon {
 	return a.daemon
 }
 
-// Alive asks the loops of the daemon for a sign of life. One that is starting or
-// stopping is alive.
+// Alive asks the loops of the daemon and its state for a sign of life, for livez and for the
+// watchdog of systemd. It waits for nobody else: a run may take hours, and a directory or an
+// Open WebUI that hangs must not restart us. Nor must a state that answers with an error,
+// which Ready tells. A daemon that is starting or stopping is alive.
 func (a *App) Alive(ctx context.Context) error {
 	d := a.serving()
 	if d == nil {
 		return nil
 	}
+	return d.alive(ctx, func() { a.db.Answer() })
+}
+
+// alive asks the loops and then the state; who stops while being asked is alive.
+func (d *daemon) alive(ctx context.Context, state func()) error {
+	err := d.answer(ctx)
+	if d.ctx.Err() != nil {
+		return nil
+	}
+	if err == nil {
+		err = within(ctx, "the state does not answer", state)
+	}
+	return err
+}
+
+// answer asks the loops.
+func (d *daemon) answer(ctx context.Context) error {
 	select {
 	case d.ping <- struct{}{}:
 	case <-d.ctx.Done():
@@ -211,12 +230,23 @@ func (a *App) Alive(ctx context.Context) error {
 	case <-ctx.Done():
 		return errors.New("the main loop does not answer")
 	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		select {
+		case <-d.ran:
+			stop()
+		case <-ctx.Done():
+		}
+	}()
+	err := d.schedule.Answer(ctx)
 	select {
 	case <-d.ran:
-		if d.ctx.Err() == nil {
-			return errors.New("the schedules have ended")
-		}
+		return errors.New("the schedules have ended")
 	default:
+	}
+	if err != nil {
+		return errors.New("the schedules do not answer")
 	}
 	return nil
 }

@@ -41,9 +41,11 @@ type daemon struct {
 	// schedules have ended.
 	ping, ran chan struct{}
 	// loaded is when the configuration in force was loaded, and refused says that a
-	// newer one was not; App.mu guards both.
+	// newer one was not; lastRun is what systemd was told of the last run. App.mu guards
+	// all three.
 	loaded  time.Time
 	refused bool
+	lastRun string
 }
 
 // confirmName is the schedule of confirming reads; no source can have a name with a space.
@@ -61,6 +63,8 @@ const (
 func (a *App) Serve(ctx context.Context, hup <-chan struct{}) (err error) {
 	life := NewLifecycle(a.log, stopTimeout)
 	defer func() { err = errors.Join(err, life.Stop()) }()
+	enough := func() {}
+	life.Add("time to stop", func(context.Context) error { enough(); return nil })
 	runner, err := schedule.New(schedule.Options{Logger: a.log, Now: a.now, Seed: a.db.Instance()})
 	if err != nil {
 		return err
@@ -127,12 +131,10 @@ func (a *App) Serve(ctx context.Context, hup <-chan struct{}) (err error) {
 	life.Add("watches of sources", func(ctx context.Context) error { return a.endFollowing(ctx, d) })
 	a.openDoors(d, known)
 	life.Add("watches of sign-ins", func(ctx context.Context) error { return a.lockDoors(ctx, d) })
+	life.Add("watchdog", a.watchdog(running))
 	a.ready(ctx)
 	a.loop(ctx, d, hup)
-	if err := sdnotify.Stopping(); err != nil {
-		a.log.LogAttrs(ctx, slog.LevelWarn, "systemd not told", slog.String(logging.KeyErr, err.Error()))
-	}
-	a.log.LogAttrs(ctx, slog.LevelInfo, "stopping")
+	enough = a.stopping(ctx)
 	return nil
 }
 
@@ -153,9 +155,8 @@ func (a *App) resume(ctx context.Context) error {
 }
 
 func (a *App) ready(ctx context.Context) {
-	if err := sdnotify.Ready(); err != nil {
-		a.log.LogAttrs(ctx, slog.LevelWarn, "systemd not told", slog.String(logging.KeyErr, err.Error()))
-	}
+	a.tell(ctx, "")
+	a.told(ctx, sdnotify.Ready())
 	a.log.LogAttrs(ctx, slog.LevelInfo, "ready", slog.Int("sources", len(a.parts.setup.Sources)), slog.Int("targets", len(a.parts.setup.Targets)),
 		slog.Int("rules", len(a.parts.setup.Rules)))
 }
@@ -167,12 +168,26 @@ func (a *App) loop(ctx context.Context, d *daemon, hup <-chan struct{}) {
 		case <-ctx.Done():
 			return
 		case <-hup:
-			if err := a.reload(ctx, d); err != nil {
+			if err := d.meanwhile(func() error { return a.reload(ctx, d) }); err != nil {
 				a.log.LogAttrs(ctx, slog.LevelError, "configuration not loaded; the old one stays in force", slog.String(logging.KeyErr, err.Error()))
 			}
 		case <-d.ping:
 		case answer := <-d.reload:
-			answer <- a.reload(ctx, d)
+			answer <- d.meanwhile(func() error { return a.reload(ctx, d) })
+		}
+	}
+}
+
+// meanwhile does something for the loop, which goes on giving signs of life: a reload waits
+// for a look at Open WebUI that is under way, and for files.
+func (d *daemon) meanwhile(f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-d.ping:
 		}
 	}
 }
@@ -243,10 +258,7 @@ func (a *App) quiet(ctx context.Context, req run.Request) *run.Report {
 		a.log.LogAttrs(ctx, slog.LevelError, "run failed", slog.String(logging.KeyErr, err.Error()), slog.String(logging.KeyHint, fault.HintOf(err)))
 	case err == nil:
 		a.afterRun(ctx, req)
-		text := fmt.Sprintf("last run %s ended with %d", report.Started.Format(time.TimeOnly), report.Exit)
-		if err := sdnotify.Status(text); err != nil {
-			a.log.LogAttrs(ctx, slog.LevelWarn, "systemd not told", slog.String(logging.KeyErr, err.Error()))
-		}
+		a.tell(ctx, fmt.Sprintf("last run %s ended with %d", report.Started.Format(time.TimeOnly), report.Exit))
 	}
 	return report
 }
@@ -299,18 +311,15 @@ func (a *App) Reload(ctx context.Context) error {
 
 // reload does everything that can fail before anything changes.
 func (a *App) reload(ctx context.Context, d *daemon) error {
-	if err := sdnotify.Reloading(); err != nil {
-		a.log.LogAttrs(ctx, slog.LevelWarn, "systemd not told", slog.String(logging.KeyErr, err.Error()))
-	}
+	a.told(ctx, sdnotify.Reloading())
 	err := a.exchange(ctx, d)
 	a.mu.Lock()
 	if d.refused = err != nil; err == nil {
 		d.loaded = a.now().UTC()
 	}
 	a.mu.Unlock()
-	if e := sdnotify.Ready(); e != nil {
-		a.log.LogAttrs(ctx, slog.LevelWarn, "systemd not told", slog.String(logging.KeyErr, e.Error()))
-	}
+	a.tell(ctx, "")
+	a.told(ctx, sdnotify.Ready())
 	return err
 }
 

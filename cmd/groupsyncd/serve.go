@@ -4,14 +4,20 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"groupsyncd/app"
 	"groupsyncd/internal/fault"
 	"groupsyncd/internal/logging"
+	"groupsyncd/internal/sdnotify"
 	"groupsyncd/server"
 
 	"github.com/spf13/cobra"
 )
+
+// longestStart is how long systemd is asked to wait while the state is checked, page by page,
+// and brought to our version: the largest one on a slow disk takes some minutes.
+const longestStart = 15 * time.Minute
 
 func (c *command) serveCommand() *cobra.Command {
 	return &cobra.Command{
@@ -33,8 +39,13 @@ server.admin.listen in the configuration says.`,
 				log.Warn("configuration", slog.String("problem", w.Error()), slog.String(logging.KeyHint, w.Hint))
 			}
 			log.Info("starting", slog.String("version", version().Version), slog.String("config", file), slog.String("state", string(cfg.State)))
+			enough, err := sdnotify.TakeTime(longestStart)
+			if err != nil {
+				log.Warn("systemd not told", slog.String(logging.KeyErr, err.Error()))
+			}
 			a, err := app.New(c.ctx, app.Options{File: file, Config: cfg, Logger: log, LockTimeout: c.lockTimeout, Now: c.now,
 				Version: version().Version, Revision: version().Revision})
+			enough()
 			if err != nil {
 				return err
 			}

@@ -52,7 +52,9 @@ type Runner struct {
 	clock  func() time.Time
 	seed   string
 	wake   chan struct{}
-	fires  sync.WaitGroup
+	// ping is received from by the loop as a sign of life.
+	ping  chan struct{}
+	fires sync.WaitGroup
 
 	mu     sync.Mutex
 	items  map[string]*item
@@ -85,7 +87,7 @@ func New(o Options) (*Runner, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Runner{logger: o.Logger, clock: o.Now, seed: o.Seed, wake: make(chan struct{}, 1), items: make(map[string]*item)}, nil
+	return &Runner{logger: o.Logger, clock: o.Now, seed: o.Seed, wake: make(chan struct{}, 1), ping: make(chan struct{}), items: make(map[string]*item)}, nil
 }
 
 // now gives the wall clock alone: without the monotonic reading, which stands still
@@ -163,6 +165,17 @@ func (r *Runner) Skipped(name string) int {
 	return 0
 }
 
+// Answer waits for a sign of life of the loop in Run, at most until ctx ends. What it
+// has started may take as long as it likes.
+func (r *Runner) Answer(ctx context.Context) error {
+	select {
+	case r.ping <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // Run starts what is due until ctx ends, and then waits for what it started. It is
 // called once.
 func (r *Runner) Run(ctx context.Context) {
@@ -175,6 +188,8 @@ func (r *Runner) Run(ctx context.Context) {
 			return
 		case <-timer.C:
 		case <-r.wake:
+		case <-r.ping:
+			continue
 		}
 		timer.Reset(r.look(ctx))
 	}
