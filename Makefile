@@ -5,7 +5,7 @@ LINT_VERSION := $(shell sed -n 's/^lint_version=//p' .ci/run)
 LINT := $(CACHE)/golangci-lint-$(LINT_VERSION)/golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint generate peers ci
+.PHONY: help build test race lint generate peers soak ci
 
 help: ## Show this list.
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-10s %s\n' "$$name" "$$text"; done
@@ -31,6 +31,9 @@ generate: ## Make the generated files again.
 
 peers: ## Run the tests against real servers: OpenLDAP, Samba, 389 Directory Server, Open WebUI.
 	test/peers/run
+
+soak: ## Run the program for half an hour among people and troubles; fails when it grows.
+	go run ./test/soak
 
 ci: ## Run everything that must hold before a change is good.
 	.ci/run
