@@ -55,15 +55,23 @@ func bindTo(ctx context.Context, addr string) (net.Listener, error) {
 	return l, err
 }
 
+// remembered is how many runs metrics look back at, so that a restart forgets no success.
+const remembered = 50
+
 // openFront checks the tokens and opens the admin listener that the configuration names.
 func (a *App) openFront(ctx context.Context, d *daemon) error {
 	cfg := a.parts.cfg
+	past, err := a.engine.History(remembered)
+	if err != nil {
+		return err
+	}
 	listener, err := a.listen(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	d.front = &front{admin: server.NewAdmin(ctx, server.AdminOptions{Backend: a, Daemon: a, Logger: a.log, Now: a.now, Config: cfg,
 		Version: a.version, Revision: a.revision, NewID: newID})}
+	d.front.admin.Remember(past)
 	a.open(ctx, d.front, cfg, listener)
 	return nil
 }
@@ -281,21 +289,4 @@ func answers(ctx context.Context, dir string) error {
 		err = errors.New("nobody answers there")
 	}
 	return err
-}
-
-// Vitals gives figures about the daemon itself.
-func (a *App) Vitals() (server.Vitals, error) {
-	var v server.Vitals
-	if d := a.serving(); d != nil {
-		a.mu.Lock()
-		v.Loaded, v.LoadFailed = d.loaded, d.refused
-		a.mu.Unlock()
-	}
-	s, err := a.db.Stats()
-	if err != nil {
-		return v, err
-	}
-	v.StateSize, v.StateMaxSize, v.OldestReader = s.Size, s.MaxSize, s.OldestReader
-	v.Audit, err = a.db.Head()
-	return v, err
 }

@@ -71,6 +71,8 @@ type App struct {
 	care   care
 
 	audit *auditor
+	// expiries are what metrics say about the ends of credentials.
+	expiries expiries
 	// recent are runs that are not in the history.
 	recent recent
 	// ran says that this process carried out a run; changed, that the configuration did.
@@ -110,6 +112,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if o.Network.Limiters == nil {
 		o.Network.Limiters = &httpx.Limiters{}
 	}
+	o.Network.Meters = &httpx.Meters{}
 	a := &App{log: o.Logger, file: o.File, now: o.Now, network: o.Network, version: o.Version, revision: o.Revision}
 	if a.now == nil {
 		a.now = time.Now
@@ -201,7 +204,9 @@ func (a *App) Run(ctx context.Context, req run.Request, file *server.NewConfig) 
 	if err != nil {
 		return nil, err
 	}
-	p, err := build(cfg, known, a.log, a.now, a.network, glass{a.db}.pushed)
+	unmeasured := a.network
+	unmeasured.Meters = nil
+	p, err := build(cfg, known, a.log, a.now, unmeasured, glass{a.db}.pushed)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"groupsyncd/config"
@@ -61,6 +62,8 @@ type auditor struct {
 	sink forward.Sink
 	// failing says that the failure was told.
 	failing bool
+	// trouble is failing for metrics, which must not wait while records are passed on.
+	trouble atomic.Bool
 }
 
 // place says where records go from now on.
@@ -70,6 +73,7 @@ func (x *auditor) place(to string) error {
 	}
 	err := x.close()
 	x.to, x.failing = to, false
+	x.trouble.Store(false)
 	switch to {
 	case "":
 	case config.ForwardSyslog:
@@ -102,6 +106,7 @@ func (x *auditor) forward(ctx context.Context, cfg *config.Audit) bool {
 	if err == nil {
 		n, err = x.catchUp(ctx)
 	}
+	x.trouble.Store(err != nil && !errors.Is(err, errLater))
 	switch {
 	case errors.Is(err, errLater):
 	case err != nil && !x.failing:

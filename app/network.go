@@ -15,6 +15,8 @@ type Network struct {
 	Retry httpx.Retry
 	// Limiters are shared by all sources for as long as the program runs; nil: New makes them.
 	Limiters *httpx.Limiters
+	// Meters count what goes on with each source and target, for metrics; nil: nobody does.
+	Meters *httpx.Meters
 	// Dial makes the connections of sources over HTTP; nil: the network's own.
 	Dial httpx.Dial
 }

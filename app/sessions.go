@@ -17,7 +17,7 @@ func (p *parts) connect(log *slog.Logger, now func() time.Time, network Network)
 	for _, t := range p.cfg.Targets {
 		client, err := openwebui.New(openwebui.Options{Name: t.Name, URL: t.URL, APIKey: t.APIKey.Read, CAFile: string(t.CAFile),
 			NeedSubjects: slices.Contains(t.Match, "sign_in") && signIn(p.cfg), Logger: log.With(slog.String(logging.KeyTarget, t.Name)), Now: now,
-			Timeout: network.Timeout, Retry: network.Retry})
+			Timeout: network.Timeout, Retry: network.Retry, Meter: network.Meters.For(targetMeter(t.Name))})
 		if err != nil {
 			return err
 		}

@@ -54,7 +54,7 @@ func build(cfg *config.Config, identities []state.SourceIdentity, log *slog.Logg
 	}
 	for _, src := range cfg.Sources {
 		opened, err := src.Config.Open(providers.Options{Name: src.Name, Logger: log.With(slog.String(logging.KeySource, src.Name)), Now: now,
-			Timeout: network.Timeout, Sessions: p.sessions(src), Limiters: network.Limiters, Dial: network.Dial, Pushed: pushedOf(pushed, p.ids[src.Name]), PublicURL: cfg.Server.Public.URL})
+			Timeout: network.Timeout, Sessions: p.sessions(src), Limiters: network.Limiters, Dial: network.Dial, Meter: network.Meters.For(sourceMeter(src.Name)), Pushed: pushedOf(pushed, p.ids[src.Name]), PublicURL: cfg.Server.Public.URL})
 		if err != nil {
 			return p, fmt.Errorf("source %s: %w", src.Name, err)
 		}

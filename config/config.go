@@ -15,6 +15,8 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"maps"
 	"slices"
 
@@ -53,6 +55,7 @@ type Config struct {
 	StaleAfter     int                       `yaml:"stale_after" doc:"After how many missed intervals a source counts as stale."`
 
 	file     string
+	sum      [sha256.Size]byte
 	at       places
 	warnings Problems
 }
@@ -190,6 +193,11 @@ type Absence struct {
 
 // File gives the name of the file as it was given to Load.
 func (c *Config) File() string { return c.file }
+
+// Sum gives the first six bytes of the SHA-256 of the file: a number that metrics can hold.
+func (c *Config) Sum() uint64 {
+	return binary.BigEndian.Uint64(append([]byte{0, 0}, c.sum[:6]...))
+}
 
 // Warnings lists what is probably not meant, in the order of the file.
 func (c *Config) Warnings() Problems { return c.warnings }

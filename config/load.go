@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -124,7 +125,7 @@ func Load(data []byte, opts Options) (*Config, error) {
 	if len(d.problems) > 0 {
 		return nil, d.hidden(d.problems).sorted()
 	}
-	c.file, c.at, c.warnings = opts.File, d.at, d.hidden(d.warnings).sorted()
+	c.file, c.sum, c.at, c.warnings = opts.File, sha256.Sum256(data), d.at, d.hidden(d.warnings).sorted()
 	bind(c, opts.Dir)
 	return c, nil
 }

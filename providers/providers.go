@@ -219,6 +219,8 @@ type Options struct {
 	// Limiters are shared by all sources, so that two with the same credential do not ask
 	// twice as much; nil: each has its own.
 	Limiters *httpx.Limiters
+	// Meter counts what goes on with the server; nil: nobody does.
+	Meter *httpx.Meter
 	// Dial makes connections over HTTP in place of the network's own; nil: the network.
 	Dial httpx.Dial
 }

@@ -66,17 +66,21 @@ func NewAdmin(ctx context.Context, o AdminOptions) *Admin {
 // Use puts another configuration in force, from the next request on.
 func (a *Admin) Use(cfg *config.Config) {
 	a.access.Store(newAccess(&cfg.Server.Admin, a.Logger))
-	var names []string
+	var n names
+	for _, src := range cfg.Sources {
+		n.sources = append(n.sources, src.Name)
+	}
 	for _, t := range cfg.Targets {
-		names = append(names, t.Name)
+		n.targets = append(n.targets, t.Name)
 	}
-	a.metrics.targets(names)
-	names = nil
 	for _, w := range cfg.Webhooks {
-		names = append(names, w.Name)
+		n.webhooks = append(n.webhooks, w.Name)
 	}
-	a.metrics.webhooks(names)
+	a.metrics.use(n)
 }
+
+// Remember has metrics take in the runs of an earlier process, newest first.
+func (a *Admin) Remember(past []run.Report) { a.metrics.remember(past) }
 
 // Hooked counts a request to a webhook.
 func (a *Admin) Hooked(webhook string, r Result) {

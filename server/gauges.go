@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"groupsyncd/internal/fault"
 	"groupsyncd/internal/logging"
 	"groupsyncd/sync/engine"
 )
@@ -14,58 +15,24 @@ import (
 type gauges struct {
 	a    *Admin
 	m    *metrics
+	list map[string]Metric
 	desc map[string]*prometheus.Desc
 }
 
-// figure is a metric that gauges gives.
-type figure struct{ name, help, label, second string }
+// put gives the value of a metric.
+type put func(name string, value float64, labels ...string)
 
-// figures lists them.
-func figures() []figure {
-	return []figure{
-		{"last_run_timestamp_seconds", "When the last run ended.", "", ""},
-		{"source_last_complete_timestamp_seconds", "The time up to which the last complete read of the source is evidence.", "source", ""},
-		{"source_last_full_timestamp_seconds", "The same of the last read of everything, where reads of changes may lie in between.", "source", ""},
-		{"source_watched", "1 while the source is watched for changes, 0 while it should be.", "source", ""},
-		{"source_coverage", "What the last read by this process proved: 1 everything, 0.5 a part, 0 nothing.", "source", ""},
-		{"source_users", "People whom the source is known to have.", "source", ""},
-		{"source_groups", "Groups that the source is known to have.", "source", ""},
-		{"source_memberships", "Memberships in the last read by this process that proved anything.", "source", ""},
-		{"source_failing", "Reads that failed since the last complete one.", "source", ""},
-		{"source_stale", "1 while what is known of the source is too old.", "source", ""},
-		{"source_quarantined", "1 while the source is read less often because it keeps failing.", "source", ""},
-		{"held_changes", "Changes that the guard holds back.", "target", "check"},
-		{"holds", "Holds that wait for a decision, those that list no change among them.", "target", "check"},
-		{"target_memberships", "Memberships in the target that groupsyncd gave.", "target", ""},
-		{"target_roles", "Accounts in the target whose role groupsyncd gave.", "target", ""},
-		{"target_grants", "Grants of resources in the target that groupsyncd gave.", "target", ""},
-		{"target_groups_managed", "Groups in the target that groupsyncd manages.", "target", ""},
-		{"target_accounts", "Accounts in the target.", "target", ""},
-		{"target_waiting", "Memberships that groupsyncd gave and that wait for a source.", "target", ""},
-		{"target_watched", "1 while sign-ins to the target are noticed, 0 while they should be; absent where nobody looks.", "target", ""},
-		{"target_quarantined", "1 while the target is tried less often because it keeps failing.", "target", ""},
-		{"people_waiting", "People who wait for a run of their own.", "", ""},
-		{"people_oldest_seconds", "How long the one who waits longest has waited.", "", ""},
-		{"state_size_bytes", "Size of the state file.", "", ""},
-		{"state_max_bytes", "Size that the state file may have.", "", ""},
-		{"state_oldest_reader_seconds", "Age of the oldest open look at the state; a large one keeps the file growing.", "", ""},
-		{"audit_records", "Number of the last record of the audit.", "", ""},
-		{"audit_head_info", "1; the end of the audit, signed: whoever keeps it can tell later that nothing before it was cut or changed.", "hash", "signature"},
-		{"config_last_reload_successful", "0 when the configuration file was refused at the last reload.", "", ""},
-		{"config_last_reload_timestamp_seconds", "When the configuration in force was loaded.", "", ""},
+// at gives a time, where there is one.
+func (p put) at(name string, t time.Time, labels ...string) {
+	if !t.IsZero() {
+		p(name, seconds(t), labels...)
 	}
 }
 
-func newGauges(a *Admin, m *metrics) *gauges {
-	g := &gauges{a: a, m: m, desc: map[string]*prometheus.Desc{}}
-	for _, f := range figures() {
-		var labels []string
-		for _, l := range []string{f.label, f.second} {
-			if l != "" {
-				labels = append(labels, l)
-			}
-		}
-		g.desc[f.name] = prometheus.NewDesc(namespace+"_"+f.name, f.help, labels, nil)
+func newGauges(a *Admin, m *metrics, list map[string]Metric) *gauges {
+	g := &gauges{a: a, m: m, list: list, desc: map[string]*prometheus.Desc{}}
+	for name, f := range list {
+		g.desc[name] = prometheus.NewDesc(f.Full(), f.Help, f.Labels, nil)
 	}
 	return g
 }
@@ -79,20 +46,20 @@ func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect gives their values.
 func (g *gauges) Collect(ch chan<- prometheus.Metric) {
-	put := func(name string, value float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(g.desc[name], prometheus.GaugeValue, value, labels...)
-	}
+	put := put(func(name string, value float64, labels ...string) {
+		kind := prometheus.GaugeValue
+		if g.list[name].Type == Counter {
+			kind = prometheus.CounterValue
+		}
+		ch <- prometheus.MustNewConstMetric(g.desc[name], kind, value, labels...)
+	})
+	put("build_info", 1, g.a.Version, g.a.Revision)
 	if s := g.a.look.status(g.a.ctx, g.a); s != nil {
 		g.sources(s, put)
 		g.targets(s, put)
-		if q := s.People; q != nil {
-			put("people_waiting", float64(q.Waiting))
-			waited := time.Duration(0)
-			if !q.Oldest.IsZero() {
-				waited = g.a.Now().Sub(q.Oldest)
-			}
-			put("people_oldest_seconds", waited.Seconds())
-		}
+		g.holds(s, put)
+		g.people(s.People, put)
+		g.file(s.State, put)
 		if s.Last != nil {
 			put("last_run_timestamp_seconds", seconds(s.Last.Started.Add(time.Duration(s.Last.DurationMS)*time.Millisecond)))
 		}
@@ -101,29 +68,25 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	if err != nil {
 		g.a.Logger.LogAttrs(g.a.ctx, slog.LevelWarn, "figures of the state not read", slog.String(logging.KeyErr, err.Error()))
 	} else {
-		put("state_size_bytes", float64(v.StateSize))
-		put("state_max_bytes", float64(v.StateMaxSize))
-		put("state_oldest_reader_seconds", v.OldestReader.Seconds())
-		if v.Audit.Seq > 0 {
-			put("audit_records", float64(v.Audit.Seq))
-			put("audit_head_info", 1, v.Audit.Hash, v.Audit.Signature)
-		}
+		g.state(&v, put)
 	}
 	put("config_last_reload_successful", flag(!v.LoadFailed))
-	if !v.Loaded.IsZero() {
-		put("config_last_reload_timestamp_seconds", seconds(v.Loaded))
+	put("config_hash", float64(v.ConfigHash))
+	put.at("config_last_reload_timestamp_seconds", v.Loaded)
+	for i := range v.Peers {
+		g.peer(&v.Peers[i], put)
+	}
+	for _, e := range v.Expiries {
+		put("credential_expiry_timestamp_seconds", seconds(e.At), e.Kind, e.Name, string(e.Credential))
 	}
 }
 
-func (g *gauges) sources(s *engine.Status, put func(string, float64, ...string)) {
+func (g *gauges) sources(s *engine.Status, put put) {
 	for i := range s.Sources {
 		src := &s.Sources[i]
-		if !src.CompleteAsOf.IsZero() {
-			put("source_last_complete_timestamp_seconds", seconds(src.CompleteAsOf), src.Name)
-		}
-		if !src.FullAsOf.IsZero() {
-			put("source_last_full_timestamp_seconds", seconds(src.FullAsOf), src.Name)
-		}
+		put.at("source_last_complete_timestamp_seconds", src.CompleteAsOf, src.Name)
+		put.at("source_last_full_timestamp_seconds", src.FullAsOf, src.Name)
+		put.at("source_next_read_timestamp_seconds", src.Next, src.Name)
 		if src.Watch != nil {
 			put("source_watched", flag(src.Watch.State == engine.WatchWorks), src.Name)
 		}
@@ -141,12 +104,18 @@ func (g *gauges) sources(s *engine.Status, put func(string, float64, ...string))
 	}
 }
 
-func (g *gauges) targets(s *engine.Status, put func(string, float64, ...string)) {
+func (g *gauges) targets(s *engine.Status, put put) {
 	for i := range s.Targets {
 		t := &s.Targets[i]
 		waiting := 0
 		for _, n := range t.Waiting {
 			waiting += n
+		}
+		shown := g.m.shown(t.Name)
+		put.at("target_last_success_timestamp_seconds", shown.success, t.Name)
+		put.at("target_last_seen_timestamp_seconds", t.ObservedAt, t.Name)
+		if shown.seen {
+			put("target_people_pending", float64(shown.pending), t.Name)
 		}
 		put("target_memberships", float64(t.Memberships), t.Name)
 		put("target_roles", float64(t.Roles), t.Name)
@@ -159,17 +128,88 @@ func (g *gauges) targets(s *engine.Status, put func(string, float64, ...string))
 		}
 		put("target_quarantined", flag(t.Quarantine != nil), t.Name)
 	}
+}
+
+// holds gives what is held of each target, and since when.
+func (g *gauges) holds(s *engine.Status, put put) {
 	type key struct{ target, check string }
-	changes, holds := map[key]int{}, map[key]int{}
+	changes, holds, oldest := map[key]int{}, map[key]int{}, map[string]time.Time{}
 	for i := range s.Holds {
-		k := key{s.Holds[i].Target, string(s.Holds[i].Check)}
-		changes[k] += len(s.Holds[i].Keys)
+		h := &s.Holds[i]
+		k := key{h.Target, checkOf(h.Check)}
+		changes[k] += len(h.Keys)
 		holds[k]++
+		if was, some := oldest[h.Target]; !h.Since.IsZero() && (!some || h.Since.Before(was)) {
+			oldest[h.Target] = h.Since
+		}
 	}
 	for k, n := range holds {
 		put("holds", float64(n), k.target, k.check)
 		put("held_changes", float64(changes[k]), k.target, k.check)
 	}
+	for target, since := range oldest {
+		put.at("oldest_hold_timestamp_seconds", since, target)
+	}
+}
+
+func (g *gauges) people(q *engine.QueueStatus, put put) {
+	if q == nil {
+		return
+	}
+	put("people_waiting", float64(q.Waiting))
+	put("people_at_work", float64(q.AtWork))
+	waited := time.Duration(0)
+	if !q.Oldest.IsZero() {
+		waited = g.a.Now().Sub(q.Oldest)
+	}
+	put("people_oldest_seconds", waited.Seconds())
+}
+
+// file gives what status knows of the file of the state and its copies.
+func (g *gauges) file(s *engine.StateStatus, put put) {
+	if s == nil {
+		return
+	}
+	put("state_writable", flag(s.Problem == ""))
+	put("state_unused_bytes", float64(s.Unused))
+	put("state_free_space_bytes", float64(s.FreeSpace))
+	put.at("state_checked_timestamp_seconds", s.CheckedAt)
+	put.at("backup_last_timestamp_seconds", s.Backup.Last)
+	put("backup_failing", flag(s.Backup.Problem != ""))
+}
+
+func (g *gauges) state(v *Vitals, put put) {
+	put("state_size_bytes", float64(v.StateSize))
+	put("state_max_bytes", float64(v.StateMaxSize))
+	put("state_oldest_reader_seconds", v.OldestReader.Seconds())
+	if v.BackupEvery > 0 {
+		put("backup_interval_seconds", v.BackupEvery.Seconds())
+	}
+	if v.Audit.Seq > 0 {
+		put("audit_records", float64(v.Audit.Seq))
+		put("audit_head_info", 1, v.Audit.Hash, v.Audit.Signature)
+	}
+	if v.Forward != nil {
+		put("audit_forward_failing", flag(v.Forward.Failing))
+		put("audit_forward_waiting", float64(v.Forward.Waiting))
+	}
+}
+
+// peer gives what was counted of a source or target.
+func (g *gauges) peer(p *Peer, put put) {
+	if p.Kind == PeerSource {
+		put("source_schedule_skipped_total", float64(p.Skipped), p.Name)
+	}
+	if !p.Counts.HTTP {
+		return
+	}
+	put(p.Kind+"_requests_total", float64(p.Counts.Answered), p.Name, "ok")
+	for _, k := range fault.Kinds() {
+		put(p.Kind+"_requests_total", float64(p.Counts.Failed[k]), p.Name, k.String())
+	}
+	put(p.Kind+"_retries_total", float64(p.Counts.Retries), p.Name)
+	put(p.Kind+"_retry_budget_exhausted_total", float64(p.Counts.Exhausted), p.Name)
+	put(p.Kind+"_breaker_open", flag(p.Counts.Spared), p.Name)
 }
 
 // coverage gives the share that a word stands for.

@@ -33,11 +33,11 @@ func (a *Admin) guarded(need right, h func(http.ResponseWriter, *http.Request, v
 			w.Header().Set("WWW-Authenticate", `Bearer realm="groupsyncd"`)
 			a.refuse(w, http.StatusUnauthorized, err.Error(), "send Authorization: Bearer TOKEN, with the token of a name under server.admin in the configuration")
 		case need == approver && v.name == "":
-			a.metrics.refused.Inc()
+			a.metrics.denied.Inc()
 			w.Header().Set("WWW-Authenticate", `Bearer realm="groupsyncd"`)
 			a.refuse(w, http.StatusUnauthorized, "the token of an approver is needed, also on this machine", "send Authorization: Bearer TOKEN, with the token of a name under server.admin.approvers")
 		case need == approver && !v.approver:
-			a.metrics.refused.Inc()
+			a.metrics.denied.Inc()
 			a.refuse(w, http.StatusForbidden, v.name+" may read, and nothing else", "ask somebody whose name is under server.admin.approvers")
 		default:
 			h(w, r, v)
@@ -47,7 +47,7 @@ func (a *Admin) guarded(need right, h func(http.ResponseWriter, *http.Request, v
 
 // noteRefused logs that a token was wrong, at most every ten seconds.
 func (a *Admin) noteRefused(r *http.Request, err error) {
-	a.metrics.refused.Inc()
+	a.metrics.denied.Inc()
 	now, last := a.Now().UnixNano(), a.refusedAt.Load()
 	if len(r.Header.Values("Authorization")) > 0 && now-last > int64(10*time.Second) && a.refusedAt.CompareAndSwap(last, now) {
 		a.Logger.LogAttrs(r.Context(), slog.LevelWarn, "request to the admin listener refused",

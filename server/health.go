@@ -32,19 +32,6 @@ type Check struct {
 	Note string
 }
 
-// Vitals are figures about the daemon itself.
-type Vitals struct {
-	StateSize, StateMaxSize int64
-	// OldestReader is the age of the oldest open look at the state.
-	OldestReader time.Duration
-	// Audit is the signed end of the audit.
-	Audit run.AuditHead
-	// Loaded is when the configuration in force was loaded; LoadFailed says that a
-	// newer file was refused since.
-	Loaded     time.Time
-	LoadFailed bool
-}
-
 // aliveBound is how long the loops may take for a sign of life; reading a large
 // configuration again may take seconds.
 const aliveBound = 10 * time.Second

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"maps"
 	"net/http"
 	"slices"
@@ -15,25 +14,22 @@ import (
 	"groupsyncd/sync/run"
 )
 
-// namespace begins the name of every metric.
-const namespace = "groupsyncd"
-
 // metrics counts what runs did. What is true at the moment is collected when somebody
 // asks; see gauges. Labels have few values, all from the configuration or from this
 // program: never people or groups.
 type metrics struct {
 	registry *prometheus.Registry
 	runs     *prometheus.CounterVec
-	duration prometheus.Histogram
-	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	writes   *prometheus.CounterVec
 	// reads are counted by whether everything was read or only what changed.
-	reads  *prometheus.CounterVec
-	writes *prometheus.CounterVec
-	// asked counts requests to sources.
-	asked *prometheus.CounterVec
+	reads *prometheus.CounterVec
+	// failed are reads of sources, refused runs that a target ended, by the kind of failure.
+	failed, refused *prometheus.CounterVec
 	// changes are counted by what became of them.
 	changes map[run.Outcome]*prometheus.CounterVec
-	refused prometheus.Counter
+	begun   *prometheus.CounterVec
+	denied  prometheus.Counter
 	// hooks counts requests to webhooks, logins is how long it took from an event to the
 	// end of the run of its person.
 	hooks *prometheus.CounterVec
@@ -43,47 +39,68 @@ type metrics struct {
 	// suspensions is how long accounts stayed open whose people the directory ended.
 	suspensions prometheus.Histogram
 
-	mu    sync.Mutex
-	known []string // targets
-	heard []string // webhooks
-	// read is what the last read of each source that proved something held.
-	read map[string]int
+	mu sync.Mutex
+	// known are the names of the configuration.
+	sources, targets, webhooks []string
+	// read is what the last read of each source that proved something held, fared what the
+	// last runs of each target showed.
+	read  map[string]int
+	fared map[string]*standing
 }
 
+// standing is what runs showed of a target.
+type standing struct {
+	success time.Time
+	// pending is how many people have no account yet; seen says that a run has shown it.
+	pending int
+	seen    bool
+	holds   map[holdKey]bool
+}
+
+// holdKey tells the holds of a target apart, however their lists change.
+type holdKey struct {
+	check run.Check
+	scope string
+}
+
+// The scopes of a run.
+const (
+	scopeAll    = "all"
+	scopePerson = "person"
+)
+
 func newMetrics(a *Admin) *metrics {
-	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
-	}
+	i := newInstruments()
 	m := &metrics{
-		registry: prometheus.NewRegistry(),
-		runs:     counter("runs_total", "Runs that have ended, by what started them and how they ended.", "trigger", "result"),
-		duration: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "run_duration_seconds",
-			Help: "How long runs took.", Buckets: []float64{0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000}}),
-		requests: counter("target_requests_total", "Requests that runs made to the target, writes among them.", "target"),
-		reads:    counter("source_reads_total", "Reads of the source that proved anything: of everything (full), or of what changed (changes).", "source", "kind"),
-		writes:   counter("target_writes_total", "Requests of runs that wrote to the target.", "target"),
-		asked:    counter("source_requests_total", "Requests of runs to the source, where they are counted: those over HTTP.", "source"),
+		registry: i.registry,
+		runs:     i.counter("runs_total"),
+		duration: i.histogram("run_duration_seconds", 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600),
+		writes:   i.counter("target_writes_total"),
+		reads:    i.counter("source_reads_total"),
+		failed:   i.counter("source_failures_total"),
+		refused:  i.counter("target_failures_total"),
 		changes: map[run.Outcome]*prometheus.CounterVec{
-			run.Planned: counter("planned_changes_total", "Changes that runs in mode plan would have made.", "target", "op"),
-			run.Applied: counter("applied_changes_total", "Changes that were made.", "target", "op"),
-			run.Failed:  counter("failed_changes_total", "Changes that the target refused or that could not be verified.", "target", "op"),
+			run.Planned: i.counter("planned_changes_total"),
+			run.Applied: i.counter("applied_changes_total"),
+			run.Failed:  i.counter("failed_changes_total"),
 		},
-		refused: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "admin_refused_total",
-			Help: "Requests to the admin listener without the token that they need."}),
-		hooks:      counter("webhook_requests_total", "Requests to the webhook, by what became of them; those to no webhook of ours under no name.", "webhook", "result"),
-		provisions: counter("provisioning_requests_total", "Requests of a provider to the source, by what became of them; those to no source of ours under no name.", "source", "result"),
-		logins: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "login_duration_seconds",
-			Help:    "From an event that told of a person to the end of that person's run, by how the event was noticed.",
-			Buckets: []float64{0.005, 0.01, 0.015, 0.025, 0.06, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 10, 60}}, []string{"trigger"}),
-		suspensions: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "suspension_seconds",
-			Help:    "From the beginning of the read that showed somebody disabled or gone to the end of the call that made the account pending.",
-			Buckets: []float64{0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600, 86400}}),
-		read: map[string]int{},
+		begun:       i.counter("holds_begun_total"),
+		denied:      i.counter("admin_refused_total").WithLabelValues(),
+		hooks:       i.counter("webhook_requests_total"),
+		provisions:  i.counter("provisioning_requests_total"),
+		logins:      i.histogram("login_duration_seconds", 0.005, 0.01, 0.015, 0.025, 0.06, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 10, 60),
+		suspensions: i.histogram("suspension_seconds", 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600, 86400).WithLabelValues().(prometheus.Histogram),
+		read:        map[string]int{},
+		fared:       map[string]*standing{},
 	}
-	info := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info", Help: "Which program this is; the value is 1.",
-		ConstLabels: prometheus.Labels{"version": a.Version, "revision": a.Revision}}, func() float64 { return 1 })
-	m.registry.MustRegister(m.runs, m.duration, m.requests, m.reads, m.writes, m.asked, m.changes[run.Planned], m.changes[run.Applied], m.changes[run.Failed],
-		m.refused, m.hooks, m.provisions, m.logins, m.suspensions, info, newGauges(a, m), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, t := range append(triggers(), "other") {
+		for _, r := range results() {
+			m.runs.WithLabelValues(string(t), r)
+		}
+	}
+	m.duration.WithLabelValues(scopeAll)
+	m.duration.WithLabelValues(scopePerson)
+	m.registry.MustRegister(newGauges(a, m, i.list), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -93,128 +110,56 @@ func (m *metrics) serve() func(http.ResponseWriter, *http.Request, visitor) {
 	return func(w http.ResponseWriter, r *http.Request, _ visitor) { h.ServeHTTP(w, r) }
 }
 
-// ops are the kinds of change that have a label of their own.
-func ops() []run.Op {
-	return []run.Op{run.CreateGroup, run.UpdateGroup, run.DeleteGroup, run.AddMember, run.RemoveMember, run.AdoptMember, run.ReleaseMember, run.SetPermissions,
-		run.SetRole, run.CreateAccount, run.SetGrants}
-}
+// names are what a configuration calls its parts.
+type names struct{ sources, targets, webhooks []string }
 
-// targets makes the counters of the configured targets begin at zero, so that the
-// first change is seen as an increase, and forgets those of others.
-func (m *metrics) targets(names []string) {
+// use makes the counters of what is configured begin at zero, so that the first change is
+// seen as an increase, and forgets those of others.
+func (m *metrics) use(n names) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, old := range m.known {
-		if !slices.Contains(names, old) {
-			for _, c := range append(slices.Collect(maps.Values(m.changes)), m.requests, m.writes) {
-				c.DeletePartialMatch(prometheus.Labels{"target": old})
-			}
-		}
+	forget("source", m.sources, n.sources, m.reads, m.failed, m.provisions)
+	forget("target", m.targets, n.targets, append(slices.Collect(maps.Values(m.changes)), m.writes, m.refused, m.begun)...)
+	forget("webhook", m.webhooks, n.webhooks, m.hooks)
+	keep := func(list []string) func(string) bool {
+		return func(name string) bool { return !slices.Contains(list, name) }
 	}
-	m.known = names
-	for _, name := range names {
-		m.requests.WithLabelValues(name)
+	maps.DeleteFunc(m.read, func(name string, _ int) bool { return keep(n.sources)(name) })
+	maps.DeleteFunc(m.fared, func(name string, _ *standing) bool { return keep(n.targets)(name) })
+	m.sources, m.targets, m.webhooks = n.sources, n.targets, n.webhooks
+	for _, name := range n.sources {
+		m.reads.WithLabelValues(name, string(run.ReadFull))
+		m.reads.WithLabelValues(name, string(run.ReadChanges))
+		zero(m.failed, name, reasons())
+	}
+	for _, name := range n.targets {
 		m.writes.WithLabelValues(name)
+		zero(m.refused, name, reasons())
+		zero(m.begun, name, run.Checks())
 		for _, c := range m.changes {
-			for _, op := range ops() {
-				c.WithLabelValues(name, string(op))
-			}
+			zero(c, name, ops())
 		}
+	}
+	for _, name := range n.webhooks {
+		zero(m.hooks, name, Results())
 	}
 }
 
-// webhooks makes the counters of the configured webhooks begin at zero, and forgets those
-// of others.
-func (m *metrics) webhooks(names []string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, old := range m.heard {
-		if !slices.Contains(names, old) {
-			m.hooks.DeletePartialMatch(prometheus.Labels{"webhook": old})
-		}
-	}
-	m.heard = names
-	for _, name := range names {
-		for _, r := range Results() {
-			m.hooks.WithLabelValues(name, string(r))
-		}
+// zero makes counters begin at zero.
+func zero[T ~string](c *prometheus.CounterVec, name string, values []T) {
+	for _, v := range values {
+		c.WithLabelValues(name, string(v))
 	}
 }
 
-// saw counts a run of a person that an event led to.
-func (m *metrics) saw(req *run.Request, took time.Duration, err error) {
-	if err != nil || !req.Single() {
-		return
-	}
-	m.logins.WithLabelValues(triggerOf(req.Trigger)).Observe(took.Seconds())
-}
-
-// triggerOf gives the label of a trigger, which may come from whoever asked for the run.
-func triggerOf(t run.Trigger) string {
-	if slices.Contains([]run.Trigger{run.Manual, run.Schedule, run.Webhook, run.Watch, run.Reload, run.Confirm, run.Push}, t) {
-		return string(t)
-	}
-	return "other"
-}
-
-// result says in a word how a run ended.
-func result(exit int) string {
-	switch exit {
-	case run.ExitOK:
-		return "ok"
-	case run.ExitPartly:
-		return "partly"
-	case run.ExitHeld:
-		return "held"
-	case run.ExitSource:
-		return "source"
-	case run.ExitTarget:
-		return "target"
-	case run.ExitState:
-		return "state"
-	case run.ExitStale:
-		return "stale"
-	case run.ExitInterrupted:
-		return "interrupted"
-	}
-	return "failed"
-}
-
-// ended counts a run.
-func (m *metrics) ended(r *run.Report) {
-	m.runs.WithLabelValues(triggerOf(r.Trigger), result(r.Exit)).Inc()
-	m.duration.Observe((time.Duration(r.DurationMS) * time.Millisecond).Seconds())
-	for _, ms := range r.Suspensions {
-		m.suspensions.Observe((time.Duration(ms) * time.Millisecond).Seconds())
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for i := range r.Sources {
-		s := &r.Sources[i]
-		if s.Requests > 0 {
-			m.asked.WithLabelValues(s.Name).Add(float64(s.Requests))
+// forget drops the counters of names that are no longer configured.
+func forget(label string, before, now []string, counters ...*prometheus.CounterVec) {
+	for _, old := range before {
+		if slices.Contains(now, old) {
+			continue
 		}
-		if r.User == "" && s.Coverage != "none" {
-			m.read[s.Name] = s.Memberships
-			m.reads.WithLabelValues(s.Name, string(cmp.Or(s.Read, run.ReadFull))).Inc()
+		for _, c := range counters {
+			c.DeletePartialMatch(prometheus.Labels{label: old})
 		}
 	}
-	for i := range r.Targets {
-		t := &r.Targets[i]
-		m.requests.WithLabelValues(t.Name).Add(float64(t.Requests))
-		m.writes.WithLabelValues(t.Name).Add(float64(t.Writes))
-		for j := range t.Changes {
-			if c := m.changes[t.Changes[j].Outcome]; c != nil {
-				c.WithLabelValues(t.Name, string(t.Changes[j].Op)).Inc()
-			}
-		}
-	}
-}
-
-// memberships gives how many memberships the last read of a source held.
-func (m *metrics) memberships(source string) (int, bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	n, ok := m.read[source]
-	return n, ok
 }

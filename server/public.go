@@ -58,6 +58,7 @@ type Public struct {
 	ctx    context.Context
 	table  atomic.Pointer[hookTable]
 	tls    atomic.Pointer[tls.Config]
+	cert   atomic.Pointer[Certificate]
 	limits *limits
 	replay *replays
 	told   *told

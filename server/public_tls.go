@@ -95,12 +95,31 @@ func (c *Certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.current, nil
 }
 
+// ends gives until when the certificate in force is good, also where nobody has connected
+// since it was replaced.
+func (c *Certificate) ends() time.Time {
+	pair, err := c.get(nil)
+	if err != nil || pair.Leaf == nil {
+		return time.Time{}
+	}
+	return pair.Leaf.NotAfter
+}
+
+// CertificateEnds gives until when our own certificate is good; zero: there is none.
+func (p *Public) CertificateEnds() time.Time {
+	if c := p.cert.Load(); c != nil {
+		return c.ends()
+	}
+	return time.Time{}
+}
+
 // Encrypt has a listener speak TLS while there is a certificate: with each new connection
 // the one of the configuration in force, or none.
 func (p *Public) Encrypt(l net.Listener) net.Listener { return &encrypted{l, p} }
 
 // UseCertificate puts another certificate in force for new connections; nil: none.
 func (p *Public) UseCertificate(c *Certificate) {
+	p.cert.Store(c)
 	if c == nil {
 		p.tls.Store(nil)
 		return

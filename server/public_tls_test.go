@@ -119,7 +119,13 @@ func TestTheListenerSpeaksTLSAndTakesItsNewCertificate(t *testing.T) {
 	if got := p.serial(third); got != 3 {
 		t.Errorf("without its key the certificate is %d", got)
 	}
+	if left := time.Until(p.CertificateEnds()); left < 23*time.Hour || left > 24*time.Hour {
+		t.Errorf("it is said to end in %s", left)
+	}
 	p.UseCertificate(nil)
+	if got := p.CertificateEnds(); !got.IsZero() {
+		t.Errorf("without TLS the certificate ends %s", got)
+	}
 	if r := p.post(p.login("c")); r.status != 202 {
 		t.Errorf("after TLS was switched off: %d %s", r.status, r.body)
 	}

@@ -39,6 +39,11 @@ const (
 
 var names = [...]string{"", "invalid", "auth", "throttled", "unavailable", "incomplete", "conflict", "not_found", "canceled", "damaged"}
 
+// Kinds lists every kind.
+func Kinds() []Kind {
+	return []Kind{Invalid, Auth, Throttled, Unavailable, Incomplete, Conflict, NotFound, Canceled, Damaged}
+}
+
 // String gives the word used in metrics and JSON.
 func (k Kind) String() string {
 	if k < 0 || int(k) >= len(names) {

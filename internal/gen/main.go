@@ -1,5 +1,5 @@
 // Command gen writes the references in docs/ that are made from the program itself:
-// every key of the configuration, the JSON Schema, and every command.
+// every key of the configuration, the JSON Schema, every command, and every metric.
 //
 // It builds the program and asks it, as a user would, so it needs to know none of the
 // packages: what the references say is what the program shows. Equal programs give
@@ -58,11 +58,20 @@ func generate(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	list, err := p.run(ctx, "__metrics")
+	if err != nil {
+		return err
+	}
+	metrics, err := metricsReference(list)
+	if err != nil {
+		return err
+	}
 	docs := filepath.Join(root, "docs")
 	return errors.Join(
 		write(filepath.Join(docs, "config.schema.json"), schema),
 		write(filepath.Join(docs, "configuration.md"), keys),
-		write(filepath.Join(docs, "commands.md"), commands))
+		write(filepath.Join(docs, "commands.md"), commands),
+		write(filepath.Join(docs, "metrics.md"), metrics))
 }
 
 // moduleRoot finds the folder of the module.

@@ -44,8 +44,9 @@ func (b *breaker) enter() (wait time.Duration, ok bool) {
 }
 
 // leave takes in how an attempt went. A server that answers is alive, whatever it
-// answers; one that nobody waited for has shown nothing.
-func (b *breaker) leave(err error) {
+// answers; one that nobody waited for has shown nothing. It reports whether the server is
+// spared from now on.
+func (b *breaker) leave(err error) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch kind := fault.KindOf(err); {
@@ -60,6 +61,7 @@ func (b *breaker) leave(err error) {
 			b.until = b.now().Add(max(b.pause, min(wait, longestPause)))
 		}
 	}
+	return !b.until.IsZero()
 }
 
 // longestPause bounds what a Retry-After makes of a pause, so that a mistaken one does

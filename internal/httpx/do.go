@@ -166,8 +166,10 @@ func (s *Session) again(ctx context.Context, q *Request, err error, tries uint) 
 		}
 	}
 	if !s.spend() {
+		s.c.o.Meter.change(func(c *Counts) { c.Exhausted++ })
 		return backoff.Permanent(err)
 	}
+	s.c.o.Meter.change(func(c *Counts) { c.Retries++ })
 	if told {
 		return &backoff.RetryAfterError{Duration: wait}
 	}
@@ -260,7 +262,8 @@ func (s *Session) allowed(ctx context.Context, q *Request, payload []byte, key s
 			s.c.breaker.leave(context.Canceled)
 			return
 		}
-		s.c.breaker.leave(err)
+		open := s.c.breaker.leave(err)
+		s.c.o.Meter.change(func(c *Counts) { c.Spared = open })
 	}()
 	return s.once(ctx, q, payload, key)
 }
@@ -274,7 +277,7 @@ func status(err error) int {
 }
 
 // once makes one attempt.
-func (s *Session) once(ctx context.Context, q *Request, payload []byte, credential string) (*Answer, error) {
+func (s *Session) once(ctx context.Context, q *Request, payload []byte, credential string) (answer *Answer, err error) {
 	key := secret.New(credential)
 	if s.c.o.Limiter != nil {
 		leave, err := s.c.o.Limiter.enter(ctx, q.Cost)
@@ -293,12 +296,14 @@ func (s *Session) once(ctx context.Context, q *Request, payload []byte, credenti
 		return nil, err
 	}
 	s.count(q.Method)
+	defer func() { s.c.o.Meter.attempt(err) }()
 	began := time.Now()
 	resp, err := s.c.http.Do(req)
 	if err != nil {
 		return nil, s.transportFault(ctx, q, hide(err, key))
 	}
 	defer func() { _ = resp.Body.Close() }()
+	s.c.o.Meter.Secured(req.URL.Host, resp.TLS)
 	body, err := io.ReadAll(io.LimitReader(resp.Body, s.c.o.MaxBody+1))
 	s.c.o.Logger.Debug("request", "server", s.c.o.Name, "method", q.Method, "path", q.place(), "status", resp.StatusCode,
 		"bytes", len(body), "ms", time.Since(began).Milliseconds())

@@ -38,6 +38,8 @@ type Options struct {
 	Transport http.RoundTripper
 	// Limiter is shared by all who use the same credential; nil: nothing is limited.
 	Limiter *Limiter
+	// Meter counts what goes on with the server; nil: nobody does.
+	Meter *Meter
 	// Pace reads how long a vendor wants to be left alone out of the headers of any answer,
 	// where that is not Retry-After: until then nothing is sent through Limiter. May be nil.
 	Pace func(status int, h http.Header, now time.Time) (wait time.Duration, ok bool)
@@ -107,6 +109,7 @@ func New(o Options) *Client {
 	c := &Client{o: o, http: &http.Client{Transport: o.Transport, CheckRedirect: sameServer},
 		breaker: breaker{now: o.Now, after: o.Retry.Break, pause: o.Retry.Pause}}
 	c.life, c.end = context.WithCancelCause(context.Background())
+	o.Meter.change(func(m *Counts) { m.HTTP, m.Spared = true, false })
 	return c
 }
 

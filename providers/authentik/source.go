@@ -51,7 +51,7 @@ func newSource(c Config, o providers.Options) (*source, error) {
 	}
 	transport := reach.Transport()
 	client := httpx.Options{
-		Name: "source " + o.Name, Base: base.JoinPath("api", "v3"), Bearer: httpx.Key(c.Token.Read),
+		Name: "source " + o.Name, Base: base.JoinPath("api", "v3"), Meter: o.Meter, Bearer: httpx.Key(c.Token.Read),
 		Logger: s.logger, Timeout: o.Timeout, Now: o.Now,
 		Limiter: o.Limiters.For("authentik "+base.String()+" "+cmp.Or(c.ClientID, c.Token.String()), pace()),
 	}

@@ -187,3 +187,26 @@ func TestDoctorNamesWhatIsOdd(t *testing.T) {
 	}
 	expect(t, open(t, empty, nil), "users", providers.Warning, "userPrincipalName")
 }
+
+func TestTheEndOfTheCertificateIsKnownWithoutARequest(t *testing.T) {
+	t.Parallel()
+	ends := time.Now().Add(20 * 24 * time.Hour).Truncate(time.Second)
+	key, certificate := pair(t, ends)
+	s := entratest.New(t, office())
+	able := func(change func(c *entra.Config)) []providers.Expiry {
+		return open(t, s, change).(providers.Expiring).Expiries()
+	}
+	if got := able(func(c *entra.Config) {
+		c.ClientSecret, c.PrivateKey, c.Certificate = secret.Ref{}, ref(t, key), scalar.Path(file(t, certificate))
+	}); len(got) != 1 || !got[0].At.Equal(ends) || got[0].Credential != providers.ClientCertificate {
+		t.Errorf("a certificate: %v", got)
+	}
+	if got := able(func(c *entra.Config) {
+		c.ClientSecret, c.PrivateKey, c.Certificate = secret.Ref{}, ref(t, key), scalar.Path(file(t, "damaged"))
+	}); got != nil {
+		t.Errorf("a damaged one: %v", got)
+	}
+	if got := able(func(*entra.Config) {}); got != nil {
+		t.Errorf("a secret: %v", got)
+	}
+}

@@ -83,7 +83,7 @@ func (c *Config) Open(o providers.Options) (providers.Source, error) {
 	base := *graph
 	base.Path += "/v1.0"
 	s.client = httpx.New(httpx.Options{
-		Name: "source " + o.Name, Base: &base, Bearer: s.grants.bearer(s.tokens.Bearer), Transport: reach.Transport(),
+		Name: "source " + o.Name, Base: &base, Meter: o.Meter, Bearer: s.grants.bearer(s.tokens.Bearer), Transport: reach.Transport(),
 		Limiter: o.Limiters.For("entra "+graph.Host+" "+c.Tenant+" "+c.ClientID, httpx.Limit{PerSecond: unitsPerSecond, Parallel: parallel}),
 		Pace:    pace, Logger: s.logger, Timeout: cmp.Or(o.Timeout, time.Minute), MaxBody: 64 << 20, Now: o.Now,
 	})

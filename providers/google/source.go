@@ -74,7 +74,7 @@ func newSource(c Config, o providers.Options, base *url.URL, token string) (*sou
 	limiter := o.Limiters.For("google "+c.Credentials.String()+" "+c.Subject, httpx.Limit{PerSecond: perSecond, Burst: perSecond, Parallel: c.Parallel})
 	b := &brake{limiter: limiter}
 	s.client = httpx.New(httpx.Options{
-		Name: "source " + o.Name, Base: base, Bearer: tokens.Bearer, Transport: httpx.Reach{Base: base, Dial: o.Dial}.Transport(),
+		Name: "source " + o.Name, Base: base, Meter: o.Meter, Bearer: tokens.Bearer, Transport: httpx.Reach{Base: base, Dial: o.Dial}.Transport(),
 		Limiter: limiter, Kind: b.kind, Pace: b.answered, Logger: s.logger, Timeout: o.Timeout, MaxBody: 64 << 20, Now: s.now,
 		// Google wants seconds between attempts, doubled each time. The breaker is for servers
 		// that are down; one that asks all workers to slow down is not.

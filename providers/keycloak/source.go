@@ -72,7 +72,7 @@ func newSource(c Config, o providers.Options) (*source, error) {
 	server := base.String()
 	base = base.JoinPath("admin/realms", url.PathEscape(c.Realm))
 	s.client = httpx.New(httpx.Options{
-		Name: "source " + o.Name, Base: base, Bearer: s.tokens.Bearer, Transport: s.tokens.Transport(transport), Logger: s.logger, Timeout: o.Timeout, MaxBody: 64 << 20, Now: o.Now,
+		Name: "source " + o.Name, Base: base, Meter: o.Meter, Bearer: s.tokens.Bearer, Transport: s.tokens.Transport(transport), Logger: s.logger, Timeout: o.Timeout, MaxBody: 64 << 20, Now: o.Now,
 		Limiter: o.Limiters.For("keycloak "+server+" "+c.tokenRealm()+" "+c.ClientID, httpx.Limit{Parallel: c.Parallel}),
 		// Ten groups in a row that fail are no reason to leave out the other thousand.
 		Retry: httpx.Retry{Break: 40},

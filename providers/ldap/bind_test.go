@@ -22,6 +22,7 @@ import (
 
 	"groupsyncd/internal/fault"
 	"groupsyncd/internal/scalar"
+	"groupsyncd/providers"
 	"groupsyncd/providers/ldap/ldaptest"
 )
 
@@ -307,5 +308,24 @@ func TestTLSIsAtLeast12(t *testing.T) {
 	_, err := open(t, config).Pull(t.Context(), nil)
 	if fault.KindOf(err) != fault.Unavailable || !strings.Contains(fault.HintOf(err), "TLS 1.2") {
 		t.Errorf("error %v, hint %q", err, fault.HintOf(err))
+	}
+}
+
+func TestTheEndOfOurCertificateIsKnownWithoutAConnection(t *testing.T) {
+	t.Parallel()
+	cert, key, _ := ours(t)
+	c := configure(t, RFC2307, "ldaps://127.0.0.1:1")
+	s := open(t, c)
+	if got := s.Expiries(); got != nil {
+		t.Errorf("without a certificate: %v", got)
+	}
+	c.CertFile, c.KeyFile = cert, key
+	s = open(t, c)
+	if got := s.Expiries(); len(got) != 1 || got[0].Credential != providers.ClientCertificate || time.Until(got[0].At) > time.Hour || time.Until(got[0].At) < 50*time.Minute {
+		t.Errorf("our certificate: %v", got)
+	}
+	write(t, cert, []byte("damaged"), 0o644)
+	if got := s.Expiries(); got != nil {
+		t.Errorf("a damaged one: %v", got)
 	}
 }

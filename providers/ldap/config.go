@@ -283,7 +283,7 @@ func (c *Config) Open(o providers.Options) (providers.Source, error) {
 	if err := o.Sound(c); err != nil {
 		return nil, err
 	}
-	s := &source{config: *c, name: o.Name, logger: o.Log(), now: o.Clock(),
+	s := &source{config: *c, name: o.Name, logger: o.Log(), meter: o.Meter, now: o.Clock(),
 		dial: cmp.Or(o.Timeout, dialTimeout), request: cmp.Or(o.Timeout, requestTimeout), reading: readTime, slow: slowSearch,
 		lookUps: maxLookUps, watchdog: watchdogEvery, watchdogWait: watchdogWait, poll: pollEvery,
 		reach: (&net.Dialer{}).DialContext, calls: map[int]cancelFunc{}, detected: map[string]*detection{}}

@@ -119,6 +119,7 @@ func (s *source) connectTo(ctx context.Context, to server) (*session, error) {
 	// TLS is inside raw already, by StartTLS too: go-ldap never changes the
 	// connection below it.
 	made.wire = wire.New(raw, s.bounds())
+	s.meter.Secured(to.addr, made.tls)
 	made.conn = ldap.NewConn(made.wire, made.tls != nil)
 	made.conn.SetTimeout(s.request)
 	made.stop = context.AfterFunc(ctx, func() { _ = raw.Close() })

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"groupsyncd/internal/fault"
+	"groupsyncd/internal/httpx"
 	"groupsyncd/providers"
 )
 
@@ -45,6 +46,7 @@ type source struct {
 	config Config
 	name   string
 	logger *slog.Logger
+	meter  *httpx.Meter
 	now    func() time.Time
 
 	// Bounds, as variables for tests.

@@ -37,6 +37,7 @@ type provider struct {
 	transport          http.RoundTripper
 	timeout            time.Duration
 	logger             *slog.Logger
+	meter              *httpx.Meter
 	now                func() time.Time
 	client             *httpx.Client // of the description
 
@@ -70,7 +71,7 @@ func (p *provider) dial(address string) (*httpx.Client, url.Values, error) {
 	}
 	query := u.Query()
 	u.RawQuery, u.Fragment = "", ""
-	return httpx.New(httpx.Options{Name: "source " + p.name + ", " + u.String(), Base: u, Transport: p.transport, Logger: p.logger, Timeout: p.timeout, MaxBody: maxAnswer,
+	return httpx.New(httpx.Options{Name: "source " + p.name + ", " + u.String(), Base: u, Transport: p.transport, Logger: p.logger, Meter: p.meter, Timeout: p.timeout, MaxBody: maxAnswer,
 		Retry: httpx.Retry{Tries: 2, First: 100 * time.Millisecond, Max: time.Second, MaxWait: 2 * time.Second, Break: 6, Pause: failedFor}, Now: p.now}), query, nil
 }
 

@@ -67,7 +67,7 @@ func newSource(c Config, o providers.Options, transport http.RoundTripper) (*sou
 	if from == "" {
 		from = strings.TrimSuffix(c.Issuer, "/") + wellKnown
 	}
-	p := &provider{name: o.Name, issuer: c.Issuer, from: from, configured: c.Algorithms, transport: transport, timeout: o.Timeout, logger: s.logger, now: s.now, turn: make(chan struct{}, 1)}
+	p := &provider{name: o.Name, issuer: c.Issuer, from: from, configured: c.Algorithms, transport: transport, timeout: o.Timeout, logger: s.logger, meter: o.Meter, now: s.now, turn: make(chan struct{}, 1)}
 	if p.timeout == 0 {
 		p.timeout = requestTimeout
 	}

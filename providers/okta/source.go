@@ -59,7 +59,7 @@ func newSource(c Config, o providers.Options) (*source, error) {
 	for _, b := range buckets() {
 		a := &allowance{limiters: limiters, key: "okta " + base.Host + " " + c.ClientID + " " + string(b), fixed: c.Rate}
 		s.clients[b] = httpx.New(httpx.Options{
-			Name: "source " + o.Name, Base: base, Bearer: s.bearer, Transport: bound, Logger: s.logger, Timeout: o.Timeout, MaxBody: 64 << 20, Now: o.Now,
+			Name: "source " + o.Name, Base: base, Meter: o.Meter, Bearer: s.bearer, Transport: bound, Logger: s.logger, Timeout: o.Timeout, MaxBody: 64 << 20, Now: o.Now,
 			Limiter: a.limiter(cmp.Or(c.Rate, usual)), Pace: a.pace, Retry: httpx.Retry{MaxWait: window},
 		})
 	}

@@ -197,7 +197,7 @@ func (c *Config) Open(o providers.Options) (providers.Source, error) {
 	}
 	s.base = base
 	s.client = httpx.New(httpx.Options{
-		Name: "source " + o.Name, Base: base, Bearer: bearer, Transport: transport, Logger: o.Logger, Timeout: o.Timeout, Now: o.Now,
+		Name: "source " + o.Name, Base: base, Meter: o.Meter, Bearer: bearer, Transport: transport, Logger: o.Logger, Timeout: o.Timeout, Now: o.Now,
 		Limiter: o.Limiters.For(c.Place()+" "+c.Token.String()+c.ClientID, httpx.Limit{Parallel: c.Parallel}),
 	})
 	return s, nil

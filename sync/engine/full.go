@@ -306,7 +306,7 @@ func (w *work) targetError(tr *run.TargetReport, err error) error {
 		return err
 	}
 	w.failure = err
-	tr.Error, tr.Hint = err.Error(), fault.HintOf(err)
+	tr.Error, tr.Hint, tr.Fault = err.Error(), fault.HintOf(err), faultWord(err)
 	w.log.LogAttrs(context.Background(), slog.LevelError, "target failed", slog.String(logging.KeyErr, tr.Error), slog.String(logging.KeyHint, tr.Hint))
 	return nil
 }

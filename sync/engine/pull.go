@@ -101,7 +101,9 @@ func (e *Engine) pullOne(ctx context.Context, src *Source, req run.Request) (run
 	report := late(ctx, sourceReport(src, got.snapshot, err))
 	report.Read = got.kind
 	waiting := errors.Is(err, providers.ErrWaiting)
-	if !waiting { // Else nothing is wrong with it.
+	if waiting {
+		report.Fault = "" // Nothing is wrong with it.
+	} else {
 		stored = errors.Join(stored, e.fared(src.party(), err, started, true))
 	}
 	e.note(src, report)
@@ -170,12 +172,20 @@ func sourceReport(src *Source, s *directory.Snapshot, err error) run.SourceRepor
 		}
 	}
 	if err != nil {
-		r.Reason, r.Hint = err.Error(), fault.HintOf(err)
+		r.Reason, r.Hint, r.Fault = err.Error(), fault.HintOf(err), faultWord(err)
 		if r.Hint == "" {
 			r.Hint = "see what is wrong with: groupsyncd doctor"
 		}
 	}
 	return r
+}
+
+// faultWord gives the kind of a failure in a word that metrics count under.
+func faultWord(err error) string {
+	if kind := fault.KindOf(err); kind != 0 {
+		return kind.String()
+	}
+	return run.FaultOther
 }
 
 // note keeps the last pull of a source for status.

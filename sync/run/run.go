@@ -299,6 +299,8 @@ type SourceReport struct {
 	// Single says that the source knows single people only: it has no lists that could be
 	// covered, and has failed only where there is a hint.
 	Single bool `json:"single,omitempty"`
+	// Fault is the kind of the failure, for metrics; empty: there was none, or nothing was tried.
+	Fault string `json:"-"`
 }
 
 // Whole reports whether a read of everything showed all that the source can show.
@@ -322,6 +324,8 @@ type TargetReport struct {
 	Holds []HoldNote `json:"holds,omitempty"`
 	Error string     `json:"error,omitempty"`
 	Hint  string     `json:"hint,omitempty"`
+	// Fault is the kind of that error, for metrics; empty: there was none, or nothing was tried.
+	Fault string `json:"-"`
 	// Stale says that a written plan was not carried out because it is no longer the plan.
 	Stale bool `json:"stale,omitempty"`
 }
@@ -348,6 +352,9 @@ type Report struct {
 	// open after the directory said so.
 	Suspensions []int64 `json:"-"`
 }
+
+// FaultOther stands for failures without a kind.
+const FaultOther = "other"
 
 // Schema is the version of the report.
 const Schema = 1

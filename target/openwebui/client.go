@@ -36,6 +36,8 @@ type Options struct {
 	// only the paged list has.
 	NeedSubjects bool
 	Logger       *slog.Logger
+	// Meter counts what goes on with the server; nil: nobody does.
+	Meter *httpx.Meter
 	// Transport carries the requests; nil: TLS and proxy as usual.
 	Transport http.RoundTripper
 	// Retry and Timeout are the defaults of httpx when zero.
@@ -54,6 +56,7 @@ type Client struct {
 	// open asks for what anybody may know, without the key.
 	open     *httpx.Client
 	subjects bool
+	key      func() (secret.Value, error)
 	log      *slog.Logger
 	now      func() time.Time
 }
@@ -86,18 +89,21 @@ func New(o Options) (*Client, error) {
 	}
 	open := httpx.Options{
 		Name: "target " + o.Name, Base: base, Transport: o.Transport,
-		Logger: o.Logger, Timeout: o.Timeout, Retry: o.Retry, Now: o.Now,
+		Logger: o.Logger, Timeout: o.Timeout, Retry: o.Retry, Now: o.Now, Meter: o.Meter,
 	}
 	keyed := open
 	keyed.Bearer = httpx.Key(o.APIKey)
 	return &Client{
-		name: o.Name, path: base.Path, subjects: o.NeedSubjects, log: o.Logger, now: o.Now,
+		name: o.Name, path: base.Path, subjects: o.NeedSubjects, key: o.APIKey, log: o.Logger, now: o.Now,
 		http: httpx.New(keyed), open: httpx.New(open),
 	}, nil
 }
 
 // Close drops idle connections.
-func (c *Client) Close() { c.http.Close() }
+func (c *Client) Close() {
+	c.http.Close()
+	c.open.Close()
+}
 
 // Session starts a series of requests with a count and a budget of retries of its
 // own: one per run.
