@@ -69,7 +69,7 @@ func find(path string) (place, bool) {
 		p.layer = 5
 	case p.family == "cmd":
 		p.layer = 6
-	case p.family == "test":
+	case p.family == "test", p.family == "packaging":
 		p.layer = outside
 	default:
 		return place{}, false
