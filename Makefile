@@ -5,7 +5,7 @@ LINT_VERSION := $(shell sed -n 's/^lint_version=//p' .ci/run)
 LINT := $(CACHE)/golangci-lint-$(LINT_VERSION)/golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint generate peers soak ci
+.PHONY: help build test race lint generate peers soak ci man dist release
 
 help: ## Show this list.
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-10s %s\n' "$$name" "$$text"; done
@@ -37,3 +37,12 @@ soak: ## Run the program for half an hour among people and troubles; fails when 
 
 ci: ## Run everything that must hold before a change is good.
 	.ci/run
+
+man: build ## Write the manual pages into ./man.
+	mkdir -p man && ./groupsyncd man man
+
+dist: ## Build packages, tarballs, lists of parts and checksums into ./dist, twice, and compare.
+	cd packaging/dist && go run . -twice
+
+release: ## Say what a release would do; VERSION=1.2.3 chooses, WRITE=1 makes commit and tag. Pushes nothing.
+	go run ./internal/release $(if $(VERSION),-version $(VERSION)) $(if $(WRITE),-write)
