@@ -32,15 +32,7 @@ func (c *command) configCommand() *cobra.Command {
 			}
 			return c.document(b, "yaml")
 		},
-	}, &cobra.Command{
-		Use:   "init",
-		Short: "Print a small configuration to begin with",
-		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := c.Out.Write(config.Init())
-			return written(err)
-		},
-	}, &cobra.Command{
+	}, c.initCommand(), &cobra.Command{
 		Use:   "schema",
 		Short: "Print the JSON Schema of the configuration, for editors",
 		Args:  cobra.NoArgs,

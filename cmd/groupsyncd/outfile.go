@@ -16,6 +16,8 @@ import (
 type outFile struct {
 	name  string
 	force bool
+	// open lets everybody read the file, which is for its owner alone else.
+	open bool
 }
 
 func (o *outFile) flags(cmd *cobra.Command, what string) {
@@ -41,7 +43,7 @@ func (o *outFile) exists(op string) error {
 	return fault.New(fault.Invalid, op, o.name, fs.ErrExist, "name another file, or replace it with --force")
 }
 
-// write makes a file that only its owner can read. One that is there is replaced as a whole.
+// write makes the file. One that is there is replaced as a whole.
 func (o *outFile) write(op string, content func(io.Writer) error) error {
 	fail := func(err error) error {
 		if errors.Is(err, fs.ErrExist) {
@@ -59,7 +61,11 @@ func (o *outFile) write(op string, content func(io.Writer) error) error {
 	if err != nil {
 		return fail(err)
 	}
-	err = errors.Join(content(file), file.Sync(), file.Close())
+	err = content(file)
+	if o.open {
+		err = errors.Join(err, file.Chmod(0o644))
+	}
+	err = errors.Join(err, file.Sync(), file.Close())
 	if err == nil && o.force {
 		err = os.Rename(file.Name(), o.name)
 	}

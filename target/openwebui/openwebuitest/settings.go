@@ -2,6 +2,7 @@ package openwebuitest
 
 import (
 	"encoding/json"
+	"maps"
 	"strings"
 )
 
@@ -32,6 +33,25 @@ type settings struct {
 	offered []string
 	// policy says whether a password will do; nil: any.
 	policy func(string) bool
+	// pages has the settings of the pages oauth and ldap that are not as they were shipped.
+	pages map[string]map[string]any
+}
+
+// changed gives a page with what an administrator has set there.
+func (s *settings) changed(page string, values map[string]any) map[string]any {
+	maps.Copy(values, s.pages[page])
+	return values
+}
+
+// SetPage sets values on the administrator's page "oauth" or "ldap", by the names that it
+// answers with.
+func (s *Server) SetPage(page string, values map[string]any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.settings.pages == nil {
+		s.settings.pages = map[string]map[string]any{}
+	}
+	s.settings.pages[page] = values
 }
 
 func newSettings(version string) settings {
@@ -51,21 +71,26 @@ func (s *Server) getSettings(c *call) *answer {
 			"API_KEYS_ALLOWED_ENDPOINTS":            strings.Join(s.settings.endpoints, ","), "JWT_EXPIRES_IN": "4w",
 		})
 	case "/oauth":
-		return send(map[string]any{
-			"ENABLE_OAUTH": true, "ENABLE_OAUTH_GROUP_MANAGEMENT": s.settings.oauthGroups,
+		return send(s.settings.changed("oauth", map[string]any{
+			"ENABLE_OAUTH": true, "ENABLE_OAUTH_SIGNUP": true, "ENABLE_OAUTH_GROUP_MANAGEMENT": s.settings.oauthGroups,
 			"ENABLE_OAUTH_ROLE_MANAGEMENT": s.settings.roleSync, "OAUTH_MERGE_ACCOUNTS_BY_EMAIL": s.settings.mergeByEmail,
-			"ENABLE_OAUTH_GROUP_CREATION": s.settings.oauthCreate, "OAUTH_GROUP_CLAIM": "groups",
-			"OAUTH_BLOCKED_GROUPS": string(send(blocked).body), "OAUTH_CLIENT_ID": "open-webui",
-			"OAUTH_CLIENT_SECRET": "canary-client-secret",
-		})
+			"ENABLE_OAUTH_GROUP_CREATION": s.settings.oauthCreate, "OAUTH_GROUP_CLAIM": "groups", "OAUTH_ROLES_CLAIM": "roles",
+			"OAUTH_ADMIN_ROLES": "admin", "OAUTH_ALLOWED_ROLES": "user,admin", "OAUTH_ALLOWED_DOMAINS": "*",
+			"OAUTH_BLOCKED_GROUPS": string(send(blocked).body), "OAUTH_PROVIDER_NAME": "SSO", "OPENID_PROVIDER_URL": "",
+			"OAUTH_CLIENT_ID": "open-webui", "OAUTH_CLIENT_SECRET": "canary-client-secret", "OAUTH_SCOPES": "openid email profile",
+			"OAUTH_TIMEOUT": "", "OAUTH_EMAIL_CLAIM": "email", "OAUTH_USERNAME_CLAIM": "name", "OAUTH_SUB_CLAIM": nil,
+			"ENABLE_OAUTH_PERSISTENT_CONFIG": false,
+		}))
 	case "/ldap":
 		return send(map[string]bool{"ENABLE_LDAP": s.settings.ldap})
 	case "/ldap/server":
-		return send(map[string]any{
-			"label": "LDAP Server", "host": "ldap.example.org", "port": 389, "app_dn": "cn=reader,dc=example,dc=org",
-			"app_dn_password": "canary-ldap-password", "search_base": "dc=example,dc=org",
-			"enable_group_management": s.settings.ldapGroups, "enable_group_creation": false, "attribute_for_groups": "memberOf",
-		})
+		return send(s.settings.changed("ldap", map[string]any{
+			"label": "LDAP Server", "host": "ldap.example.org", "port": 389, "attribute_for_mail": "mail", "default_email_domain": "",
+			"attribute_for_username": "uid", "app_dn": "cn=reader,dc=example,dc=org", "app_dn_password": "canary-ldap-password",
+			"search_base": "dc=example,dc=org", "search_filters": "", "use_tls": true, "certificate_path": "", "validate_cert": true,
+			"ciphers": "ALL", "enable_group_management": s.settings.ldapGroups, "enable_group_creation": false,
+			"attribute_for_groups": "memberOf",
+		}))
 	}
 	return fallback(c)
 }

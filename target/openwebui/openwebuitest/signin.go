@@ -179,7 +179,8 @@ func (s *Server) MergeByEmail(on bool) {
 func (s *Server) publicConfig(*call) *answer {
 	return send(map[string]any{
 		"status": true, "name": "Open WebUI", "version": s.version, "default_locale": "",
-		"oauth": map[string]any{"providers": s.settings.providers},
+		"oauth":    map[string]any{"providers": s.settings.providers, "auto_redirect": false},
+		"features": map[string]any{"auth": true, "enable_ldap": s.settings.ldap, "enable_signup": false, "enable_login_form": true},
 	})
 }
 
