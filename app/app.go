@@ -322,31 +322,3 @@ func (a *App) ExplainUser(_ context.Context, name string) (*engine.UserExplanati
 func (a *App) ExplainGroup(_ context.Context, name string) (*engine.GroupExplanation, error) {
 	return a.engine.ExplainGroup(name)
 }
-
-// Check asks every source and target what is wrong with it, by name.
-func Check(ctx context.Context, cfg *config.Config, log *slog.Logger) ([]Checked, error) {
-	p, err := build(cfg, nil, log, time.Now, Network{}, nil)
-	if err != nil {
-		return nil, err
-	}
-	var out []Checked
-	for i := range p.setup.Sources {
-		src := &p.setup.Sources[i]
-		c := Checked{Kind: "source", Name: src.Name}
-		if able, ok := src.Provider.(providers.Checker); ok {
-			c.Findings = able.Check(ctx)
-		}
-		out = append(out, c)
-	}
-	for _, t := range cfg.Targets {
-		out = append(out, Checked{Kind: "target", Name: t.Name, Findings: p.clients[t.Name].Check(ctx, expect(cfg, t))})
-	}
-	return out, p.close()
-}
-
-// Checked is what doctor found about one source or target.
-type Checked struct {
-	Kind     string              `json:"kind"`
-	Name     string              `json:"name"`
-	Findings []providers.Finding `json:"findings"`
-}

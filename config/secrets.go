@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"reflect"
+	"slices"
 
 	"groupsyncd/internal/fault"
 	"groupsyncd/internal/scalar"
@@ -28,6 +29,18 @@ func (c *Config) CheckSecrets() Problems {
 		}
 	})
 	return append(append(problems, c.CheckTokens()...), c.CheckPublic()...).sorted()
+}
+
+// SecretFiles names the files that hold secrets, sorted.
+func (c *Config) SecretFiles() []string {
+	var files []string
+	visit(c, func(_ path, v reflect.Value) {
+		if ref, ok := reflect.TypeAssert[secret.Ref](v); ok && ref.Place() != "" {
+			files = append(files, ref.Place())
+		}
+	})
+	slices.Sort(files)
+	return slices.Compact(files)
 }
 
 // bind tells relative secrets and files which folder they belong to.

@@ -21,6 +21,37 @@ func sharedFileSystem(dir string) (string, error) {
 	return sharedKind(uint32(s.Type)), nil
 }
 
+// FileSystem names the kind of file system that a folder is on, as far as it is one that
+// doctor has something to say about.
+func FileSystem(dir string) (kind string, shared bool, err error) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
+		return "", false, &os.PathError{Op: "statfs", Path: dir, Err: err}
+	}
+	magic := uint32(s.Type)
+	if kind = sharedKind(magic); kind != "" {
+		return kind, true, nil
+	}
+	return localKind(magic), false, nil
+}
+
+// localKind names what is on one machine.
+func localKind(magic uint32) string {
+	switch magic {
+	case unix.TMPFS_MAGIC, unix.RAMFS_MAGIC:
+		return "tmpfs"
+	case unix.OVERLAYFS_SUPER_MAGIC:
+		return "overlay"
+	case unix.EXT4_SUPER_MAGIC:
+		return "ext4"
+	case unix.XFS_SUPER_MAGIC:
+		return "xfs"
+	case unix.BTRFS_SUPER_MAGIC:
+		return "btrfs"
+	}
+	return ""
+}
+
 // sharedKind knows the numbers of statfs(2), include/uapi/linux/magic.h and the file
 // systems' own headers.
 func sharedKind(magic uint32) string {

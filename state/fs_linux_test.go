@@ -1,6 +1,10 @@
 package state
 
-import "testing"
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
 
 func TestHolderIsReadFromTheListOfLocks(t *testing.T) {
 	t.Parallel()
@@ -19,5 +23,20 @@ func TestKindsOfSharedFileSystem(t *testing.T) {
 		if got := sharedKind(magic); got != want {
 			t.Errorf("%#x is %q, want %q", magic, got, want)
 		}
+	}
+}
+
+func TestTheFileSystemOfAFolderIsNamed(t *testing.T) {
+	t.Parallel()
+	for magic, want := range map[uint32]string{unix.TMPFS_MAGIC: "tmpfs", unix.OVERLAYFS_SUPER_MAGIC: "overlay", unix.EXT4_SUPER_MAGIC: "ext4", unix.XFS_SUPER_MAGIC: "xfs", unix.BTRFS_SUPER_MAGIC: "btrfs", 1: ""} {
+		if got := localKind(magic); got != want {
+			t.Errorf("%x: %s", magic, got)
+		}
+	}
+	if _, shared, err := FileSystem(t.TempDir()); err != nil || shared {
+		t.Errorf("shared %t: %v", shared, err)
+	}
+	if _, _, err := FileSystem("/does/not/exist"); err == nil {
+		t.Error("a folder that is not there has a file system")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 
 	"groupsyncd/app"
 	"groupsyncd/config"
@@ -23,31 +24,47 @@ func (c *command) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check everything from here to the directories and to Open WebUI; writes nothing",
 		Long: `Check everything from here to the directories and to Open WebUI: the configuration and
-its secrets, whether each server can be reached and lets us in, and whether Open WebUI's
-own group sync is on and would work against us; whether the state is whole, has room, and
-has a backup. Writes nothing.
+its secrets, and who may write them; whether each server can be reached and lets us in, its
+certificate and clock, and what else each kind of source can say; whether Open WebUI's own
+group sync is on and would work against us, and the shortest API_KEYS_ALLOWED_ENDPOINTS;
+whether the state is whole, has room, and has a backup; whether the daemon is alive and how
+systemd runs it. Each finding comes with its remedy; docs/doctor.md lists them all. Takes
+half a minute at most. Writes nothing.
 
-Exit codes: 0 no failure, 2 configuration, 5 a source fails, 6 a target fails, 7 the state.`,
+Exit codes: 0 no failure, 1 the daemon fails, 2 configuration, 5 a source fails, 6 a target
+fails, 7 the state.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			_, cfg, err := c.load()
 			if err != nil {
 				return err
 			}
-			checked := []app.Checked{{Kind: "configuration", Name: cfg.File(), Findings: configFindings(cfg)}}
-			more, err := app.Check(c.ctx, cfg, c.logger(cfg, false))
+			checked, err := c.examine(cfg)
 			if err != nil {
 				return err
 			}
-			checked = append(checked, more...)
-			if err := c.provisionFindings(cfg, checked); err != nil {
-				return err
-			}
-			checked = append(checked, c.stateFindings(cfg))
 			c.code = doctorCode(checked)
 			return c.print(map[string]any{"checks": checked}, func() { c.doctorTable(checked) })
 		},
 	}
+}
+
+// examine looks at everything, the servers, the state and the daemon at the same time.
+func (c *command) examine(cfg *config.Config) ([]app.Checked, error) {
+	own := app.Checked{Kind: "configuration", Name: cfg.File(), Findings: append(configFindings(cfg), app.FileFindings(cfg)...)}
+	var kept, daemon app.Checked
+	var others sync.WaitGroup
+	others.Go(func() {
+		kept = c.stateFindings(cfg)
+		kept.Findings = append(kept.Findings, app.StateFolderFindings(cfg)...)
+	})
+	others.Go(func() { daemon = app.DaemonFindings(c.ctx, cfg) })
+	servers, err := app.Check(c.ctx, cfg, c.logger(cfg, false))
+	if err == nil {
+		err = c.provisionFindings(cfg, servers)
+	}
+	others.Wait()
+	return append(append([]app.Checked{own}, servers...), kept, daemon), err
 }
 
 // provisionFindings adds how those sources stand that their providers fill, which only the
@@ -94,7 +111,7 @@ func configFindings(cfg *config.Config) []providers.Finding {
 }
 
 func doctorCode(checked []app.Checked) int {
-	codes := map[string]int{"configuration": run.ExitUsage, "source": run.ExitSource, "target": run.ExitTarget, "state": run.ExitState}
+	codes := map[string]int{"configuration": run.ExitUsage, "source": run.ExitSource, "target": run.ExitTarget, "state": run.ExitState, "daemon": run.ExitFailure}
 	var found []int
 	for _, c := range checked {
 		for _, f := range c.Findings {

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
-	"net/http"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -77,7 +74,7 @@ func askHealth(ctx context.Context, cfg *config.Config) (asked string, err error
 			return asked, err
 		}
 	}
-	return askListener(ctx, host, port)
+	return server.AskLivez(ctx, host, port)
 }
 
 // errClosedToUs says that only the user of the daemon may use its socket.
@@ -95,69 +92,6 @@ func askSocket(ctx context.Context, cfg *config.Config) (string, error) {
 		return asked, errors.New("no daemon is running with this state")
 	}
 	return asked, daemon.Alive(ctx)
-}
-
-// maxHealth bounds the answer that is read.
-const maxHealth = 4 << 10
-
-// askListener asks the admin listener. Whoever else listens there may answer with a page
-// of their own, so the answer must be ours.
-func askListener(ctx context.Context, host, port string) (string, error) {
-	hosts := nearHosts(host)
-	asked := "http://" + net.JoinHostPort(hosts[0], port) + "/livez"
-	client := &http.Client{
-		Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			var d net.Dialer
-			var conn net.Conn
-			var err error
-			for _, h := range hosts {
-				if conn, err = d.DialContext(ctx, network, net.JoinHostPort(h, port)); err == nil {
-					break
-				}
-			}
-			return conn, err
-		}},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, asked, http.NoBody)
-	if err != nil {
-		return asked, err
-	}
-	resp, err := client.Do(req)
-	if ctx.Err() != nil {
-		return asked, fmt.Errorf("no answer within %s", healthBound)
-	}
-	if err != nil {
-		if e, ok := errors.AsType[*net.OpError](err); ok {
-			err = e.Err
-		}
-		return asked, err
-	}
-	defer resp.Body.Close() //nolint:errcheck // nothing is left to do with it
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxHealth))
-	text := strings.TrimSpace(string(body))
-	switch {
-	case err != nil:
-		return asked, err
-	case resp.StatusCode == http.StatusOK && text == "ok":
-		return asked, nil
-	case resp.StatusCode == http.StatusServiceUnavailable && text != "":
-		return asked, errors.New(firstLine(text))
-	}
-	return asked, fmt.Errorf("%s, and not as groupsyncd answers: somebody else listens there", resp.Status)
-}
-
-// nearHosts gives the addresses of this machine at which a listener is found: one on every
-// address is asked on loopback.
-func nearHosts(host string) []string {
-	addr, err := netip.ParseAddr(host)
-	switch {
-	case host == "", err == nil && addr.IsUnspecified() && addr.Is4():
-		return []string{"127.0.0.1", "::1"}
-	case err == nil && addr.IsUnspecified():
-		return []string{"::1", "127.0.0.1"}
-	}
-	return []string{host}
 }
 
 // firstLine gives the first line of a text that may have several.

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"groupsyncd/server"
 )
 
 // healthConfig writes a configuration whose admin listener is where server.admin says.
@@ -54,7 +56,7 @@ func TestAHealthcheckBelievesOurOwnAnswerOnly(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path != "/livez" {
 					t.Errorf("asked %s", r.URL)
 				}
@@ -62,8 +64,8 @@ func TestAHealthcheckBelievesOurOwnAnswerOnly(t *testing.T) {
 				w.WriteHeader(c.status)
 				_, _ = io.WriteString(w, c.body)
 			}))
-			t.Cleanup(server.Close)
-			_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+			t.Cleanup(web.Close)
+			_, port, err := net.SplitHostPort(web.Listener.Addr().String())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -117,16 +119,16 @@ func TestAHealthcheckOfNobodyFails(t *testing.T) {
 func TestAHealthcheckWaitsForNobody(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
-	t.Cleanup(server.Close)
+	web := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	t.Cleanup(web.Close)
 	t.Cleanup(func() { close(release) })
-	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	_, port, err := net.SplitHostPort(web.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer stop()
-	if asked, err := askListener(ctx, "", port); err == nil || err.Error() != "no answer within 5s" || asked != "http://127.0.0.1:"+port+"/livez" {
+	if asked, err := server.AskLivez(ctx, "", port); err == nil || err.Error() != "it does not answer in time" || asked != "http://127.0.0.1:"+port+"/livez" {
 		t.Errorf("%s: %v", asked, err)
 	}
 }

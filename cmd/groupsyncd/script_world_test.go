@@ -250,6 +250,7 @@ func chatCommand(ts *testscript.TestScript, neg bool, args []string) {
 				return err
 			}
 			ts.Setenv("CHAT_URL", s.chat.server.URL)
+			ts.Setenv("CHAT_HOST", strings.TrimPrefix(s.chat.server.URL, "http://"))
 			return secretFile(s.dir, "openwebui", chatKey)
 		}},
 		"stop": {0, "", func([]string) error { s.chat.server.Close(); return nil }},

@@ -99,6 +99,19 @@ func (r Ref) path() (string, error) {
 	return filepath.Join(r.dir, r.name), nil
 }
 
+// Place gives the file behind the reference, or nothing where there is none or where it
+// cannot be known.
+func (r Ref) Place() string {
+	if r.scheme != "file" && r.scheme != "credential" {
+		return ""
+	}
+	path, err := r.path()
+	if err != nil {
+		return ""
+	}
+	return path
+}
+
 // Read gives the secret as it is now. One trailing newline is trimmed; an empty
 // secret and a file that everybody may read are errors. Errors have the kind
 // fault.Invalid and say what to do.
