@@ -277,11 +277,11 @@ func TestDoctorLooksAtTheFolderOfTheState(t *testing.T) {
 		t.Fatal(err)
 	}
 	look("state").wants(t, "file_modes", providers.OK, "nobody else may look", "")
-	if err := os.Chmod(filepath.Join(dir, "state"), 0o755); err != nil { //nolint:gosec // That is the point.
+	if err := os.Chmod(filepath.Join(dir, "state"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	look("state").wants(t, "file_modes", providers.Warning, "others may look into", "chmod 700")
-	if err := os.WriteFile(filepath.Join(dir, "state", "state.db"), nil, 0o644); err != nil { //nolint:gosec // That is the point.
+	if err := os.WriteFile(filepath.Join(dir, "state", "state.db"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	look("state").wants(t, "file_modes", providers.Warning, "others may read", "chmod go=")
