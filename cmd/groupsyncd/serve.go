@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"groupsyncd/app"
@@ -63,7 +64,7 @@ func (c *command) reloadCommand() *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			_, cfg, err := c.load()
 			if err != nil {
-				return err
+				return c.reloadUnread(err)
 			}
 			daemon, err := server.Dial(c.ctx, string(cfg.State))
 			if err != nil {
@@ -78,4 +79,20 @@ func (c *command) reloadCommand() *cobra.Command {
 			return c.print(map[string]any{"reloaded": true}, func() { c.line("reloaded") })
 		},
 	}
+}
+
+// reloadUnread asks for a reload with a file that we cannot read ourselves. It fails, and the
+// log, the metrics and the status of the daemon say so as well. Where that is, only systemd
+// can tell, whose ExecReload we are then.
+func (c *command) reloadUnread(mistakes error) error {
+	dir := os.Getenv("STATE_DIRECTORY")
+	if dir == "" {
+		return mistakes
+	}
+	if daemon, err := server.Dial(c.ctx, dir); err == nil && daemon != nil {
+		if err := daemon.Reload(c.ctx); err != nil {
+			return err
+		}
+	}
+	return mistakes
 }
