@@ -34,7 +34,8 @@ func (m *maker) tarball(file, folder string) error {
 	}
 	for _, of := range []struct{ from, pattern, to string }{
 		{folder, "man/*", "man"}, {folder, "completions/*", "completions"},
-		{m.tree, "systemd/*", "systemd"}, {m.tree, "docs/*.md", "docs"}, {m.tree, "docs/*.json", "docs"},
+		{m.tree, "systemd/*", "systemd"}, {m.tree, "systemd/groupsyncd.service.d/*", "systemd/groupsyncd.service.d"},
+		{m.tree, "docs/*.md", "docs"}, {m.tree, "docs/*.json", "docs"},
 		{m.tree, "docs/providers/*.md", "docs/providers"}, {m.tree, "examples/*", "examples"},
 	} {
 		found, err := filepath.Glob(filepath.Join(of.from, filepath.FromSlash(of.pattern)))
