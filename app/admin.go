@@ -22,6 +22,8 @@ var _ server.Daemon = (*App)(nil)
 type front struct {
 	admin *server.Admin
 	door  *door // nil while none is open
+	// at is where the door is, for whoever does not open and close it.
+	at atomic.Value
 }
 
 // door is one open listener.
@@ -103,9 +105,11 @@ func (a *App) listen(ctx context.Context, cfg *config.Config) (net.Listener, err
 // open lets people in through a listener.
 func (a *App) open(ctx context.Context, f *front, cfg *config.Config, l net.Listener) {
 	f.door = nil
+	f.at.Store("")
 	if l == nil {
 		return
 	}
+	f.at.Store(l.Addr().String())
 	f.door = openDoor(string(cfg.Server.Admin.Listen), f.admin.Server(), l)
 	a.log.LogAttrs(ctx, slog.LevelInfo, "admin listener open", slog.String("address", l.Addr().String()))
 }
@@ -197,6 +201,7 @@ func (a *App) ended(r *run.Report) {
 	if d := a.serving(); d != nil {
 		d.front.admin.Ended(r)
 	}
+	a.desk.Poke()
 }
 
 func (a *App) serving() *daemon {

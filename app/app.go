@@ -21,6 +21,7 @@ import (
 	"groupsyncd/server"
 	"groupsyncd/state"
 	"groupsyncd/sync/engine"
+	"groupsyncd/sync/notice"
 	"groupsyncd/sync/run"
 	"groupsyncd/sync/schedule"
 
@@ -73,6 +74,8 @@ type App struct {
 	audit *auditor
 	// expiries are what metrics say about the ends of credentials.
 	expiries expiries
+	// desk tells people in services outside.
+	desk *notice.Desk
 	// recent are runs that are not in the history.
 	recent recent
 	// ran says that this process carried out a run; changed, that the configuration did.
@@ -91,7 +94,7 @@ func Load(file string) (*config.Config, error) {
 func Schema() ([]byte, error) { return config.Schema(all.Registry()) }
 
 func loadOptions() config.Options {
-	return config.Options{Registry: all.Registry(), Hooks: hookKinds(), CheckSchedule: func(spec string) error {
+	return config.Options{Registry: all.Registry(), Hooks: hookKinds(), CheckNotice: checkNotice, CheckSchedule: func(spec string) error {
 		_, err := schedule.Parse(spec, time.UTC)
 		if hint := fault.HintOf(err); hint != "" {
 			return fmt.Errorf("%w: %s", err, hint)
@@ -153,6 +156,12 @@ func (a *App) make(cfg *config.Config, progress func(string, string, int, int)) 
 		return errors.Join(err, p.close())
 	}
 	a.parts = p
+	told, err := services(cfg)
+	if err != nil {
+		return errors.Join(err, p.close())
+	}
+	a.desk = a.newDesk()
+	a.desk.Use(told)
 	return p.remember(a.db, known)
 }
 
@@ -182,6 +191,9 @@ func (a *App) tidy() error {
 func (a *App) Run(ctx context.Context, req run.Request, file *server.NewConfig) (*run.Report, error) {
 	if file == nil {
 		a.ran.Store(true)
+		if err := a.beginNotices(req); err != nil {
+			return nil, err
+		}
 		report, err := a.engine.Run(ctx, req)
 		if err == nil {
 			a.afterRun(ctx, req)
@@ -275,6 +287,7 @@ func (a *App) Status(context.Context) (*engine.Status, error) {
 	if a.scratch == "" {
 		s.State = a.stateStatus()
 	}
+	s.Notify = a.desk.Status()
 	if d != nil {
 		s.Daemon = &engine.DaemonStatus{PID: os.Getpid(), Since: d.started}
 		s.Webhooks, s.People = d.public.public.Status(), d.people.queueStatus()

@@ -145,6 +145,7 @@ func (a *App) afterRun(ctx context.Context, req run.Request) {
 		a.planBackup(d)
 	case req.Mode == run.Apply:
 		a.backUpWhenDue(ctx)
+		a.tellOnce(ctx)
 	}
 }
 

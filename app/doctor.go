@@ -75,7 +75,7 @@ func checkWithin(ctx context.Context, cfg *config.Config, log *slog.Logger, boun
 		})
 	}
 	work.Wait()
-	return out, p.close()
+	return append(out, CheckNotices(cfg)...), p.close()
 }
 
 // late says that the time was up: what failed then may only be slow. What no server and

@@ -70,6 +70,9 @@ func (a *App) Serve(ctx context.Context, hup <-chan struct{}) (err error) {
 		return err
 	}
 	a.startAudit(life)
+	if err := a.startNotices(life); err != nil {
+		return err
+	}
 	d := &daemon{ctx: ctx, started: a.now().UTC(), schedule: runner, reload: make(chan chan error), ping: make(chan struct{}), ran: make(chan struct{})}
 	d.loaded = d.started
 	entries, err := a.entries(a.parts.cfg)
@@ -343,6 +346,10 @@ func (a *App) exchange(ctx context.Context, d *daemon) error {
 	if err != nil {
 		return err
 	}
+	told, err := services(cfg)
+	if err != nil {
+		return errors.Join(err, next.close())
+	}
 	move, err := a.prepareMove(ctx, d, cfg)
 	if err != nil {
 		return errors.Join(err, next.close())
@@ -364,6 +371,7 @@ func (a *App) exchange(ctx context.Context, d *daemon) error {
 	a.carryOut(ctx, d, move)
 	a.carryOutPublic(ctx, d, publicMove)
 	d.schedule.Replace(entries)
+	a.desk.Use(told)
 	a.planBackup(d)
 	// Runs that began before still use the old sources; they are closed behind them.
 	d.closing.Go(func() {

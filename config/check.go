@@ -44,6 +44,7 @@ func (d *decoder) check(c *Config) {
 		}
 	}
 	d.checkWebhooks(c)
+	d.checkNotify(c)
 	d.checkPermissionSets(c)
 	d.checkRules(c)
 	d.checkTeams(c)

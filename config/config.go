@@ -52,7 +52,9 @@ type Config struct {
 	Safety         Safety                    `yaml:"safety" doc:"How much may be taken away without somebody approving it."`
 	Backup         Backup                    `yaml:"backup" doc:"Copies of the state, made and verified while the program runs."`
 	Audit          Audit                     `yaml:"audit" doc:"The record of what was done, held and decided; see groupsyncd audit."`
-	StaleAfter     int                       `yaml:"stale_after" doc:"After how many missed intervals a source counts as stale."`
+	// Notify stand in the order of the file.
+	Notify     []*Notify `yaml:"notify" doc:"Services outside that people are told by: Slack, Teams, mail, ntfy, a webhook of your own …"`
+	StaleAfter int       `yaml:"stale_after" doc:"After how many missed intervals a source counts as stale."`
 
 	file     string
 	sum      [sha256.Size]byte

@@ -136,6 +136,9 @@ func (d *decoder) special(n *yaml.Node, into any, p path) bool {
 	case *Rule:
 		*x = *defaultRule()
 		d.block(n, slotsOf(reflect.ValueOf(x).Elem()), p)
+	case *Notify:
+		*x = *defaultNotify()
+		d.block(n, slotsOf(reflect.ValueOf(x).Elem()), p)
 	case *Accounts:
 		*x = *defaultAccounts()
 		d.block(n, slotsOf(reflect.ValueOf(x).Elem()), p)

@@ -161,6 +161,12 @@ func hookKinds() []config.HookKind {
 func options() config.Options {
 	return config.Options{
 		File: "groupsyncd.yaml", Dir: "/etc/groupsyncd", Registry: registry(), Hooks: hookKinds(),
+		CheckNotice: func(title, body string) error {
+			if strings.Contains(title+body, "nope") {
+				return errors.New("template: body:1: function \"nope\" not defined")
+			}
+			return nil
+		},
 		CheckSchedule: func(spec string) error {
 			if !strings.HasPrefix(spec, "every ") && !strings.HasPrefix(spec, "@") && len(strings.Fields(spec)) != 5 {
 				return fmt.Errorf("%q is not a schedule", spec)

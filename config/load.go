@@ -33,6 +33,8 @@ type Options struct {
 	Registry providers.Registry
 	// Hooks lists the kinds of webhooks. One that is missing is not checked closely.
 	Hooks []HookKind
+	// CheckNotice says what is wrong with the templates of a notice. Nil accepts any text.
+	CheckNotice func(title, body string) error
 	// CheckSchedule says what is wrong with a schedule. Nil accepts any text.
 	CheckSchedule func(spec string) error
 	// Interval gives the time between two starts of a schedule. Nil: nothing is compared

@@ -163,6 +163,8 @@ func (b *schemaBuilder) special(v reflect.Value) (schema, bool) {
 		})}, true
 	case *Rule:
 		return b.ref("rule", func() schema { return b.block(slotsOf(reflect.ValueOf(defaultRule()).Elem()), "match") }), true
+	case *Notify:
+		return b.ref("notify", func() schema { return b.block(slotsOf(reflect.ValueOf(defaultNotify()).Elem()), "url") }), true
 	case *Accounts:
 		return b.block(slotsOf(reflect.ValueOf(defaultAccounts()).Elem())), true
 	case *RoleLine:

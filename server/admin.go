@@ -98,6 +98,11 @@ func (a *Admin) Saw(req run.Request, took time.Duration, err error) { a.metrics.
 // Ended counts a run that has ended.
 func (a *Admin) Ended(r *run.Report) { a.metrics.ended(r) }
 
+// Noticed counts what became of a notice to a service outside.
+func (a *Admin) Noticed(service, kind, result string) {
+	a.metrics.notices.WithLabelValues(service, kind, result).Inc()
+}
+
 // Wait waits for everything that was begun for somebody; it ends soon after the
 // context of NewAdmin.
 func (a *Admin) Wait() { a.work.Wait() }

@@ -47,6 +47,7 @@ type Backend interface {
 	Portable
 	RightsBackend
 	TeamsBackend
+	NoticesBackend
 }
 
 // NewConfig is a configuration file that a plan is made with.
@@ -117,6 +118,7 @@ func Control(b Backend, log *slog.Logger, caller func(context.Context) string) h
 	c.portableRoutes(mux)
 	c.rightsRoutes(mux)
 	c.teamsRoutes(mux)
+	c.noticeRoutes(mux)
 	return c.plans(http.MaxBytesHandler(mux, maxBody))
 }
 

@@ -9,6 +9,7 @@ import (
 	"groupsyncd/internal/fault"
 	"groupsyncd/internal/logging"
 	"groupsyncd/sync/engine"
+	"groupsyncd/sync/run"
 )
 
 // gauges collects what is true at the moment a scrape asks.
@@ -59,6 +60,7 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 		g.targets(s, put)
 		g.holds(s, put)
 		g.people(s.People, put)
+		g.notices(s.Notify, put)
 		g.file(s.State, put)
 		if s.Last != nil {
 			put("last_run_timestamp_seconds", seconds(s.Last.Started.Add(time.Duration(s.Last.DurationMS)*time.Millisecond)))
@@ -149,6 +151,13 @@ func (g *gauges) holds(s *engine.Status, put put) {
 	}
 	for target, since := range oldest {
 		put.at("oldest_hold_timestamp_seconds", since, target)
+	}
+}
+
+func (g *gauges) notices(list []run.NotifyStatus, put put) {
+	for i := range list {
+		put("notices_waiting", float64(list[i].Waiting), list[i].Name)
+		put.at("notices_oldest_timestamp_seconds", list[i].Oldest, list[i].Name)
 	}
 }
 

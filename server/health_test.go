@@ -27,6 +27,7 @@ func busy(now time.Time) engine.Status {
 			{Check: run.Unruled, Target: "chat", Scope: "other", Keys: []string{"c"}},
 			{Check: run.TargetChanged, Target: "chat", Since: now.Add(-time.Hour)},
 		},
+		Notify: []run.NotifyStatus{{Name: "on-call", Waiting: 2, Oldest: now.Add(-time.Hour), Reason: "canary-person"}},
 		People: &engine.QueueStatus{Waiting: 3, AtWork: 2, Oldest: now.Add(-90 * time.Second)},
 		State:  &engine.StateStatus{Unused: 100, FreeSpace: 1e9, CheckedAt: now.Add(-time.Hour), Backup: engine.BackupStatus{Last: now.Add(-time.Hour), Problem: "canary-person is full"}},
 		Last:   &run.Report{Started: now.Add(-time.Minute), DurationMS: 1500},

@@ -46,7 +46,7 @@ func (m *Metric) Unit() string {
 // which people want to read of them.
 func Metrics() []Metric {
 	var out []Metric
-	for _, part := range [][]Metric{runMetrics(), sourceMetrics(), targetMetrics(), guardMetrics(), peopleMetrics(), stateMetrics(), daemonMetrics()} {
+	for _, part := range [][]Metric{runMetrics(), sourceMetrics(), targetMetrics(), guardMetrics(), peopleMetrics(), noticeMetrics(), stateMetrics(), daemonMetrics()} {
 		out = append(out, part...)
 	}
 	return out
@@ -130,6 +130,14 @@ func peopleMetrics() []Metric {
 		metric(Histogram, "login_duration_seconds", "trigger", "From an event that told of a person to the end of that person's run, by how the event was noticed."),
 		metric(Histogram, "suspension_seconds", "", "From the beginning of the read that showed somebody disabled or gone to the end of the call that made the account pending."),
 		metric(Counter, "webhook_requests_total", "webhook result", "Requests to the webhook, by what became of them; those to no webhook of ours under no name."),
+	}
+}
+
+func noticeMetrics() []Metric {
+	return []Metric{
+		metric(Counter, "notices_total", "service kind result", "Notices to the service outside, by what became of them: sent, failed (and tried again), expired (given up)."),
+		metric(Gauge, "notices_waiting", "service", "Notices that have not arrived at the service yet."),
+		metric(Gauge, "notices_oldest_timestamp_seconds", "service", "When the oldest of them was written; absent where none waits."),
 	}
 }
 

@@ -36,6 +36,8 @@ type metrics struct {
 	// provisions counts requests of providers that fill a source.
 	provisions *prometheus.CounterVec
 	logins     *prometheus.HistogramVec
+	// notices counts what became of notices to services outside.
+	notices *prometheus.CounterVec
 	// suspensions is how long accounts stayed open whose people the directory ended.
 	suspensions prometheus.Histogram
 
@@ -87,6 +89,7 @@ func newMetrics(a *Admin) *metrics {
 		begun:       i.counter("holds_begun_total"),
 		denied:      i.counter("admin_refused_total").WithLabelValues(),
 		hooks:       i.counter("webhook_requests_total"),
+		notices:     i.counter("notices_total"),
 		provisions:  i.counter("provisioning_requests_total"),
 		logins:      i.histogram("login_duration_seconds", 0.005, 0.01, 0.015, 0.025, 0.06, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 10, 60),
 		suspensions: i.histogram("suspension_seconds", 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600, 86400).WithLabelValues().(prometheus.Histogram),

@@ -53,6 +53,7 @@ func worked(t *testing.T) *Admin {
 	a.Saw(run.Request{Trigger: run.Webhook, User: "canary-person"}, 20*time.Millisecond, nil)
 	a.Hooked("logins", Accepted)
 	a.Provisioned("corp", Accepted)
+	a.Noticed("on-call", string(run.NoticeHeld), "sent")
 	return a
 }
 
@@ -99,6 +100,9 @@ func TestMetricsSayWhatHappenedAndWhatIs(t *testing.T) {
 			`groupsyncd_oldest_hold_timestamp_seconds{target="chat"} 9.466812e+08`,
 			`groupsyncd_holds_begun_total{check="unruled",target="chat"} 1`,
 			`groupsyncd_holds_begun_total{check="max_people",target="chat"} 0`,
+			`groupsyncd_notices_total{kind="held",result="sent",service="on-call"} 1`,
+			`groupsyncd_notices_waiting{service="on-call"} 2`,
+			`groupsyncd_notices_oldest_timestamp_seconds{service="on-call"} 9.466812e+08`,
 			`groupsyncd_people_waiting 3`,
 			`groupsyncd_people_at_work 2`,
 			`groupsyncd_people_oldest_seconds 90`,
@@ -204,7 +208,7 @@ func TestTheReferenceListsWhatIsThere(t *testing.T) {
 
 // words are the values that labels of the program may have.
 func words() []string {
-	out := []string{"all", "person", "full", "changes", "ok", "other", "v1", "", "5e1f", "c2ln", PeerSource, PeerTarget, PeerListener}
+	out := []string{"all", "person", "full", "changes", "ok", "other", "v1", "", "5e1f", "c2ln", "held", "sent", PeerSource, PeerTarget, PeerListener}
 	out = append(out, reasons()...)
 	out = append(out, results()...)
 	add := func(list ...string) { out = append(out, list...) }
@@ -228,7 +232,7 @@ func words() []string {
 
 func TestLabelsComeFromTheConfigurationAndFromTheProgram(t *testing.T) {
 	t.Parallel()
-	allowed := append(words(), "corp", "hr", "new", "chat", "logins", "public")
+	allowed := append(words(), "corp", "hr", "new", "chat", "logins", "public", "on-call")
 	lists := map[string][]string{}
 	for _, m := range Metrics() {
 		lists[m.Full()] = m.Labels

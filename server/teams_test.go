@@ -25,3 +25,7 @@ func TestTeamsAreAskedOfTheDaemon(t *testing.T) {
 		t.Errorf("asked %v", b.asked)
 	}
 }
+
+func (b *backend) TestNotices(_ context.Context, name string) ([]run.NotifyTest, error) {
+	return []run.NotifyTest{{Name: name, Kind: "generic", OK: true}}, nil
+}

@@ -32,7 +32,7 @@ type migration func(*bbolt.Tx) error
 
 // migrations are the steps in order: the first leads from version 1 to version 2.
 func migrations() []migration {
-	return []migration{addAudit, addDeleted, addDeliveries, addSharing, addPushed}
+	return []migration{addAudit, addDeleted, addDeliveries, addSharing, addPushed, addNotices}
 }
 
 // addAudit leads to version 2, which has an audit. Members found after a lost state
@@ -71,6 +71,12 @@ func addSharing(*bbolt.Tx) error { return nil }
 // addPushed leads to version 6, which keeps what providers put into sources.
 func addPushed(tx *bbolt.Tx) error {
 	_, err := makeBox(tx, bucketPushed)
+	return err
+}
+
+// addNotices leads to version 7, which remembers what services outside were told of.
+func addNotices(tx *bbolt.Tx) error {
+	_, err := makeBox(tx, bucketNotices)
 	return err
 }
 

@@ -62,6 +62,9 @@ import (
 //	    SOURCE/
 //	        KEY                     a record of what the provider put into the source, in its own form;
 //	                                !restored: the store comes from a backup
+//	notices/
+//	    head                        what services outside were told of, up to which record of the audit
+//	    NUMBER                      a notice that has not arrived yet; this number has eight bytes
 //	audit/
 //	    head                        number and hash of the last record
 //	    anchor                      number and hash of the last one dropped by its age
@@ -82,6 +85,8 @@ const (
 	bucketDeliveries = "deliveries"
 	// bucketPushed has what providers put into sources.
 	bucketPushed = "pushed"
+	// bucketNotices has what services outside were told of, and what waits for them.
+	bucketNotices = "notices"
 
 	keySchema    = "schema"
 	keyInstance  = "instance"
@@ -117,7 +122,7 @@ const (
 )
 
 // schemaVersion is the version of the picture above.
-const schemaVersion = 6
+const schemaVersion = 7
 
 // chunkRows is how many users or accounts go into one record: large enough that the
 // cost of a record does not show, small enough that a changed row rewrites little.
@@ -125,7 +130,7 @@ const chunkRows = 512
 
 // rootBuckets are made together with the file.
 func rootBuckets() []string {
-	return []string{bucketMeta, bucketSources, bucketReplica, bucketTarget, bucketRuns, bucketChanges, bucketAudit, bucketDeliveries, bucketPushed}
+	return []string{bucketMeta, bucketSources, bucketReplica, bucketTarget, bucketRuns, bucketChanges, bucketAudit, bucketDeliveries, bucketPushed, bucketNotices}
 }
 
 // targetParts are the buckets of a target.

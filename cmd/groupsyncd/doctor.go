@@ -31,7 +31,7 @@ whether the state is whole, has room, and has a backup; whether the daemon is al
 systemd runs it. Each finding comes with its remedy; docs/doctor.md lists them all. Takes
 half a minute at most. Writes nothing.
 
-Exit codes: 0 no failure, 1 the daemon fails, 2 configuration, 5 a source fails, 6 a target
+Exit codes: 0 no failure, 1 the daemon or a notify address fails, 2 configuration, 5 a source fails, 6 a target
 fails, 7 the state.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -111,7 +111,7 @@ func configFindings(cfg *config.Config) []providers.Finding {
 }
 
 func doctorCode(checked []app.Checked) int {
-	codes := map[string]int{"configuration": run.ExitUsage, "source": run.ExitSource, "target": run.ExitTarget, "state": run.ExitState, "daemon": run.ExitFailure}
+	codes := map[string]int{"configuration": run.ExitUsage, "source": run.ExitSource, "target": run.ExitTarget, "state": run.ExitState, "daemon": run.ExitFailure, "notify": run.ExitFailure}
 	var found []int
 	for _, c := range checked {
 		for _, f := range c.Findings {

@@ -141,29 +141,11 @@ func (c *command) problems(problems []run.Problem, full bool) {
 
 // summaryLine says in one line what happened, leaving out what did not.
 func summaryLine(s *run.Summary) string {
-	var parts []string
+	parts := []string{s.Words()}
 	add := func(n int, noun, text string) {
 		if n > 0 {
 			parts = append(parts, strings.TrimSpace(plural(n, noun)+" "+text))
 		}
-	}
-	add(s.GroupsCreated, "group", "created")
-	add(s.GroupsUpdated, "group", "updated")
-	add(s.MembersAdded, "member", "added")
-	add(s.MembersRemoved, "member", "removed")
-	add(s.MembersAdopted, "member", "adopted")
-	add(s.MembersReleased, "membership", "released")
-	add(s.RolesChanged, "role", "changed")
-	add(s.AccountsCreated, "account", "created")
-	add(s.GrantsChanged, "grant", "changed")
-	if s.DefaultsChanged > 0 {
-		parts = append(parts, "default permissions changed")
-	}
-	add(s.Held, "change", "held")
-	add(s.Failed, "change", "failed")
-	add(s.Drift, "value", "changed by somebody")
-	if len(parts) == 0 {
-		parts = append(parts, "nothing to do")
 	}
 	add(s.Unchanged, "membership", "unchanged")
 	add(s.Pending, "person without an account", "")

@@ -50,6 +50,7 @@ func TestMain(m *testing.M) {
 
 // child is realMain in the circumstances that a script asks for.
 func child() int {
+	guardNetwork()
 	giveUpRights()
 	ctx, hup, stop := app.Signals(context.Background())
 	defer stop()

@@ -77,6 +77,10 @@ func configuration(schema, example []byte) ([]byte, error) {
 		r.section("teams", "A list; see [teams.md](teams.md).")
 		r.table("teams.*", team)
 	}
+	if notify := r.root.Definitions["notify"]; notify != nil {
+		r.section("notify", "A list; see [notices.md](notices.md).")
+		r.table("notify.*", notify)
+	}
 	r.permissions()
 	return r.out.Bytes(), nil
 }

@@ -23,6 +23,8 @@ type Status struct {
 	People   *QueueStatus    `json:"people,omitempty"`
 	// Notices are open: what they tell of was neither settled nor healed.
 	Notices []run.Notice `json:"notices"`
+	// Notify are the services that people are told by, where there are any.
+	Notify []run.NotifyStatus `json:"notify,omitempty"`
 }
 
 // SourceStatus is what is known of one source.

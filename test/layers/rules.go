@@ -60,7 +60,7 @@ func find(path string) (place, bool) {
 		p.family = strings.Join(parts[:min(2, len(parts))], "/")
 		p.layer, p.adapter = 2, true
 		p.suite = slices.ContainsFunc(parts[1:], func(part string) bool { return strings.HasSuffix(part, "test") })
-	case p.family == "sync" && len(parts) > 1 && (parts[1] == "engine" || parts[1] == "schedule"):
+	case p.family == "sync" && len(parts) > 1 && (parts[1] == "engine" || parts[1] == "schedule" || parts[1] == "notice"):
 		p.layer, p.family = 3, "sync/"+parts[1]
 		p.suite = strings.HasSuffix(p.path, "test")
 	case p.family == "server":
