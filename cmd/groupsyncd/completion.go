@@ -32,6 +32,7 @@ func (c *command) completions(root *cobra.Command) {
 		"groupsyncd link set":       sourceNames,
 		"groupsyncd link remove":    sourceNames,
 		"groupsyncd teams":          teamNames,
+		"groupsyncd notify test":    serviceNames,
 	}
 	flags := map[string]candidates{"source": sourceNames, "target": targetNames, "rule": ruleNames, "hold": c.holdHashes, "run": c.runIDs}
 	c.complete(root, first, flags)
@@ -67,6 +68,10 @@ func (c *command) candidates(find candidates) ([]string, cobra.ShellCompDirectiv
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return find(cfg), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+}
+
+func serviceNames(cfg *config.Config) []string {
+	return named(cfg.Notify, func(n *config.Notify) string { return n.Name })
 }
 
 func sourceNames(cfg *config.Config) []string {
