@@ -36,7 +36,7 @@ func canaries() []string {
 	return []string{ldapPassword, chatKey, "canary-client-secret", "canary-ldap-password",
 		"canary-alice-0123456789", "canary-grafana-0123456789",
 		tokenKey, tokenNonce, accessToken, "canary-refresh-token",
-		"canary-hook-0123456789", "canary-path-0123456789", "canary-posted-0123456789"}
+		"canary-hook-0123456789", "canary-path-0123456789", "canary-posted-0123456789", notifySecret}
 }
 
 // disguises gives the forms in which a secret may turn up.

@@ -3,6 +3,7 @@ package main
 import (
 	"strconv"
 
+	"groupsyncd/app"
 	"groupsyncd/config"
 	"groupsyncd/server"
 	"groupsyncd/sync/run"
@@ -37,7 +38,7 @@ Exit codes: 0 every message was taken, 1 at least one was not, 2 wrong usage or 
 			if len(args) > 0 {
 				name = args[0]
 			}
-			return c.look(func(b server.Backend, _ *config.Config) error {
+			return c.withState(func(b server.Backend, _ *config.Config) error {
 				tests, err := b.TestNotices(c.ctx, name)
 				if err != nil {
 					return err
@@ -48,7 +49,7 @@ Exit codes: 0 every message was taken, 1 at least one was not, 2 wrong usage or 
 					}
 				}
 				return c.print(map[string]any{"services": tests}, func() { c.notifyTable(tests) })
-			})
+			}, app.NothingYet)
 		},
 	}
 }

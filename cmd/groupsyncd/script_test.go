@@ -116,7 +116,7 @@ func scripts() testscript.Params {
 			"ldap": ldapCommand, "chat": chatCommand, "configure": configureCommand, "daemon": daemonCommand,
 			"background": backgroundCommand, "systemd": systemdCommand, "exits": exitsCommand, "eventually": eventuallyCommand,
 			"json": jsonCommand, "keys": keysCommand, "hold": holdCommand, "tamper": tamperCommand, "http": httpCommand, "mode": modeCommand, "remember": rememberCommand,
-			"damage": damageCommand, "key": keyCommand, "idp": idpCommand, "hook": hookCommand, "rights": rightsCommand, "given": givenCommand,
+			"damage": damageCommand, "key": keyCommand, "idp": idpCommand, "hook": hookCommand, "rights": rightsCommand, "given": givenCommand, "ear": earCommand,
 		},
 	}
 }
@@ -129,6 +129,7 @@ type stage struct {
 	ldap *ldapStage
 	chat *chatStage
 	idp  *idpStage
+	ear  *earStage
 	held *state.DB
 
 	children map[string]*process
@@ -152,6 +153,9 @@ func (s *stage) close() {
 	}
 	if s.idp != nil {
 		s.idp.server.Close()
+	}
+	if s.ear != nil {
+		s.ear.server.Close()
 	}
 	if s.systemd != nil {
 		s.systemd.close()

@@ -78,6 +78,9 @@ func Parse(address secret.Value) (*Service, error) {
 	if s.service, err = r.NewService(kind); err != nil {
 		return bad("the address names a service that is not known", hint)
 	}
+	if hosted(kind) && u.Hostname() == "" {
+		return bad("the address of the service "+kind+" names no server", hint)
+	}
 	if custom != "" {
 		able, ok := s.service.(types.CustomURLService)
 		if !ok {

@@ -113,6 +113,7 @@ func TestAddressesThatCannotBeUsedSayWhy(t *testing.T) {
 		"smtp://host/?from=a@b&to=" + canary: "no mail address",
 		"smtp://h/?from=a@b&to=c@d&skiptlsverify=yes": "always looked at",
 		"smtp:///?from=a@b&to=c@d":                    "names no server",
+		"generic:///x/" + canary:                      "names no server",
 		"ntfy+https://" + canary:                      "no addresses of the form",
 		"http://[::1" + canary:                        "must begin with the name",
 		"slack://\x00" + canary:                       "must begin with the name",

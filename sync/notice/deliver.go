@@ -3,9 +3,9 @@ package notice
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -185,7 +185,7 @@ func (d *Desk) Test(ctx context.Context, name string) ([]run.NotifyTest, error) 
 	case len(known) == 0:
 		return nil, fault.New(fault.Invalid, "test notices", "", errors.New("the configuration has no notify"), "docs/notices.md has examples")
 	case len(list) == 0:
-		return nil, fault.New(fault.Invalid, "test notices", name, errors.New("there is no service of that name"), fmt.Sprintf("known: %s", known))
+		return nil, fault.New(fault.Invalid, "test notices", name, errors.New("there is no service of that name"), "known: "+strings.Join(known, ", "))
 	}
 	out := make([]run.NotifyTest, len(list))
 	var wg sync.WaitGroup
@@ -219,6 +219,9 @@ func (d *Desk) test(ctx context.Context, s *Service) run.NotifyTest {
 func (d *Desk) Status() []run.NotifyStatus {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if err := d.load(); err != nil {
+		d.o.Logger.LogAttrs(context.Background(), slog.LevelWarn, "notices that wait are not known", slog.String(logging.KeyErr, err.Error()))
+	}
 	var out []run.NotifyStatus
 	for _, name := range d.order {
 		p := d.posts[name]
@@ -235,17 +238,6 @@ func (d *Desk) Status() []run.NotifyStatus {
 			s.Next = p.next
 		}
 		out = append(out, s)
-	}
-	return out
-}
-
-// Waiting counts the letters for each service.
-func (d *Desk) Waiting() map[string]int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	out := map[string]int{}
-	for _, name := range d.order {
-		out[name] = d.waiting(name)
 	}
 	return out
 }

@@ -176,7 +176,10 @@ func (d *Desk) Poke() {
 func (d *Desk) Begin() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.load()
+	if err := d.load(); err != nil || d.found || len(d.posts) == 0 {
+		return err
+	}
+	return d.save()
 }
 
 // load reads the store once. d.mu is held.
@@ -196,9 +199,6 @@ func (d *Desk) load() error {
 		kept.Audit = head.Seq
 	}
 	d.kept, d.letters, d.found, d.loaded, d.read = kept, letters, found, true, kept.Audit
-	if !found && len(d.posts) > 0 {
-		return d.save()
-	}
 	return nil
 }
 
@@ -294,7 +294,7 @@ func (d *Desk) Look() error {
 	if c, is := partly(&d.kept); is {
 		open = append(open, c)
 	}
-	changed := h.changed || d.expire() || d.read > d.kept.Audit+1000
+	changed := h.changed || !d.found || d.expire() || d.read > d.kept.Audit+1000
 	for _, name := range d.order {
 		changed = d.compare(d.posts[name], open, h.letters) || changed
 	}
