@@ -2,10 +2,11 @@
 # A real Keycloak on loopback without TLS, for tests.
 #
 #   keycloak.sh install                into the cache folder, once
-#   keycloak.sh start DIR PORT         start and wait
+#   keycloak.sh start DIR PORT [NAME=VALUE..]    start and wait
 #   keycloak.sh stop DIR               or kill DIR, with SIGKILL
 #
-# Its administrator is admin, whose password is DIR/admin-password (mode 0600). start
+# NAME=VALUE are more settings of Keycloak, or values for ${NAME} in the realms of DIR/import,
+# which are imported when it starts. Its administrator is admin, whose password is DIR/admin-password (mode 0600). start
 # writes DIR/pid and DIR/env, which a shell can source. What it holds is in DIR/h2 and
 # survives a restart.
 set -euo pipefail
@@ -61,12 +62,13 @@ install_now() {
 start() {
 	local dir port=$2 pid
 	dir=$(folder "$1")
+	shift 2
 	! pid=$(running "$dir" "$dir/h2") || die "the Keycloak of $dir runs as process $pid; stop it first"
 	installed || install
 	need_free "$port"
 	[ -e "$dir/admin-password" ] ||
 		(umask 077 && od -An -N12 -tx1 /dev/urandom | tr -d ' \n' >"$dir/admin-password")
-	launch "$dir" "$port"
+	launch "$dir" "$port" "$@"
 	read -r pid <"$dir/pid"
 	if ! ready "$port" "$pid"; then
 		tail -n 30 "$dir/log" >&2
@@ -81,26 +83,35 @@ start() {
 	say "Keycloak $version runs on http://127.0.0.1:$port as process $pid"
 }
 
-# launch DIR PORT starts the server in a session of its own and with an environment of
+# launch DIR PORT [NAME=VALUE..] starts the server in a session of its own and with an environment of
 # its own. bin/kc.sh would stay between us and the server; these are its options, and the
 # quick compiler, because a test is over before the good one pays.
 launch() {
-	local dir=$1 port=$2
+	local dir=$1 port=$2 run=$home import=()
+	shift 2
+	if [ -d "$dir/import" ]; then
+		# Realms are found below the installation, which is not ours alone.
+		run=$dir/home import=(--import-realm)
+		mkdir -p "$run/data"
+		ln -sfn "$home"/{bin,conf,lib,providers,themes} "$run"
+		ln -sfn "$dir/import" "$run/data/import"
+	fi
 	(
 		cd "$dir"
 		exec setsid env -i PATH="$PATH" HOME="$dir" LANG=C.UTF-8 \
 			KC_BOOTSTRAP_ADMIN_USERNAME=admin KC_BOOTSTRAP_ADMIN_PASSWORD="$(cat "$dir/admin-password")" \
+			KC_HOSTNAME="http://127.0.0.1:$port" "$@" \
 			java -Xms64m -Xmx512m -XX:MetaspaceSize=96M -XX:MaxMetaspaceSize=256m -XX:TieredStopAtLevel=1 \
 			-XX:+ExitOnOutOfMemoryError -Djava.security.egd=file:/dev/urandom -Dfile.encoding=UTF-8 \
 			--add-opens=java.base/java.util=ALL-UNNAMED --add-opens=java.base/java.util.concurrent=ALL-UNNAMED \
 			--add-opens=java.base/java.security=ALL-UNNAMED --add-opens=java.base/java.lang=ALL-UNNAMED \
 			--enable-native-access=ALL-UNNAMED -Duser.language=en -Duser.country=US \
 			-Djava.util.concurrent.ForkJoinPool.common.threadFactory=io.quarkus.bootstrap.forkjoin.QuarkusForkJoinWorkerThreadFactory \
-			-Dkc.home.dir="$home" -Djboss.server.config.dir="$home/conf" \
+			-Dkc.home.dir="$run" -Djboss.server.config.dir="$run/conf" \
 			-Djava.util.logging.manager=org.jboss.logmanager.LogManager -Dpicocli.disable.closures=true \
 			-cp "$home/lib/quarkus-run.jar" io.quarkus.bootstrap.runner.QuarkusEntryPoint \
 			start --optimized --cache=local --http-enabled=true --http-host=127.0.0.1 --http-port="$port" \
-			--hostname="http://127.0.0.1:$port" --db-url="jdbc:h2:file:$dir/h2/keycloak;NON_KEYWORDS=VALUE"
+			--db-url="jdbc:h2:file:$dir/h2/keycloak;NON_KEYWORDS=VALUE" "${import[@]}"
 	) >"$dir/log" 2>&1 </dev/null &
 	printf '%s\n' $! >"$dir/pid"
 }
@@ -127,8 +138,9 @@ install)
 	install
 	;;
 start)
-	[ $# = 3 ] || usage
-	start "$2" "$3"
+	[ $# -ge 3 ] || usage
+	shift
+	start "$@"
 	;;
 stop)
 	[ $# = 2 ] || usage

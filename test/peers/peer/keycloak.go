@@ -24,15 +24,23 @@ type Keycloak struct {
 // ends with the test.
 func StartKeycloak(tb testing.TB) *Keycloak {
 	tb.Helper()
-	k := &Keycloak{process: newProcess(tb, "keycloak.sh")}
+	k := NewKeycloak(tb)
 	k.Start(tb)
 	return k
 }
 
-// Start starts the server again after Stop or Kill, with the same data and port.
-func (k *Keycloak) Start(tb testing.TB) {
+// NewKeycloak makes the folder of a server that Start starts. Realms in the folder import of
+// it are imported then.
+func NewKeycloak(tb testing.TB) *Keycloak {
 	tb.Helper()
-	k.start(tb)
+	return &Keycloak{process: newProcess(tb, "keycloak.sh")}
+}
+
+// Start starts the server, or starts it again after Stop or Kill with the same data and port.
+// Settings are NAME=VALUE pairs of its environment.
+func (k *Keycloak) Start(tb testing.TB, settings ...string) {
+	tb.Helper()
+	k.start(tb, settings...)
 	k.URL, k.passwordFile = k.env["GROUPSYNCD_TEST_KEYCLOAK_URL"], k.env["GROUPSYNCD_TEST_KEYCLOAK_ADMIN_PASSWORD_FILE"]
 	k.until = time.Time{}
 }
