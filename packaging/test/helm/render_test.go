@@ -1,14 +1,19 @@
 package helm
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"helm.sh/helm/v4/pkg/chart/v2/lint"
 	"helm.sh/helm/v4/pkg/chart/v2/lint/support"
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
+	sigsyaml "sigs.k8s.io/yaml"
 
 	"groupsyncd/packaging/test/program"
 )
@@ -271,6 +276,27 @@ func TestNetworkIsClosed(t *testing.T) {
 	}
 	if admin := r.services["groups-admin"]; !covers(r.monitor.Spec.Selector.MatchLabels, admin.Labels) || r.monitor.Spec.Endpoints[0].Port != admin.Spec.Ports[0].Name {
 		t.Errorf("Prometheus does not find the metrics: %+v", r.monitor.Spec)
+	}
+}
+
+// The alert rules are those of packaging/monitoring, word for word, and find the metrics by
+// the name of the job.
+func TestAlertRulesComeAlong(t *testing.T) {
+	t.Parallel()
+	r := install(t, values(t, "everything.yaml", nil))
+	text, err := os.ReadFile(filepath.Join(program.Root, "packaging", "monitoring", "alerts.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want monitoring.PrometheusRuleSpec
+	if err := sigsyaml.UnmarshalStrict(text, &want); err != nil {
+		t.Fatal(err)
+	}
+	if len(want.Groups) == 0 || !equality.Semantic.DeepEqual(r.rule.Spec, want) {
+		t.Errorf("the rules differ: %+v", r.rule.Spec)
+	}
+	if l := r.monitor.Spec.Endpoints[0].RelabelConfigs; len(l) != 1 || l[0].TargetLabel != "job" || *l[0].Replacement != "groupsyncd" {
+		t.Errorf("the job is called otherwise: %+v", l)
 	}
 }
 
