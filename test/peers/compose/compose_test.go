@@ -8,6 +8,7 @@ package compose
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 	"net/http"
 	"os"
@@ -20,6 +21,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"groupsyncd/sync/run"
 	"groupsyncd/test/peers/peer"
 )
 
@@ -182,16 +184,46 @@ func TestExampleWorks(t *testing.T) {
 	if got := members(t, chat, key); len(got) != 3 || got["users"]+got["research"]+got["research-leads"] != "" {
 		t.Errorf("before anybody has an account: %v", got)
 	}
-	for _, name := range []string{"ada", "grace", "joan"} {
+	for _, name := range []string{"ada", "grace", "alan", "joan"} {
 		peer.NewBrowser(t).SignIn(t, chat.URL, name)
 	}
 	p.Sync(t, 0)
-	want := map[string]string{"users": "ada@example.org grace@example.org", "research": "ada@example.org", "research-leads": "grace@example.org"}
+	want := map[string]string{"users": "ada@example.org alan@example.org grace@example.org", "research": "ada@example.org", "research-leads": "grace@example.org"}
 	if got := members(t, chat, key); !maps.Equal(got, want) {
 		t.Errorf("the groups are %v", got)
 	}
 	if c := p.Sync(t, 0).Target(); c.Writes != 0 {
 		t.Errorf("a third run writes: %+v", c)
+	}
+
+	empty(t, keycloak, "ai-users")
+	p.Sync(t, 4)
+	if h := p.Hold(t, run.Emptied); len(h.Changes) != 3 {
+		t.Errorf("an emptied group is held as %+v", h)
+	}
+	if got := members(t, chat, key); !maps.Equal(got, want) {
+		t.Errorf("somebody lost something: %v", got)
+	}
+}
+
+// empty takes everybody out of a group.
+func empty(t *testing.T, k *peer.Keycloak, group string) {
+	t.Helper()
+	var groups, people []struct{ ID, Name string }
+	ask := func(method, path string, status int, into any) {
+		t.Helper()
+		got, body := k.Ask(t, "example", method, path, nil)
+		if got != status {
+			t.Fatalf("%s %s: %d %s", method, path, got, body)
+		}
+		if err := json.Unmarshal(body, into); into != nil && err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask(http.MethodGet, "/groups?exact=true&search="+group, http.StatusOK, &groups)
+	ask(http.MethodGet, "/groups/"+groups[0].ID+"/members", http.StatusOK, &people)
+	for _, u := range people {
+		ask(http.MethodDelete, "/users/"+u.ID+"/groups/"+groups[0].ID, http.StatusNoContent, nil)
 	}
 }
 

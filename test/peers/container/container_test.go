@@ -142,6 +142,40 @@ func TestContainerSyncsConfinedAndStopsCleanly(t *testing.T) {
 	}
 }
 
+// Kubernetes gives a volume to a group and lets root have it, writes secrets as links into a folder
+// that it replaces, and lets their group read them.
+func TestVolumesAsKubernetesMakesThem(t *testing.T) {
+	t.Parallel()
+	c := newChat(t)
+	f := newFolders(t, c.url, c.Key)
+	secrets := filepath.Join(f.config, "secrets")
+	data := filepath.Join(secrets, "..2026_11_22_00_00_00.1")
+	for _, err := range []error{
+		os.Chown(f.state, 0, user), os.Chmod(f.state, 0o775|fs.ModeSetgid), os.Mkdir(filepath.Join(f.state, "lost+found"), 0o700),
+		os.Mkdir(data, 0o755), os.Rename(filepath.Join(secrets, "openwebui"), filepath.Join(data, "openwebui")),
+		os.Chown(filepath.Join(data, "openwebui"), 0, user), os.Chmod(filepath.Join(data, "openwebui"), 0o440),
+		os.Symlink(filepath.Base(data), filepath.Join(secrets, "..data")), os.Symlink("..data/openwebui", filepath.Join(secrets, "openwebui")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 { // A second start finds what the first has left.
+		r := start(t, &f, "CA_BUNDLE="+c.bundle)
+		r.until(t, "the health check", func() bool { _, code := r.exec(t, "healthcheck"); return code == 0 })
+		r.until(t, "a sync", func() bool { groups := c.Groups(); return len(groups) == 1 && len(groups[0].Members) == 2 })
+		script(t, "stop", f.image)
+		if code := r.exit(t); code != 0 {
+			t.Errorf("the container ends with %d", code)
+		}
+	}
+	for _, args := range [][]string{{"state", "check"}, {"audit", "verify"}, {"demo"}} {
+		if out, code := try(t, append([]string{"run", f.image, f.config, f.state}, args...)...); code != 0 {
+			t.Errorf("%s: %d %s", args, code, out)
+		}
+	}
+}
+
 // The bundle is what the trust comes from: without the authority in it, nothing is sent.
 func TestUnknownAuthorityIsRefused(t *testing.T) {
 	t.Parallel()
