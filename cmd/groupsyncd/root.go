@@ -110,7 +110,7 @@ pending (plan --check), 9 the world changed since the plan (apply), 130 interrup
 		c.holdsCommand(), c.approveCommand(), c.releaseCommand(),
 		c.linkCommand(), c.takeoverCommand(), c.listCommand(), c.sourceCommand(), c.targetCommand(), c.configCommand(), c.webhookCommand(), c.doctorCommand(), c.demoCommand(),
 		c.reloadCommand(), c.healthcheckCommand(), c.stateCommand(), c.auditCommand(), c.versionCommand(), c.applyCommand(), c.revertCommand(), c.exportCommand(), c.importCommand())
-	root.AddCommand(c.manCommand(), c.metricsCommand(), c.notifyCommand())
+	root.AddCommand(c.manCommand(), c.metricsCommand(), c.notifyCommand(), c.supportBundleCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	c.completions(root)
 	return root
