@@ -29,7 +29,7 @@ func (w *work) calls(ctx context.Context, p *plan.Plan) error {
 	var order []string
 	done := make([]int, 0, len(w.batches))
 	for n, b := range w.batches {
-		w.e.progress(w.t.Name, "calls", n, len(w.batches))
+		w.step("calls", n, len(w.batches))
 		if ctx.Err() != nil || failures >= maxFailures {
 			w.skip(ctx, p, b, failures >= maxFailures)
 			continue

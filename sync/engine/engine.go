@@ -100,6 +100,9 @@ type Options struct {
 	Confirm func(at time.Time)
 	// Progress is told how far a long run is; may be nil. total is zero when unknown.
 	Progress func(where, what string, done, total int)
+	// Began is told of each run of everybody that begins, and gives what is called when it has
+	// ended, however it did; may be nil.
+	Began func(run.Going) (over func())
 	// Ended is told once of every run that has ended; may be nil. All are in the history but
 	// those that a watch, or a sign-in, started for nothing.
 	Ended func(*run.Report)
@@ -118,6 +121,7 @@ type Engine struct {
 	runs    Runs
 	audit   Audit
 	confirm func(time.Time)
+	began   func(run.Going) func()
 	ended   func(*run.Report)
 	reread  time.Duration
 	// health is nil where nothing is kept of it.
@@ -172,7 +176,7 @@ func New(o Options) (*Engine, error) {
 		return nil, errors.New("engine: logger, ledger, journal, runs, audit and ids are required")
 	}
 	e := &Engine{log: o.Logger, now: o.Now, newID: o.NewID, ledger: o.Ledger, journal: o.Journal, runs: o.Runs, audit: o.Audit,
-		confirm: o.Confirm, ended: o.Ended, reread: o.RereadEvery, health: o.Health, deadline: o.Deadline, personDeadline: o.PersonDeadline,
+		confirm: o.Confirm, began: o.Began, ended: o.Ended, reread: o.RereadEvery, health: o.Health, deadline: o.Deadline, personDeadline: o.PersonDeadline,
 		progress: o.Progress, queue: queue{person: lane{places: people}}, replicas: map[string]*replica.Replica{}, targets: map[string]*target{}, pulls: map[string]run.SourceReport{}, doubted: map[string]time.Time{}}
 	if e.now == nil {
 		e.now = time.Now

@@ -19,6 +19,7 @@ type GroupExplanation struct {
 // GroupInWhole is one target's picture of a group.
 type GroupInWhole struct {
 	Target string      `json:"target"`
+	Name   string      `json:"name"`
 	ID     string      `json:"id,omitempty"`
 	Feeds  []GroupFeed `json:"feeds"`
 	// Members counts everybody there, Owned those we put there.
@@ -91,7 +92,7 @@ func (w *work) explainGroup(name string) []GroupInWhole {
 
 func (w *work) groupInWhole(p *plan.Plan, id, name string) GroupInWhole {
 	mem := w.state.mem
-	g := GroupInWhole{Target: w.t.Name, ID: id, Feeds: []GroupFeed{}, Changes: []run.Change{}}
+	g := GroupInWhole{Target: w.t.Name, Name: name, ID: id, Feeds: []GroupFeed{}, Changes: []run.Change{}}
 	if m := mem.Mirror.Group(id); m != nil {
 		g.Members = len(m.Numbers)
 	}

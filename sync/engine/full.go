@@ -21,6 +21,7 @@ import (
 func (e *Engine) runFull(ctx context.Context, req run.Request) (*run.Report, error) {
 	setup := e.current()
 	report := e.begin(&setup, req)
+	defer e.going(report)()
 	log := e.log.With(slog.String(logging.KeyRun, report.Run))
 	log.LogAttrs(ctx, slog.LevelInfo, "run begins", slog.String(logging.KeyTrigger, string(req.Trigger)), slog.String("mode", string(report.Mode)))
 	read, err := e.pull(ctx, &setup, req)

@@ -39,6 +39,7 @@ func (e *Engine) Import(ctx context.Context, asked *run.ImportRequest) (*run.Rep
 	sum := sha256.Sum256(asked.File)
 	file := &plan.Importing{Groups: groups, Exact: asked.Exact, Digest: hex.EncodeToString(sum[:6]), Name: asked.Name}
 	report := e.begin(&setup, req)
+	defer e.going(report)()
 	report.Imports, report.By = file.Name+" ("+file.Digest+")", req.By
 	log := e.log.With(slog.String(logging.KeyRun, report.Run))
 	log.LogAttrs(ctx, slog.LevelInfo, "run begins", slog.String(logging.KeyTrigger, string(req.Trigger)), slog.String("mode", string(report.Mode)),

@@ -22,6 +22,7 @@ func (e *Engine) runRevert(ctx context.Context, req run.Request) (*run.Report, e
 	}
 	setup := e.current()
 	report := e.begin(&setup, req)
+	defer e.going(report)()
 	report.Reverts, report.By = done.Run, req.By
 	log := e.log.With(slog.String(logging.KeyRun, report.Run))
 	log.LogAttrs(ctx, slog.LevelInfo, "run begins", slog.String(logging.KeyTrigger, string(req.Trigger)), slog.String("mode", string(report.Mode)),

@@ -22,7 +22,7 @@ func (w *work) verify(ctx context.Context, p *plan.Plan, groups []string) error 
 		}
 	}
 	for n, id := range groups {
-		w.e.progress(w.t.Name, "groups verified", n, len(groups))
+		w.step("groups verified", n, len(groups))
 		if err := w.verifyGroup(ctx, id, byGroup[id]); err != nil {
 			return err
 		}

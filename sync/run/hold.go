@@ -50,4 +50,6 @@ type Approval struct {
 	// Imports are the files, by the beginning of their SHA-256, whose import was held: only
 	// importing them once more carries out what is approved.
 	Imports []string `json:"imports,omitempty"`
+	// Run is the run that carries it out, where a daemon has begun one; it is not kept.
+	Run string `json:"run,omitempty"`
 }
