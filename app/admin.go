@@ -71,8 +71,12 @@ func (a *App) openFront(ctx context.Context, d *daemon) error {
 	if err != nil {
 		return err
 	}
-	d.front = &front{admin: server.NewAdmin(ctx, server.AdminOptions{Backend: a, Daemon: a, Logger: a.log, Now: a.now, Config: cfg,
-		Version: a.version, Revision: a.revision, NewID: newID})}
+	admin, err := server.NewAdmin(ctx, server.AdminOptions{Backend: a, Daemon: a, Logger: a.log, Now: a.now, Config: cfg,
+		Version: a.version, Revision: a.revision, NewID: newID})
+	if err != nil {
+		return errors.Join(err, (&move{listener: listener}).cancel())
+	}
+	d.front = &front{admin: admin}
 	d.front.admin.Remember(past)
 	a.open(ctx, d.front, cfg, listener)
 	return nil

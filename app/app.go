@@ -76,6 +76,8 @@ type App struct {
 	expiries expiries
 	// desk tells people in services outside.
 	desk *notice.Desk
+	// going are the runs that go on.
+	going going
 	// recent are runs that are not in the history.
 	recent recent
 	// ran says that this process carried out a run; changed, that the configuration did.
@@ -151,7 +153,7 @@ func (a *App) make(cfg *config.Config, progress func(string, string, int, int)) 
 		return err
 	}
 	a.engine, err = engine.New(engine.Options{Logger: a.log, Now: a.now, NewID: newID, Ledger: a.db, Journal: a.db, Runs: a.db, Audit: a.db, Health: a.db,
-		Ended: a.ended, Setup: p.setup, Confirm: a.confirm, Progress: progress})
+		Ended: a.ended, Setup: p.setup, Confirm: a.confirm, Began: a.going.begin, Progress: a.progress(progress)})
 	if err != nil {
 		return errors.Join(err, p.close())
 	}
@@ -237,7 +239,7 @@ func (a *App) Holds(context.Context) ([]run.Hold, error) { return a.engine.Holds
 func (a *App) Approve(ctx context.Context, hash, reason, by string) (*run.Approval, error) {
 	approval, err := a.engine.Approve(ctx, hash, reason, by)
 	if err == nil {
-		a.follow(approval, by)
+		approval.Run = a.follow(approval, by)
 	}
 	return approval, err
 }

@@ -27,11 +27,11 @@ func (a *App) ApplyPlan(ctx context.Context, file *run.PlanFile, reason, by stri
 	return a.engine.ApplyPlan(ctx, file, reason, by)
 }
 
-// follow starts the runs that carry out what was approved: one from the directories, and
-// the undoing of runs, which that would not plan.
-func (a *App) follow(approval *run.Approval, by string) {
+// follow starts the runs that carry out what was approved: one from the directories, whose
+// id it gives, and the undoing of runs, which that would not plan.
+func (a *App) follow(approval *run.Approval, by string) string {
 	for _, id := range approval.Reverts {
 		a.soon(run.Request{Trigger: run.Manual, Mode: run.Apply, Target: approval.Target, Revert: id, Reason: approval.Reason, By: by})
 	}
-	a.soon(run.Request{Trigger: run.Manual, Mode: run.Apply, Target: approval.Target, By: by})
+	return a.soon(run.Request{Trigger: run.Manual, Mode: run.Apply, Target: approval.Target, By: by})
 }

@@ -27,6 +27,8 @@ type daemon struct {
 	started  time.Time
 	schedule *schedule.Runner
 	reload   chan chan error
+	// due are the ids of runs that begin soon, by the names of their schedules; App.mu guards it.
+	due map[string]string
 	// closing are old sources that are closed behind runs that still use them.
 	closing sync.WaitGroup
 	// following are the watches of sources; App.mu guards it.
@@ -73,7 +75,7 @@ func (a *App) Serve(ctx context.Context, hup <-chan struct{}) (err error) {
 	if err := a.startNotices(life); err != nil {
 		return err
 	}
-	d := &daemon{ctx: ctx, started: a.now().UTC(), schedule: runner, reload: make(chan chan error), ping: make(chan struct{}), ran: make(chan struct{})}
+	d := &daemon{ctx: ctx, started: a.now().UTC(), schedule: runner, reload: make(chan chan error), due: map[string]string{}, ping: make(chan struct{}), ran: make(chan struct{})}
 	d.loaded = d.started
 	entries, err := a.entries(a.parts.cfg)
 	if err != nil {
@@ -251,6 +253,9 @@ func (a *App) noteStart(source string) error {
 // quiet carries out a run whose report nobody waits for; nil, when there is none.
 func (a *App) quiet(ctx context.Context, req run.Request) *run.Report {
 	report, err := a.engine.Run(ctx, req)
+	if err != nil && req.ID != "" {
+		a.recent.keep(req.ID, report, err) // Whoever was told the id asks for it.
+	}
 	if err == nil && req.Trigger.Watched() && len(report.Targets) == 0 {
 		return report // Nothing had changed.
 	}
@@ -283,16 +288,31 @@ func (a *App) confirm(at time.Time) {
 	})
 }
 
-// soon starts a quick run in a daemon; a one-shot command has its own.
-func (a *App) soon(req run.Request) {
+// soon starts a quick run in a daemon, and gives its id; a one-shot command has its own.
+func (a *App) soon(req run.Request) string {
 	req.Quick = true
+	name := confirmName + " for " + req.Target + " " + req.Revert
 	a.mu.Lock()
 	d := a.daemon
-	a.mu.Unlock()
 	if d == nil {
-		return
+		a.mu.Unlock()
+		return ""
 	}
-	d.schedule.At(confirmName+" for "+req.Target+" "+req.Revert, a.now(), func(ctx context.Context, _ time.Time) { a.quiet(ctx, req) })
+	// Whatever else is decided before it begins is a part of the same run.
+	id := d.due[name]
+	if id == "" {
+		id = newID()
+		d.due[name] = id
+	}
+	a.mu.Unlock()
+	d.schedule.At(name, a.now(), func(ctx context.Context, _ time.Time) {
+		a.mu.Lock()
+		req.ID = d.due[name]
+		delete(d.due, name)
+		a.mu.Unlock()
+		a.quiet(ctx, req)
+	})
+	return id
 }
 
 // Reload reads the configuration file again and puts it in force, or leaves the old one.

@@ -63,7 +63,11 @@ func (a *access) identify(r *http.Request) (visitor, error) {
 // owner finds whose token that is. Every token is compared, and only as a hash, so
 // that the time it takes tells nothing.
 func (a *access) owner(r *http.Request, token string) (visitor, error) {
-	hash := sha256.Sum256([]byte(token))
+	return a.holder(r, sha256.Sum256([]byte(token)))
+}
+
+// holder finds whose the token with that hash is at present.
+func (a *access) holder(r *http.Request, hash [sha256.Size]byte) (visitor, error) {
 	var found []config.Token
 	for _, t := range a.tokens {
 		value, err := t.Ref.Read()

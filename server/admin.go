@@ -36,6 +36,9 @@ type Admin struct {
 	metrics *metrics
 	handler http.Handler
 	look    look
+	page    *page
+	// local is the time zone of the configuration.
+	local atomic.Pointer[time.Location]
 
 	// reads and writes bound what goes on at a time, each for itself, so that readers
 	// keep nobody from deciding.
@@ -55,12 +58,16 @@ const (
 )
 
 // NewAdmin makes the admin side of a daemon; ctx ends what is asked for through it.
-func NewAdmin(ctx context.Context, o AdminOptions) *Admin {
+func NewAdmin(ctx context.Context, o AdminOptions) (*Admin, error) {
 	a := &Admin{AdminOptions: o, ctx: ctx, reads: make(chan struct{}, maxAtOnce), writes: make(chan struct{}, maxAtOnce)}
 	a.metrics = newMetrics(a)
+	var err error
+	if a.page, err = newPage(a); err != nil {
+		return nil, err
+	}
 	a.Use(o.Config)
 	a.handler = a.routes()
-	return a
+	return a, nil
 }
 
 // Use puts another configuration in force, from the next request on.
@@ -69,6 +76,9 @@ func (a *Admin) Use(cfg *config.Config) {
 	var n names
 	for _, src := range cfg.Sources {
 		n.sources = append(n.sources, src.Name)
+	}
+	if loc, err := time.LoadLocation(cfg.TimeZone); err == nil { // Else nothing of it would be in force.
+		a.local.Store(loc)
 	}
 	for _, t := range cfg.Targets {
 		n.targets = append(n.targets, t.Name)
@@ -81,6 +91,14 @@ func (a *Admin) Use(cfg *config.Config) {
 
 // Remember has metrics take in the runs of an earlier process, newest first.
 func (a *Admin) Remember(past []run.Report) { a.metrics.remember(past) }
+
+// zone is where clocks on pages stand.
+func (a *Admin) zone() *time.Location {
+	if loc := a.local.Load(); loc != nil {
+		return loc
+	}
+	return time.UTC
+}
 
 // Hooked counts a request to a webhook.
 func (a *Admin) Hooked(webhook string, r Result) {
@@ -114,7 +132,8 @@ const maxConnections = 256
 // whoever is slow holds nothing up.
 func (a *Admin) Server() *http.Server {
 	var open atomic.Int32
-	return &http.Server{
+	leaving := make(chan struct{})
+	s := &http.Server{
 		Handler:           a.handler,
 		ErrorLog:          slog.NewLogLogger(a.Logger.Handler(), slog.LevelError),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -122,7 +141,7 @@ func (a *Admin) Server() *http.Server {
 		WriteTimeout:      readBound + 10*time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
-		BaseContext:       func(net.Listener) context.Context { return a.ctx },
+		BaseContext:       func(net.Listener) context.Context { return context.WithValue(a.ctx, leavingKey{}, leaving) },
 		ConnState: func(c net.Conn, s http.ConnState) {
 			switch s {
 			case http.StateNew:
@@ -134,6 +153,9 @@ func (a *Admin) Server() *http.Server {
 			}
 		},
 	}
+	// Whoever follows a run would keep the door from closing.
+	s.RegisterOnShutdown(sync.OnceFunc(func() { close(leaving) }))
+	return s
 }
 
 // routes lists every path. A path that is known answers other methods with 405.
@@ -149,7 +171,7 @@ func (a *Admin) routes() http.Handler {
 	add(http.MethodGet, "/livez", anybody, a.livez)
 	add(http.MethodGet, "/readyz", anybody, a.readyz)
 	add(http.MethodGet, "/metrics", anybody, a.metrics.serve())
-	add(http.MethodGet, "/{$}", reader, a.index)
+	a.front(mux)
 	add(http.MethodGet, "/api/v1/status", reader, a.status)
 	add(http.MethodGet, "/api/v1/runs", reader, a.runs)
 	add(http.MethodGet, "/api/v1/runs/{id}", reader, a.report)
@@ -158,7 +180,12 @@ func (a *Admin) routes() http.Handler {
 	add(http.MethodGet, "/api/v1/groups/{name}", reader, a.group)
 	add(http.MethodPost, "/api/v1/sync", approver, a.sync)
 	add(http.MethodPost, "/api/v1/holds/{hash}/approve", approver, a.approve)
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+	a.page.routes(mux)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if wantsPage(r) {
+			a.page.nowhere(w, r)
+			return
+		}
 		a.refuse(w, http.StatusNotFound, "there is nothing at this path", "the paths are listed at /")
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -102,6 +102,16 @@ func (o *office) Alive(context.Context) error   { return o.dead }
 func (o *office) Ready(context.Context) []Check { return o.checks }
 func (o *office) Vitals() (Vitals, error)       { return o.vitals, nil }
 
+func (o *office) Going() ([]run.Going, <-chan struct{}) { return nil, nil }
+
+func (o *office) Members(ctx context.Context, _, group string) ([]engine.Member, error) {
+	return nil, o.note(ctx, "members "+group)
+}
+
+func (o *office) Approvals(ctx context.Context) ([]run.Approval, error) {
+	return nil, o.note(ctx, "approvals")
+}
+
 const (
 	readToken    = "canary-read-0123456789"
 	approveToken = "canary-approve-0123456789"
@@ -134,7 +144,10 @@ func newAdmin(t *testing.T, o *office) (a *Admin, dir string, log *bytes.Buffer)
 	cfg, dir := tokens(t)
 	log = &bytes.Buffer{}
 	ctx, stop := context.WithCancel(t.Context())
-	a = NewAdmin(ctx, AdminOptions{Backend: o, Daemon: o, Logger: slog.New(slog.NewTextHandler(log, nil)), Now: time.Now, Config: cfg, Version: "v1", NewID: func() string { return "01ASKED" }})
+	a, err := NewAdmin(ctx, AdminOptions{Backend: o, Daemon: o, Logger: slog.New(slog.NewTextHandler(log, nil)), Now: time.Now, Config: cfg, Version: "v1", NewID: func() string { return "01ASKED" }})
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { stop(); a.Wait() })
 	return a, dir, log
 }

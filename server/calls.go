@@ -54,24 +54,36 @@ func survive[T any](a *Admin, call func(context.Context) (T, error)) (o outcome[
 
 // show answers a reader with the result of a call.
 func show[T any](a *Admin, w http.ResponseWriter, r *http.Request, call func(context.Context) (T, error)) {
-	done, err := begin(a, a.reads, call)
+	v, err := wait(a, r, readBound, call)
 	if err != nil {
 		a.fail(w, err)
 		return
 	}
-	bound := time.NewTimer(readBound)
+	a.write(w, http.StatusOK, v)
+}
+
+// wait carries out a call that only reads, and waits for it as long as somebody may.
+func wait[T any](a *Admin, r *http.Request, longest time.Duration, call func(context.Context) (T, error)) (T, error) {
+	var none T
+	done, err := begin(a, a.reads, call)
+	if err != nil {
+		return none, err
+	}
+	return outcomeOf(r, done, longest)
+}
+
+// outcomeOf waits for the end of a call that goes on.
+func outcomeOf[T any](r *http.Request, done <-chan outcome[T], longest time.Duration) (T, error) {
+	var none T
+	bound := time.NewTimer(longest)
 	defer bound.Stop()
 	select {
 	case o := <-done:
-		if o.err != nil {
-			a.fail(w, o.err)
-			return
-		}
-		a.write(w, http.StatusOK, o.value)
+		return o.value, o.err
 	case <-bound.C:
-		a.fail(w, fault.New(fault.Unavailable, "", "", errors.New("the answer takes longer than "+readBound.String()), "a look at Open WebUI is probably under way: come back when it has ended"))
+		return none, fault.New(fault.Unavailable, "", "", errors.New("the answer takes longer than "+longest.String()), "a look at Open WebUI is probably under way: come back when it has ended")
 	case <-r.Context().Done():
-		a.fail(w, fault.New(fault.Canceled, "", "", errors.New("the daemon stops"), ""))
+		return none, fault.New(fault.Canceled, "", "", errors.New("the daemon stops"), "")
 	}
 }
 

@@ -45,11 +45,18 @@ func (a *Admin) guarded(need right, h func(http.ResponseWriter, *http.Request, v
 	}
 }
 
-// noteRefused logs that a token was wrong, at most every ten seconds.
+// noteRefused counts a request that was refused.
 func (a *Admin) noteRefused(r *http.Request, err error) {
 	a.metrics.denied.Inc()
+	if len(r.Header.Values("Authorization")) > 0 {
+		a.noteWrong(r, err)
+	}
+}
+
+// noteWrong logs that a token was wrong, at most every ten seconds.
+func (a *Admin) noteWrong(r *http.Request, err error) {
 	now, last := a.Now().UnixNano(), a.refusedAt.Load()
-	if len(r.Header.Values("Authorization")) > 0 && now-last > int64(10*time.Second) && a.refusedAt.CompareAndSwap(last, now) {
+	if now-last > int64(10*time.Second) && a.refusedAt.CompareAndSwap(last, now) {
 		a.Logger.LogAttrs(r.Context(), slog.LevelWarn, "request to the admin listener refused",
 			slog.String("peer", r.RemoteAddr), slog.String(logging.KeyErr, err.Error()))
 	}
@@ -75,6 +82,11 @@ func (a *Admin) write(w http.ResponseWriter, code int, v any) {
 
 // fail answers with the status that fits an error.
 func (a *Admin) fail(w http.ResponseWriter, err error) {
+	a.refuse(w, statusOf(w, err), err.Error(), fault.HintOf(err))
+}
+
+// statusOf gives the status that fits an error.
+func statusOf(w http.ResponseWriter, err error) int {
 	code := http.StatusInternalServerError
 	switch fault.KindOf(err) {
 	case fault.Invalid:
@@ -90,5 +102,5 @@ func (a *Admin) fail(w http.ResponseWriter, err error) {
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		code = http.StatusRequestEntityTooLarge
 	}
-	a.refuse(w, code, err.Error(), fault.HintOf(err))
+	return code
 }

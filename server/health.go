@@ -22,6 +22,7 @@ type Daemon interface {
 	// Ready checks what must be there before anything can be asked of the daemon.
 	Ready(ctx context.Context) []Check
 	Vitals() (Vitals, error)
+	PageBackend
 }
 
 // Check is one condition of being ready. The note goes to whoever asks, so it holds
@@ -142,6 +143,7 @@ type look struct {
 	mu      sync.Mutex
 	waiting chan struct{}
 	last    *engine.Status
+	at      time.Time
 }
 
 // lookBound is how long a scrape waits for the status.
@@ -176,8 +178,15 @@ func (l *look) ask(a *Admin, done chan struct{}) {
 	if o.err != nil {
 		a.Logger.LogAttrs(a.ctx, slog.LevelWarn, "status not read", slog.String(logging.KeyErr, o.err.Error()))
 	} else {
-		l.last = o.value
+		l.last, l.at = o.value, a.Now()
 	}
 	l.waiting = nil
 	close(done)
+}
+
+// when says when the status was read that is given at present.
+func (l *look) when() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.at
 }

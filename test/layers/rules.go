@@ -63,8 +63,10 @@ func find(path string) (place, bool) {
 	case p.family == "sync" && len(parts) > 1 && (parts[1] == "engine" || parts[1] == "schedule" || parts[1] == "notice"):
 		p.layer, p.family = 3, "sync/"+parts[1]
 		p.suite = strings.HasSuffix(p.path, "test")
+	case p.family == "web":
+		p.layer, p.order = 4, 1
 	case p.family == "server":
-		p.layer = 4
+		p.layer, p.order = 4, 2
 	case p.family == "app":
 		p.layer = 5
 	case p.family == "cmd":
@@ -103,6 +105,8 @@ func judge(from, to place, inTest bool) string {
 		return ""
 	case to.layer > from.layer:
 		return bad(fmt.Sprintf("imports point down only, and layer %d is above layer %d", to.layer, from.layer))
+	case to.family == "web" && from.family != "web" && from.family != "server":
+		return bad("pages are drawn for server alone")
 	case from.family == to.family, inTest:
 		return ""
 	case from.family == "internal":
