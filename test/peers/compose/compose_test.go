@@ -196,6 +196,10 @@ func TestExampleWorks(t *testing.T) {
 		t.Errorf("a third run writes: %+v", c)
 	}
 
+	// Rights in the realm, events, key and settings are what they should be.
+	if d := p.Run(t, "doctor"); d.Code != 0 {
+		t.Errorf("doctor ends with %d:\n%s", d.Code, d.Out)
+	}
 	empty(t, keycloak, "ai-users")
 	p.Sync(t, 4)
 	if h := p.Hold(t, run.Emptied); len(h.Changes) != 3 {
