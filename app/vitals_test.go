@@ -107,6 +107,7 @@ func TestAScrapeAsksNobody(t *testing.T) {
 	}
 	w.write("groupsyncd.yaml", strings.Replace(string(text), "api_key: file:key", "api_key: file:key, watch: off", 1))
 	w.serve()
+	w.until("the admin listener", func() bool { return w.address() != "" })
 	w.until("the first scheduled run", func() bool { return w.figure(`runs_total{result="ok",trigger="schedule"}`) == "1" })
 	reads, writes := w.chat.Count()
 	for range 20 {

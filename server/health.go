@@ -98,7 +98,7 @@ func (a *Admin) notes(ctx context.Context) []string {
 		src := &s.Sources[i]
 		line := fmt.Sprintf("[ ]source %s: last complete read %s", src.Name, a.ago(src.CompleteAsOf))
 		if src.Failing > 0 {
-			line += fmt.Sprintf(", failing %d times since", src.Failing)
+			line += ", failed " + times(src.Failing) + " since"
 		}
 		if src.Stale {
 			line += ", stale"
@@ -119,6 +119,13 @@ func (a *Admin) notes(ctx context.Context) []string {
 		out = append(out, line)
 	}
 	return out
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprint(n, " times")
 }
 
 // quarantined leaves the reason out: it may name an account.

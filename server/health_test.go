@@ -64,7 +64,7 @@ func TestReadyzSaysWhyNotAndHowOldEverythingIs(t *testing.T) {
 		want := `[+]configuration ok, loaded 5s ago
 [+]state ok
 [ ]source corp: last complete read 3m0s ago, next read in 12m0s
-[ ]source hr: last complete read 49h0m0s ago, failing 3 times since, stale, in quarantine for 1h0m0s, next try in 30m0s
+[ ]source hr: last complete read 49h0m0s ago, failed 3 times since, stale, in quarantine for 1h0m0s, next try in 30m0s
 [ ]source new: last complete read never
 [ ]target chat: last seen 1m0s ago, 2 changes held
 readyz check passed

@@ -17,6 +17,7 @@ import (
 
 	"groupsyncd/directory"
 	"groupsyncd/internal/fault"
+	"groupsyncd/internal/httpx"
 	"groupsyncd/internal/scalar"
 	"groupsyncd/providers"
 	"groupsyncd/providers/ldap/ldaptest"
@@ -278,5 +279,30 @@ func TestAnAnonymousConnectionHasFewLookUpsUnderWay(t *testing.T) {
 	c.Bind = Bind{}
 	if o := open(t, c).bounds(); o.Window < 1 || o.Window >= 100 {
 		t.Errorf("without a bind the bounds are %+v", o)
+	}
+}
+
+func TestTheEndOfTheServersCertificateIsNoted(t *testing.T) {
+	t.Parallel()
+	until := time.Now().AddDate(0, 1, 0).Truncate(time.Second)
+	config, ca := certificate(t, until, "ldap.example.org", net.IPv4(127, 0, 0, 1))
+	plain, ldaps := secure(t, config)
+	for name, url := range map[string]string{"ldaps": ldaps, "StartTLS": plain} {
+		c := configure(t, RFC2307bis, url)
+		c.CAFile, c.StartTLS = ca, url == plain
+		m := &httpx.Meter{}
+		source, err := c.Open(providers.Options{Name: "corp", Meter: m})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := source.Pull(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Counts(); !got.Certificate.Equal(until) || got.HTTP {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if err := source.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
