@@ -86,6 +86,11 @@ func (a *Admin) Use(cfg *config.Config) {
 	for _, w := range cfg.Webhooks {
 		n.webhooks = append(n.webhooks, w.Name)
 	}
+	n.notices = map[string][]string{}
+	for _, service := range cfg.Notify {
+		n.services = append(n.services, service.Name)
+		n.notices[service.Name] = service.On
+	}
 	a.metrics.use(n)
 }
 

@@ -67,6 +67,9 @@ func result(exit int) string {
 	return "failed"
 }
 
+// noticeResults are what becomes of a notice.
+func noticeResults() []string { return []string{"sent", "failed", "expired"} }
+
 // reasonOf and checkOf keep labels within their lists.
 func reasonOf(word string) string {
 	if slices.Contains(reasons(), word) {

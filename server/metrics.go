@@ -43,7 +43,7 @@ type metrics struct {
 
 	mu sync.Mutex
 	// known are the names of the configuration.
-	sources, targets, webhooks []string
+	sources, targets, webhooks, services []string
 	// read is what the last read of each source that proved something held, fared what the
 	// last runs of each target showed.
 	read  map[string]int
@@ -114,7 +114,11 @@ func (m *metrics) serve() func(http.ResponseWriter, *http.Request, visitor) {
 }
 
 // names are what a configuration calls its parts.
-type names struct{ sources, targets, webhooks []string }
+type names struct {
+	sources, targets, webhooks, services []string
+	// notices are the kinds that each service is told of.
+	notices map[string][]string
+}
 
 // use makes the counters of what is configured begin at zero, so that the first change is
 // seen as an increase, and forgets those of others.
@@ -124,12 +128,13 @@ func (m *metrics) use(n names) {
 	forget("source", m.sources, n.sources, m.reads, m.failed, m.provisions)
 	forget("target", m.targets, n.targets, append(slices.Collect(maps.Values(m.changes)), m.writes, m.refused, m.begun)...)
 	forget("webhook", m.webhooks, n.webhooks, m.hooks)
+	forget("service", m.services, n.services, m.notices)
 	keep := func(list []string) func(string) bool {
 		return func(name string) bool { return !slices.Contains(list, name) }
 	}
 	maps.DeleteFunc(m.read, func(name string, _ int) bool { return keep(n.sources)(name) })
 	maps.DeleteFunc(m.fared, func(name string, _ *standing) bool { return keep(n.targets)(name) })
-	m.sources, m.targets, m.webhooks = n.sources, n.targets, n.webhooks
+	m.sources, m.targets, m.webhooks, m.services = n.sources, n.targets, n.webhooks, n.services
 	for _, name := range n.sources {
 		m.reads.WithLabelValues(name, string(run.ReadFull))
 		m.reads.WithLabelValues(name, string(run.ReadChanges))
@@ -145,6 +150,13 @@ func (m *metrics) use(n names) {
 	}
 	for _, name := range n.webhooks {
 		zero(m.hooks, name, Results())
+	}
+	for name, kinds := range n.notices {
+		for _, kind := range kinds {
+			for _, r := range noticeResults() {
+				m.notices.WithLabelValues(name, kind, r)
+			}
+		}
 	}
 }
 

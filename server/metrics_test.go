@@ -37,7 +37,7 @@ func worked(t *testing.T) *Admin {
 	t.Helper()
 	o := &office{state: busy(time.Now()), vitals: everything()}
 	a, _, _ := newAdmin(t, o)
-	a.Use(&config.Config{Sources: []*config.Source{{Name: "corp"}, {Name: "hr"}, {Name: "new"}}, Targets: []*config.Target{{Name: "chat"}}, Webhooks: []*config.Webhook{{Name: "logins"}}})
+	a.Use(&config.Config{Sources: []*config.Source{{Name: "corp"}, {Name: "hr"}, {Name: "new"}}, Targets: []*config.Target{{Name: "chat"}}, Webhooks: []*config.Webhook{{Name: "logins"}}, Notify: []*config.Notify{{Name: "on-call", On: []string{"held", "stale"}}}})
 	person := &run.UserRef{ID: "canary-person", Email: "canary-person@example.org"}
 	group := &run.GroupRef{ID: "canary-group", Name: "canary-group"}
 	a.Ended(&run.Report{Trigger: run.Schedule, Started: time.Unix(946684800, 0), DurationMS: 812, Exit: run.ExitHeld, By: "canary-person", Suspensions: []int64{1500},
@@ -101,6 +101,7 @@ func TestMetricsSayWhatHappenedAndWhatIs(t *testing.T) {
 			`groupsyncd_holds_begun_total{check="unruled",target="chat"} 1`,
 			`groupsyncd_holds_begun_total{check="max_people",target="chat"} 0`,
 			`groupsyncd_notices_total{kind="held",result="sent",service="on-call"} 1`,
+			`groupsyncd_notices_total{kind="stale",result="expired",service="on-call"} 0`,
 			`groupsyncd_notices_waiting{service="on-call"} 2`,
 			`groupsyncd_notices_oldest_timestamp_seconds{service="on-call"} 9.466812e+08`,
 			`groupsyncd_people_waiting 3`,
@@ -211,6 +212,7 @@ func words() []string {
 	out := []string{"all", "person", "full", "changes", "ok", "other", "v1", "", "5e1f", "c2ln", "held", "sent", PeerSource, PeerTarget, PeerListener}
 	out = append(out, reasons()...)
 	out = append(out, results()...)
+	out = append(out, noticeResults()...)
 	add := func(list ...string) { out = append(out, list...) }
 	for _, v := range triggers() {
 		add(string(v))
@@ -315,7 +317,7 @@ func TestATargetThatIsNoLongerConfiguredLeavesTheMetrics(t *testing.T) {
 	a := worked(t)
 	a.Use(&config.Config{Targets: []*config.Target{{Name: "other"}}})
 	text := scrape(t, a)
-	if strings.Contains(text, `writes_total{target="chat"}`) || strings.Contains(text, `failures_total{reason="auth",target="chat"}`) || strings.Contains(text, `holds_begun_total{check="unruled",target="chat"}`) || strings.Contains(text, `op="add_member",target="chat"`) || !strings.Contains(text, `groupsyncd_target_writes_total{target="other"} 0`) {
+	if strings.Contains(text, `writes_total{target="chat"}`) || strings.Contains(text, `failures_total{reason="auth",target="chat"}`) || strings.Contains(text, `holds_begun_total{check="unruled",target="chat"}`) || strings.Contains(text, `op="add_member",target="chat"`) || strings.Contains(text, `notices_total{kind="held"`) || !strings.Contains(text, `groupsyncd_target_writes_total{target="other"} 0`) {
 		t.Error("the counters are not those of the targets")
 	}
 }

@@ -30,13 +30,14 @@ const metricsLabels = `
 
 | label | values |
 |---|---|
-| ` + "`source`, `target`, `webhook`, `name`" + ` | what the configuration calls them; ` + "`name`" + ` is ` + "`public`" + ` for the public listener |
-| ` + "`kind`" + ` | of reads: ` + "`full`, `changes`" + `; of credentials: whose they are, ` + "`source`, `target`, `listener`" + ` |
+| ` + "`source`, `target`, `webhook`, `service`, `name`" + ` | what the configuration calls them; ` + "`name`" + ` is ` + "`public`" + ` for the public listener |
+| ` + "`kind`" + ` | of reads: ` + "`full`, `changes`" + `; of credentials: whose they are, ` + "`source`, `target`, `listener`" + `; of notices: ` + "`held`, `failed`, `stale`, `recovered`, `privileged`, `state`" + ` |
 | ` + "`scope`" + ` | ` + "`all`" + `, ` + "`person`" + ` |
 | ` + "`trigger`" + ` | ` + "`manual`, `schedule`, `webhook`, `watch`, `reload`, `confirm`, `push`, `other`" + ` |
 | ` + "`result`" + ` of runs | ` + "`ok`, `partly`, `held`, `source`, `target`, `state`, `stale`, `interrupted`, `failed`" + `, as the exit codes of ` + "`sync`" + ` |
 | ` + "`result`" + ` of requests, ` + "`reason`" + ` | ` + "`ok`" + `; ` + "`invalid`, `auth`, `throttled`, `unavailable`, `incomplete`, `conflict`, `not_found`, `canceled`, `damaged`, `other`" + ` |
 | ` + "`result`" + ` of webhooks and provisioning | ` + "`accepted`, `ignored`, `repeated`, `handshake`, `refused`, `unknown`, `unreadable`, `method`, `too_long`, `too_many`, `busy`, `failed`" + ` |
+| ` + "`result`" + ` of notices | ` + "`sent`, `failed`, `expired`" + ` |
 | ` + "`op`" + ` | the kinds of change in a report: ` + "`create_group`, `add_member`, `remove_member`, …" + ` |
 | ` + "`check`" + ` | the checks of the guard: ` + "`max_people`, `unruled`, …" + ` |
 | ` + "`credential`" + ` | ` + "`server_certificate`" + ` (theirs; the listener's own), ` + "`client_certificate`, `token`" + ` (ours) |
