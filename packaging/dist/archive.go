@@ -36,6 +36,7 @@ func (m *maker) tarball(file, folder string) error {
 		{folder, "man/*", "man"}, {folder, "completions/*", "completions"},
 		{m.tree, "systemd/*", "systemd"}, {m.tree, "systemd/groupsyncd.service.d/*", "systemd/groupsyncd.service.d"},
 		{m.tree, "docs/*.md", "docs"}, {m.tree, "docs/*.json", "docs"},
+		{m.tree, "packaging/monitoring/alerts.yaml", "monitoring"}, {m.tree, "packaging/monitoring/dashboard.json", "monitoring"},
 		{m.tree, "docs/providers/*.md", "docs/providers"}, {m.tree, "examples/*", "examples"},
 	} {
 		found, err := filepath.Glob(filepath.Join(of.from, filepath.FromSlash(of.pattern)))

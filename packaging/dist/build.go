@@ -46,11 +46,13 @@ func build(ctx context.Context, src *source, a *attempt, o options) (string, err
 	if err := os.Mkdir(m.out, 0o755); err != nil {
 		return "", err
 	}
-	native := filepath.Join(a.work, "native")
-	if err := m.compile(ctx, runtime.GOARCH, native); err != nil {
-		return "", err
+	// One that runs here writes the pages.
+	for _, arch := range slices.Compact(slices.Sorted(slices.Values(append([]string{runtime.GOARCH}, o.archs...)))) {
+		if err := m.compile(ctx, arch, m.program(arch)); err != nil {
+			return "", err
+		}
 	}
-	if err := m.pages(ctx, native); err != nil {
+	if err := m.pages(ctx, m.program(runtime.GOARCH)); err != nil {
 		return "", err
 	}
 	for _, arch := range o.archs {
@@ -73,7 +75,7 @@ func (m *maker) arch(ctx context.Context, arch string) error {
 		return err
 	}
 	program := filepath.Join(folder, "groupsyncd")
-	if err := m.compile(ctx, arch, program); err != nil {
+	if err := os.Rename(m.program(arch), program); err != nil {
 		return err
 	}
 	name := filepath.Join(m.out, "groupsyncd_"+m.version+"_linux_"+arch)
@@ -95,6 +97,9 @@ func (m *maker) arch(ctx context.Context, arch string) error {
 	}
 	return errors.Join(m.pack("deb", arch, folder), m.pack("rpm", arch, folder))
 }
+
+// program is where the program for an architecture is built.
+func (m *maker) program(arch string) string { return filepath.Join(m.work, "groupsyncd-"+arch) }
 
 // compile builds the program. What the toolchain finds out about the commit goes into it
 // too; the version does not have to be a tag. The time zones are in it, because containers and
