@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A real Open WebUI in its slim mode, for tests.
 #
-#   openwebui.sh install                       into the cache folder, once
+#   openwebui.sh install [VERSION..]           into the cache folder, once
 #   openwebui.sh start DIR PORT [NAME=VALUE..] start, wait, sign in, make an API key
 #   openwebui.sh stop DIR                      or kill DIR, with SIGKILL
 #   openwebui.sh accounts DIR N                insert N accounts into its database
@@ -9,24 +9,43 @@
 # start writes DIR/pid, DIR/api-key (mode 0600) and DIR/env, which a shell can
 # source. NAME=VALUE are more settings of Open WebUI. The cache folder is
 # $GROUPSYNCD_PEERS_CACHE, or ~/.cache/groupsyncd-peers.
+#
+# GROUPSYNCD_PEERS_OPENWEBUI_VERSION is the version to start, 0.12.4 unless it is set; 0.11.4,
+# 0.9.6 and 0.8.12 are the others. A folder that one version has left can be started
+# with a later one, which moves its database up.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=test/peers/lib.sh
 . "$here/lib.sh"
 
-version=0.12.4
-venv="$cache/open-webui-$version"
 requirements="$here/openwebui-requirements.txt"
+# What versions before 0.12 need beside that, and what stands for the libraries that those
+# without a slim mode import and no test touches.
+older="$here/openwebui-older-requirements.txt"
+stub="$here/openwebui_stub.py"
 # word is what the command line of this server has and no other process has.
 word="open-webui serve --host 127.0.0.1 --port"
 admin_email=admin@example.test
 # The password of a throw-away server on loopback is no secret.
 admin_password=admin-password-1
 
+# choose VERSION decides which version the rest is about.
+choose() {
+	version=$1
+	venv="$cache/open-webui-$version"
+	case $version in
+	0.12.4) parts=() ;;
+	0.11.4) parts=("$older") ;;
+	0.9.6 | 0.8.12) parts=("$older" "$stub") ;;
+	*) die "Open WebUI '$version' is not among those that tests know: 0.12.4, 0.11.4, 0.9.6, 0.8.12" ;;
+	esac
+}
+
 # stamp tells one installation from another: a changed list means a new one.
 stamp() {
 	printf '%s %s %s\n' "$version" "$(python3 --version 2>&1)" "$(cksum <"$requirements")"
+	[ "${#parts[@]}" = 0 ] || cat "${parts[@]}" | cksum
 }
 
 installed() {
@@ -62,17 +81,34 @@ install_now() {
 		say "Open WebUI $version is installed in $venv"
 		return
 	fi
-	local uv started=$SECONDS
+	local uv part started=$SECONDS
 	uv=$(find_uv)
 	say "installing Open WebUI $version into $venv"
 	rm -rf "$venv"
 	"$uv" venv --quiet --python "$(command -v python3)" "$venv" || die "uv could not make $venv"
 	"$uv" pip install --quiet --python "$venv/bin/python" -r "$requirements" ||
 		die "the packages of $requirements could not be installed"
+	for part in "${parts[@]}"; do
+		case $part in
+		*.txt)
+			"$uv" pip install --quiet --python "$venv/bin/python" -r "$part" ||
+				die "the packages of $part could not be installed"
+			;;
+		*) stand_in ;;
+		esac
+	done
 	"$uv" pip install --quiet --python "$venv/bin/python" --no-deps "open-webui==$version" ||
 		die "open-webui $version could not be installed"
 	stamp >"$venv/stamp"
 	say "installed in $((SECONDS - started)) s"
+}
+
+# stand_in puts the stub where Python imports it at every start.
+stand_in() {
+	local site
+	site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+	cp "$stub" "$site/groupsyncd_stub.py"
+	echo "import groupsyncd_stub" >"$site/groupsyncd_stub.pth"
 }
 
 install() {
@@ -138,10 +174,14 @@ usage() {
 	exit 2
 }
 
+choose "${GROUPSYNCD_PEERS_OPENWEBUI_VERSION:-0.12.4}"
 case "${1-}" in
 install)
-	[ $# = 1 ] || usage
-	install
+	shift
+	for one in "${@:-$version}"; do
+		choose "$one"
+		install
+	done
 	;;
 start)
 	shift
