@@ -66,7 +66,7 @@ func (w *work) revoke(ctx context.Context, account string) {
 		w.log.LogAttrs(ctx, slog.LevelWarn, "sign-in sessions not ended; the account is pending all the same",
 			slog.String(logging.KeyUser, account), slog.String(logging.KeyErr, err.Error()))
 	case !able:
-		w.log.LogAttrs(ctx, slog.LevelDebug, "this version of Open WebUI cannot end sign-in sessions", slog.String(logging.KeyUser, account))
+		w.log.LogAttrs(ctx, slog.LevelInfo, "this version of Open WebUI cannot end sign-in sessions; the account is pending all the same", slog.String(logging.KeyUser, account))
 	}
 }
 

@@ -397,6 +397,7 @@ func (c *computer) finish() {
 	p.Problems = append(p.Problems, c.in.Desired.Problems...)
 	c.reportPeople()
 	c.unknownKeys()
+	c.withoutParents()
 	for s, why := range c.stale {
 		if why != "" {
 			p.Problems = append(p.Problems, run.Problem{Kind: run.KindStale,

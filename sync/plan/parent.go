@@ -158,6 +158,23 @@ func (c *computer) displaced(w *Want, g *MirrorGroup, link GroupLink, back func(
 	}
 }
 
+// withoutParents says that the rules ask for what this server does not have. The group of
+// those who run a team stands below it by itself, and is as good beside it.
+func (c *computer) withoutParents() {
+	mirror := c.in.Memory.Mirror
+	if mirror.Parents || c.in.Only != nil || c.in.Undo != nil {
+		return
+	}
+	asked := func(field, means string, does func(*Want) bool) {
+		if i := slices.IndexFunc(c.in.Desired.Wants, func(w Want) bool { return does(&w) }); i >= 0 {
+			c.problem(run.KindNaming, "`"+field+"` has no effect in Open WebUI "+mirror.Version+": "+means,
+				"upgrade Open WebUI to 0.12.0 or later, or take the key out")
+		}
+	}
+	asked(parentField, "no group has another above it", func(w *Want) bool { return w.Parent != "" && (w.Team == nil || !w.Team.Managers) })
+	asked(modelsField, "groups have none", func(w *Want) bool { return len(w.DefaultModels) > 0 })
+}
+
 // defaultModels gives the default models of a group as a value: a JSON list, empty for none.
 func defaultModels(g *MirrorGroup) string {
 	var d struct {

@@ -94,9 +94,12 @@ func TestAParentIsFoundByItsName(t *testing.T) {
 		w := family(t, below("Departments"), models("m"))
 		w.mem.Mirror.Parents = false
 		w.byHand("Departments")
-		w.run()
+		p := w.run()
 		if g := w.group("a-team"); g.Parent != "" || g.Data != nil {
 			t.Errorf("made %+v", g.Group)
+		}
+		if !told(p, run.KindNaming, "`parent` has no effect") || !told(p, run.KindNaming, "`default_models` has no effect") {
+			t.Errorf("nothing says so: %v", texts(p))
 		}
 		w.settled()
 	})
