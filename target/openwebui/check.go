@@ -27,6 +27,9 @@ type Expect struct {
 	// LetsIn: directory groups give the role of a user, which lets in who is pending. Creates:
 	// accounts are made before a first sign-in.
 	LetsIn, Creates bool
+	// Parents, DefaultModels, Revokes: the configuration asks for parents of groups, for default
+	// models of groups, and for the end of the sign-in sessions of whoever becomes pending.
+	Parents, DefaultModels, Revokes bool
 	// Resources are the types of which somebody is granted something.
 	Resources []string
 }
@@ -58,6 +61,7 @@ func (c *Client) Check(ctx context.Context, expect Expect) []providers.Finding {
 		return found
 	}
 	add(providers.OK, "reachable", "Open WebUI "+v.Version+" answers", "")
+	checkVersion(v.Version, &expect, &found)
 	if date := s.http.LastDate(); !date.IsZero() {
 		if skew := c.now().Sub(date); skew > maxSkew || skew < -maxSkew {
 			add(providers.Warning, "clock", fmt.Sprintf("its clock is %s from ours", skew.Abs().Truncate(time.Second)),

@@ -59,6 +59,8 @@ type Client struct {
 	key      func() (secret.Value, error)
 	log      *slog.Logger
 	now      func() time.Time
+	// said is the version of which the log says that it is newer than those we know.
+	said atomic.Pointer[string]
 }
 
 // New makes a client; it opens no connection. Errors are fault.Invalid.

@@ -13,6 +13,8 @@ import (
 // learned is what a session found out about the server that does not change while it runs.
 type learned struct {
 	mu sync.Mutex
+	// version is what the server said it is; empty: not asked yet.
+	version string
 	// me is our own account; nil: not asked for yet.
 	me *string
 	// all says whether administrators see what nobody shared with them; nil: not known.

@@ -19,9 +19,6 @@ const (
 	webhooksPath = "/api/events/webhooks"
 )
 
-// firstEvents is the first version with event webhooks.
-var firstEvents = [3]int{0, 10, 0}
-
 // wanted are the events that a sign-in sends: the first when the account is made, which is
 // before its session is stored, the last when everything is done.
 func wanted() []string { return []string{"user.created", "auth.signup", "auth.login"} }
@@ -207,7 +204,7 @@ func (s *Session) eventsThere(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n, ok := parseVersion(v.Version); ok && older(n, firstEvents) {
+	if !has(v.Version, eventHooks) {
 		return nil, s.noEvents("is version " + v.Version)
 	}
 	var w struct {
@@ -236,7 +233,7 @@ func (s *Session) eventsThere(ctx context.Context) ([]string, error) {
 
 func (s *Session) noEvents(what string) error {
 	return fault.New(fault.Invalid, "look at event webhooks", "target "+s.c.name,
-		fmt.Errorf("this Open WebUI %s; event webhooks come with 0.10.0", what), "upgrade Open WebUI; without them, sign-ins are noticed by the key watch of the target")
+		fmt.Errorf("this Open WebUI %s; event webhooks come with %s", what, since(eventHooks)), "upgrade Open WebUI; without them, sign-ins are noticed by the key watch of the target")
 }
 
 // ownHooks gives the event webhooks that are ours.

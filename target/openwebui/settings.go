@@ -57,13 +57,17 @@ func (s *Session) BuiltInSync(ctx context.Context) ([]run.Problem, error) {
 	add := func(message, hint string) {
 		problems = append(problems, run.Problem{Kind: run.KindCompeting, Message: message, Hint: hint})
 	}
+	version, err := s.running(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var o oauthWire
 	known, err := s.setting(ctx, oauthPath, &o)
 	switch {
 	case err != nil:
 		return nil, err
 	case !known || o.Groups == nil:
-		add("whether Open WebUI's own OAuth group sync is on could not be read", s.unreadHint(oauthPath, "ENABLE_OAUTH_GROUP_MANAGEMENT"))
+		add("whether Open WebUI's own OAuth group sync is on could not be read", unreadHint(version, oauthSettings, oauthPath, "ENABLE_OAUTH_GROUP_MANAGEMENT"))
 	case *o.Groups:
 		message := "Open WebUI's own OAuth group sync is on: at each sign-in it takes people out of every group that their claim does not name"
 		if o.Create {
@@ -79,7 +83,7 @@ func (s *Session) BuiltInSync(ctx context.Context) ([]run.Problem, error) {
 	case err != nil:
 		return nil, err
 	case !known:
-		add("whether Open WebUI's own LDAP group sync is on could not be read", s.unreadHint(ldapPath, "ENABLE_LDAP_GROUP_MANAGEMENT"))
+		add("whether Open WebUI's own LDAP group sync is on could not be read", unreadHint(version, ldapSettings, ldapPath, "ENABLE_LDAP_GROUP_MANAGEMENT"))
 	case ldap:
 		add("Open WebUI's own LDAP group sync is on: at each LDAP sign-in it takes people out of every group that memberOf does not name",
 			"set ENABLE_LDAP_GROUP_MANAGEMENT=false; LDAP has no list of groups to leave alone")
@@ -168,7 +172,12 @@ func unreadable(err error) bool {
 	return ok && (status == http.StatusForbidden || status == http.StatusUnauthorized || status == http.StatusNotFound || status == http.StatusMethodNotAllowed)
 }
 
-func (s *Session) unreadHint(path, variable string) string {
+// unreadHint says what to do where a setting cannot be read: in this version nobody can, or
+// our key may not.
+func unreadHint(version, feature, path, variable string) string {
+	if !has(version, feature) {
+		return fmt.Sprintf("make sure that %s is false: Open WebUI %s does not show it, versions from %s on do", variable, version, since(feature))
+	}
 	return fmt.Sprintf("make sure that %s is false; to have it checked, let API_KEYS_ALLOWED_ENDPOINTS contain /api/v1/auths/admin/config (asked: %s)", variable, path)
 }
 

@@ -33,6 +33,10 @@ func (s *Session) version(ctx context.Context) (*versionWire, error) {
 	if n, ok := parseVersion(v.Version); ok && older(n, oldest) {
 		return nil, s.tooOld("is version " + v.Version)
 	}
+	s.c.sayUntested(v.Version)
+	s.learned.mu.Lock()
+	s.learned.version = v.Version
+	s.learned.mu.Unlock()
 	return &v, nil
 }
 
@@ -41,14 +45,14 @@ func (s *Session) tooOld(what string) error {
 		fmt.Errorf("this Open WebUI %s; %s is the oldest that groupsyncd supports", what, oldestText), "upgrade Open WebUI")
 }
 
-// haveParents reports whether groups can have a parent, as from 0.12.0 on: by what a group
+// haveParents reports whether groups can have a parent: by what a group
 // says, and where there is none by the version.
 func haveParents(version string, groups []groupWire) bool {
 	if len(groups) > 0 {
 		return len(groups[0].Parent) > 0
 	}
-	v, ok := parseVersion(version)
-	return ok && !older(v, [3]int{0, 12, 0})
+	_, ok := parseVersion(version)
+	return ok && has(version, parents)
 }
 
 // parseVersion reads the three numbers at the beginning of a version. Forks call

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -216,6 +217,9 @@ func (s *Server) updateGroup(c *call, g *group) *answer {
 	if bad != nil {
 		return bad
 	}
+	if s.shape.hierarchy && !modelsAreTexts(f.Data) {
+		return invalid("value_error", "data", "Value error, Default models must be a list of non-empty model IDs.")
+	}
 	g.name, g.description = *f.Name, *f.Description
 	if f.Permissions != nil {
 		g.permissions = f.Permissions
@@ -310,6 +314,14 @@ func (s *Server) dropGroup(g *group) *answer {
 		}
 	}
 	return send(true)
+}
+
+// modelsAreTexts reports whether the default models in a group's data are a list of ids, or
+// none.
+func modelsAreTexts(data json.RawMessage) bool {
+	var ids []string
+	models := object(object(data)["config"])["default_models"]
+	return models == nil || json.Unmarshal(models, &ids) == nil && !slices.Contains(ids, "")
 }
 
 // mergeData lays data over old, and its config over the old config: the two levels

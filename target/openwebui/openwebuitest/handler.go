@@ -69,7 +69,7 @@ func (s *Server) handle(c *call) *answer {
 		return s.get(c, s.administrator(s.offeredModels))
 	case p == "/api/models":
 		return s.get(c, s.authorized(s.usableModels))
-	case p == "/api/v1/users/user/status" && s.shape.ownAccount:
+	case p == "/api/v1/users/user/status" && s.shape.ownStatus:
 		return s.get(c, s.authorized(func(c *call) *answer { return send(s.userJSON(c.by)) }))
 	case strings.HasPrefix(p, "/api/v1/users/") && strings.HasSuffix(p, "/oauth/sessions"):
 		return s.get(c, s.administrator(s.listSessions))

@@ -269,6 +269,7 @@ func (s *Server) setAccess(c *call, k key) *answer {
 	if s.shape.checksAudience && slices.ContainsFunc(grants, func(g grant) bool { return g.Kind == "anyone" }) {
 		return refuse(http.StatusForbidden, "You do not have permission to share with the requested audience")
 	}
+	grants = slices.DeleteFunc(grants, func(g grant) bool { return g.Kind == "anyone" })
 	if c.lose != nil {
 		grants = slices.DeleteFunc(grants, func(g grant) bool { return c.lose(g.Principal) })
 	}

@@ -71,6 +71,9 @@ func (s *Server) getSettings(c *call) *answer {
 			"API_KEYS_ALLOWED_ENDPOINTS":            strings.Join(s.settings.endpoints, ","), "JWT_EXPIRES_IN": "4w",
 		})
 	case "/oauth":
+		if !s.shape.oauthPage {
+			return fallback(c)
+		}
 		return send(s.settings.changed("oauth", map[string]any{
 			"ENABLE_OAUTH": true, "ENABLE_OAUTH_SIGNUP": true, "ENABLE_OAUTH_GROUP_MANAGEMENT": s.settings.oauthGroups,
 			"ENABLE_OAUTH_ROLE_MANAGEMENT": s.settings.roleSync, "OAUTH_MERGE_ACCOUNTS_BY_EMAIL": s.settings.mergeByEmail,
@@ -84,13 +87,19 @@ func (s *Server) getSettings(c *call) *answer {
 	case "/ldap":
 		return send(map[string]bool{"ENABLE_LDAP": s.settings.ldap})
 	case "/ldap/server":
-		return send(s.settings.changed("ldap", map[string]any{
-			"label": "LDAP Server", "host": "ldap.example.org", "port": 389, "attribute_for_mail": "mail", "default_email_domain": "",
+		page := map[string]any{
+			"label": "LDAP Server", "host": "ldap.example.org", "port": 389, "attribute_for_mail": "mail",
 			"attribute_for_username": "uid", "app_dn": "cn=reader,dc=example,dc=org", "app_dn_password": "canary-ldap-password",
 			"search_base": "dc=example,dc=org", "search_filters": "", "use_tls": true, "certificate_path": "", "validate_cert": true,
-			"ciphers": "ALL", "enable_group_management": s.settings.ldapGroups, "enable_group_creation": false,
-			"attribute_for_groups": "memberOf",
-		}))
+			"ciphers": "ALL",
+		}
+		if s.shape.ldapGroups {
+			page["enable_group_management"], page["enable_group_creation"], page["attribute_for_groups"] = s.settings.ldapGroups, false, "memberOf"
+		}
+		if s.shape.hierarchy {
+			page["default_email_domain"] = ""
+		}
+		return send(s.settings.changed("ldap", page))
 	}
 	return fallback(c)
 }

@@ -35,9 +35,12 @@ type shape struct {
 	oauthSub bool
 	scim     bool
 	groupIDs bool
-	// ownAccount: a key can read its own account by /users/user/status;
-	// keyOnAuths: by /auths/.
-	ownAccount, keyOnAuths bool
+	// ownStatus: a key can read its own account by /users/user/status; keyOnAuths: by
+	// /auths/.
+	ownStatus, keyOnAuths bool
+	// oauthPage: the settings of sign-in by OAuth are shown; ldapGroups: those of LDAP say
+	// whether it manages groups.
+	oauthPage, ldapGroups bool
 	// xAPIKey: the key may come in a header of its own.
 	xAPIKey bool
 	// info: the info call exists.
@@ -47,7 +50,7 @@ type shape struct {
 	events bool
 	// accessControl: who may use something stands inside it. grantMakesModel: the first
 	// grant makes the row of a model. checksAudience: grants for everybody without an
-	// account are refused.
+	// account are refused; before, they are left out.
 	accessControl, grantMakesModel, checksAudience bool
 	// roleAlone: a role is changed without the other fields. checksPicture: a picture at an
 	// address is refused then.
@@ -72,10 +75,11 @@ func shapeOf(version string) shape {
 		sharesByDefault: since("0.8.12"), goneRead: http.StatusUnauthorized, goneWrite: http.StatusBadRequest,
 		goneDelete: since("0.12.0"), emptyRemoveBumps: !since("0.6.37") || since("0.12.0"),
 		oldestFirst: since("0.7.2") && !since("0.11.0"), oauthSub: !since("0.6.41"), scim: since("0.8.12"),
-		groupIDs: since("0.6.37"), ownAccount: since("0.12.0"), keyOnAuths: !since("0.12.0"),
+		groupIDs: since("0.6.37"), ownStatus: since("0.8.0"), keyOnAuths: !since("0.12.0"),
 		xAPIKey: since("0.9.0"), events: since("0.10.0"), info: since("0.8.0"), deployment: since("0.6.37"),
-		accessControl: !since("0.8.0"), grantMakesModel: since("0.8.12"), checksAudience: since("0.12.0"),
+		accessControl: !since("0.8.0"), grantMakesModel: since("0.8.12"), checksAudience: since("0.12.4"),
 		roleAlone: since("0.9.0"), checksPicture: since("0.8.0") && !since("0.9.0"), revokes: since("0.12.0"), previews: since("0.9.6"),
+		oauthPage: since("0.10.0"), ldapGroups: since("0.11.0"),
 		shipped: permissionsOf(version), fillsDefaults: since("0.12.0"), publicByForm: !since("0.11.0"),
 		primaryAdmin: http.StatusInternalServerError,
 	}
@@ -87,6 +91,9 @@ func shapeOf(version string) shape {
 	}
 	return s
 }
+
+// AtLeast reports whether a version is another or a later one.
+func AtLeast(version, other string) bool { return !less(numbers(version), numbers(other)) }
 
 // numbers reads the leading numbers of a version; anything that is none ends it.
 func numbers(version string) [3]int {

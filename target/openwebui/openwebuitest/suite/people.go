@@ -132,6 +132,12 @@ func (w *World) readsSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !w.has(t, oauthSettings) { // unknown is not off
+		if got.DefaultRole != plan.RoleUser || got.RoleSync != nil || got.MergeByEmail != nil {
+			t.Errorf("settings: %+v", got)
+		}
+		return
+	}
 	if got.DefaultRole != plan.RoleUser || got.RoleSync == nil || *got.RoleSync || got.MergeByEmail == nil || *got.MergeByEmail {
 		t.Errorf("settings: %s", fmt.Sprintf("%+v", got))
 	}
