@@ -29,6 +29,31 @@ func StartOpenWebUI(tb testing.TB, accounts int, settings ...string) *OpenWebUI 
 	return w
 }
 
+// OpenWebUIVersions are those that tests start, the newest first.
+func OpenWebUIVersions() []string { return []string{"0.12.4", "0.11.4", "0.9.6", "0.8.12"} }
+
+// StartOpenWebUIVersion does the same with a version of OpenWebUIVersions.
+func StartOpenWebUIVersion(tb testing.TB, version string, accounts int, settings ...string) *OpenWebUI {
+	tb.Helper()
+	w := &OpenWebUI{process: newProcess(tb, "openwebui.sh"), settings: settings}
+	w.use(version)
+	w.Start(tb)
+	w.AddAccounts(tb, accounts)
+	return w
+}
+
+// Upgrade stops the server and starts a later version on what it left.
+func (w *OpenWebUI) Upgrade(tb testing.TB, version string) {
+	tb.Helper()
+	w.Stop(tb)
+	w.use(version)
+	w.Start(tb)
+}
+
+func (w *OpenWebUI) use(version string) {
+	w.vars = []string{"GROUPSYNCD_PEERS_OPENWEBUI_VERSION=" + version}
+}
+
 // Start starts the server again after Stop or Kill, with the same data, key and port.
 func (w *OpenWebUI) Start(tb testing.TB) {
 	tb.Helper()

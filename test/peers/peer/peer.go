@@ -33,6 +33,8 @@ type process struct {
 	place string
 	addr  string
 	env   map[string]string
+	// vars are for the script itself.
+	vars []string
 }
 
 // newProcess makes the folder of a server that takes any port, and sees to its end.
@@ -93,7 +95,9 @@ func (p *process) run(tb testing.TB, args ...string) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), patience)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, p.script, args...).CombinedOutput()
+	cmd := exec.CommandContext(ctx, p.script, args...)
+	cmd.Env = append(os.Environ(), p.vars...)
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		tb.Fatalf("%s %s: %v\n%s", filepath.Base(p.script), strings.Join(args, " "), err, out)
 	}

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"testing"
 
@@ -33,44 +32,9 @@ type world struct {
 // newWorld starts an Open WebUI that has these models of a provider, and that many accounts.
 func newWorld(t *testing.T, accounts int, ids []string, settings ...string) *world {
 	t.Helper()
-	models := provider(t, ids)
+	models := peer.Models(t, ids)
 	chat := peer.StartOpenWebUI(t, accounts, append(settings, "ENABLE_OPENAI_API=true", "OPENAI_API_BASE_URL="+models, "OPENAI_API_KEY=none", "RAG_OPENAI_API_BASE_URL="+models)...)
 	return &world{Program: peer.NewProgram(t), t: t, chat: chat, key: chat.Key(t)}
-}
-
-// provider gives the address of an OpenAI that has models and always says the same.
-func provider(t *testing.T, models []string) string {
-	t.Helper()
-	type model struct {
-		ID      string `json:"id"`
-		Object  string `json:"object"`
-		OwnedBy string `json:"owned_by"`
-	}
-	list := []model{}
-	for _, id := range models {
-		list = append(list, model{ID: id, Object: "model", OwnedBy: "provider"})
-	}
-	answer := func(rw http.ResponseWriter, v any) {
-		rw.Header().Set("Content-Type", "application/json")
-		if err := json.NewEncoder(rw).Encode(v); err != nil {
-			t.Error(err)
-		}
-	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /models", func(rw http.ResponseWriter, _ *http.Request) {
-		answer(rw, map[string]any{"object": "list", "data": list})
-	})
-	mux.HandleFunc("POST /chat/completions", func(rw http.ResponseWriter, _ *http.Request) {
-		answer(rw, map[string]any{"id": "one", "object": "chat.completion", "model": "any", "choices": []any{
-			map[string]any{"index": 0, "finish_reason": "stop", "message": map[string]string{"role": "assistant", "content": "yes"}}}})
-	})
-	// Knowledge that is made gets a vector, so that nobody looks for one in the internet.
-	mux.HandleFunc("POST /embeddings", func(rw http.ResponseWriter, _ *http.Request) {
-		answer(rw, map[string]any{"object": "list", "data": []any{map[string]any{"index": 0, "embedding": []float64{1, 0, 0, 0}}}})
-	})
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	return server.URL
 }
 
 // step is a part of a test whose later parts need it.
