@@ -105,7 +105,7 @@ func (c *Client) Check(ctx context.Context, expect Expect) []providers.Finding {
 		s.checkSessions(ctx, expect.Provider, &found)
 	}
 	s.checkPermissions(ctx, v.Version, expect, &found)
-	s.checkEndpoints(ctx, v.Version, &expect, &found)
+	s.checkEndpoints(ctx, &expect, &found)
 	for _, h := range expect.Hooks {
 		s.checkHook(ctx, h, &found)
 	}

@@ -9,27 +9,20 @@ import (
 	"groupsyncd/sync/plan"
 )
 
-// selfPath tells versions before 0.12.0 whose key it is. Their entry ends with a slash, by
-// which it opens that path and nothing below it.
-const selfPath = "/api/v1/auths/"
-
 // Endpoints gives what API_KEYS_ALLOWED_ENDPOINTS must contain for all that the
-// configuration asks of an Open WebUI of some version: an entry opens the path that it is
+// configuration asks of an Open WebUI of any version: an entry opens the path that it is
 // and everything below it, and the server knows no narrower form for paths with an id.
 //
 //	what we do                                         paths
 //	groups, members, permissions, marks                /api/v1/groups/, /create, /id/…
 //	accounts, roles, sign-ins, stored sessions,        /api/v1/users/, /all, /ID, /ID/update,
 //	    default permissions, ending sessions               /ID/oauth/sessions, /default/permissions …
-//	whose key it is                                    /api/v1/users/user/status, before 0.12.0 /api/v1/auths/
+//	whose key it is                                    /api/v1/users/user/status
 //	accounts.create                                    /api/v1/auths/add
 //	grants of each type, as configured                 /api/v1/TYPE/…, models also /api/models/base
 //	event webhooks                                     /api/events, /api/events/webhooks
-func Endpoints(version string, e *Expect) []string {
+func Endpoints(e *Expect) []string {
 	out := []string{"/api/v1/groups", "/api/v1/users"}
-	if v, ok := parseVersion(version); ok && older(v, [3]int{0, 12, 0}) {
-		out = append(out, selfPath)
-	}
 	if e.Creates {
 		out = append(out, addPath)
 	}
@@ -64,9 +57,9 @@ func FurtherEndpoints(e *Expect) []string {
 func sharedPath(kind string) string { return "/api/v1/" + kind }
 
 // checkEndpoints compares what a key may use there with what the configuration needs.
-func (s *Session) checkEndpoints(ctx context.Context, version string, e *Expect, found *findings) {
+func (s *Session) checkEndpoints(ctx context.Context, e *Expect, found *findings) {
 	const check = "endpoints"
-	need := Endpoints(version, e)
+	need := Endpoints(e)
 	line := "API_KEYS_ALLOWED_ENDPOINTS=" + strings.Join(need, ",")
 	noticed := "; with " + adminPath + " as well, Open WebUI's own group sync is noticed"
 	var a adminWire
