@@ -116,7 +116,7 @@ func scripts() testscript.Params {
 			"ldap": ldapCommand, "chat": chatCommand, "configure": configureCommand, "daemon": daemonCommand,
 			"background": backgroundCommand, "systemd": systemdCommand, "exits": exitsCommand, "eventually": eventuallyCommand,
 			"json": jsonCommand, "keys": keysCommand, "hold": holdCommand, "tamper": tamperCommand, "http": httpCommand, "mode": modeCommand, "remember": rememberCommand,
-			"damage": damageCommand, "key": keyCommand, "idp": idpCommand, "hook": hookCommand, "rights": rightsCommand, "given": givenCommand, "ear": earCommand,
+			"damage": damageCommand, "key": keyCommand, "idp": idpCommand, "hook": hookCommand, "rights": rightsCommand, "given": givenCommand, "ear": earCommand, "head": headCommand,
 		},
 	}
 }

@@ -20,8 +20,11 @@ import (
 func (c *command) statusCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
-		Short: "Say what is going on: sources, targets, last run, holds",
-		Args:  cobra.NoArgs,
+		Short: "Say what is going on and what to do next; then sources, targets, notices, state",
+		Long: `Say what is going on. The first five lines are a verdict with the worst trouble, whether a
+daemon runs, how the last run ended, what waits, and what to do next. Tables follow: sources,
+targets, webhooks, services for notices, and the state.`,
+		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			return c.look(func(b server.Backend, _ *config.Config) error {
 				s, err := b.Status(c.ctx)
@@ -35,14 +38,8 @@ func (c *command) statusCommand() *cobra.Command {
 }
 
 func (c *command) statusTable(s *engine.Status) {
-	if s.Daemon != nil {
-		c.line("daemon: running as pid %d since %s", s.Daemon.PID, c.when(s.Daemon.Since))
-	} else {
-		c.line("daemon: not running")
-	}
-	if s.Last != nil {
-		c.line("last run: %s, %s, %s, %s", s.Last.Run, s.Last.Trigger, c.when(s.Last.Started), exitWords(s.Last.Exit))
-	}
+	c.statusHead(s)
+	c.line("")
 	var rows [][]string
 	for _, src := range s.Sources {
 		state := src.Coverage
@@ -91,6 +88,7 @@ func (c *command) statusTable(s *engine.Status) {
 		}
 	}
 	c.webhooks(s)
+	c.notify(s)
 	c.stateStatus(s.State)
 	if len(s.Notices) > 0 {
 		c.line("notices:")
@@ -98,9 +96,6 @@ func (c *command) statusTable(s *engine.Status) {
 			c.line("  %s since %s: %s", n.Kind, c.when(n.At), n.Message)
 			c.hint(n.Hint)
 		}
-	}
-	if len(s.Holds) > 0 {
-		c.line("next: %s waiting for a decision; see them with: groupsyncd holds", plural(len(s.Holds), "hold"))
 	}
 }
 
