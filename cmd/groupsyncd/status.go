@@ -20,10 +20,10 @@ import (
 func (c *command) statusCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
-		Short: "Say what is going on and what to do next; then sources, targets, notices, state",
-		Long: `Say what is going on. The first five lines are a verdict with the worst trouble, whether a
-daemon runs, how the last run ended, what waits, and what to do next. Tables follow: sources,
-targets, webhooks, services for notices, and the state.`,
+		Short: "Say what is going on and what to do next: sources, targets, last run, holds",
+		Long: `Say what is going on: sources, targets, last run, holds. The first five lines are a verdict
+with the worst trouble, whether a daemon runs, how the last run ended, what waits, and what to
+do next. Tables follow: sources, targets, webhooks, services for notices, and the state.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			return c.look(func(b server.Backend, _ *config.Config) error {

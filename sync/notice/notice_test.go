@@ -27,9 +27,8 @@ type shelf struct {
 	letters map[uint64]run.Letter
 	audit   []run.AuditRecord
 	runs    map[string]*run.Report
-	// broken fails every write; crash is called before one.
+	// broken fails every write.
 	broken bool
-	crash  func()
 }
 
 func newShelf() *shelf {
@@ -59,9 +58,6 @@ func copied(d run.Desk) run.Desk {
 func (s *shelf) SaveDesk(d run.Desk, put []run.Letter, drop []uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.crash != nil {
-		s.crash()
-	}
 	if s.broken {
 		return fault.Errorf(fault.Damaged, "save notices", "", "the disk is full")
 	}
@@ -73,6 +69,12 @@ func (s *shelf) SaveDesk(d run.Desk, put []run.Letter, drop []uint64) error {
 	}
 	s.desk, s.found = copied(d), true
 	return nil
+}
+
+func (s *shelf) breaks(broken bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.broken = broken
 }
 
 func (s *shelf) DropDesk() error {
@@ -293,10 +295,10 @@ func TestToldOnceWhenItBeginsOnceWhenItsReasonChangesAndOnceWhenItIsOver(t *test
 	synctest.Test(t, func(t *testing.T) {
 		w, e := newWorld(t), &ear{}
 		w.run(to(t, "chat", e))
-		time.Sleep(time.Hour)
+		sleep(time.Hour)
 		w.expect(e, "")
 		w.set(held("max_people", "a"))
-		time.Sleep(gather + time.Second)
+		sleep(gather + time.Second)
 		m := w.expect(e, "changes are held in chat")
 		want := "held: max_people\n- remove member Sales bo@example.org\n- and 4 more\napprove it\nstatus page: http://127.0.0.1:8421/"
 		if m[0].body != want {
@@ -305,17 +307,17 @@ func TestToldOnceWhenItBeginsOnceWhenItsReasonChangesAndOnceWhenItIsOver(t *test
 		grown := held("max_people", "a")
 		grown.Message, grown.More = "held: more", 12
 		w.set(grown)
-		time.Sleep(time.Hour)
+		sleep(time.Hour)
 		w.expect(e, "") // More of the same is no news.
 		w.set(held("max_people", "b"))
-		time.Sleep(2 * time.Minute)
+		sleep(2 * time.Minute)
 		w.expect(e, "changes are held in chat, for another reason")
 		w.set()
-		time.Sleep(2 * time.Minute)
+		sleep(2 * time.Minute)
 		if m := w.expect(e, "nothing of it is held any more in chat"); !strings.HasPrefix(m[0].body, "it is over, and was so since 2") {
 			t.Errorf("text %q", m[0].body)
 		}
-		time.Sleep(100 * time.Hour)
+		sleep(100 * time.Hour)
 		w.expect(e, "")
 		w.stop()
 	})
@@ -329,19 +331,19 @@ func TestRemindedEveryDayWhileItLasts(t *testing.T) {
 		silent.Remind = 0
 		w.run(to(t, "daily", daily), silent)
 		w.set(held("max_people", ""))
-		time.Sleep(time.Minute)
+		sleep(time.Minute)
 		first := w.expect(daily, "changes are held in chat")[0].at
 		for day := range 5 {
-			time.Sleep(24 * time.Hour)
+			sleep(24 * time.Hour)
 			m := w.expect(daily, "still: changes are held in chat")
 			if off := m[0].at.Sub(first) - time.Duration(day+1)*24*time.Hour; off < 0 || off > time.Duration(day+1)*2*time.Minute || !strings.HasPrefix(m[0].body, "still since 2") {
 				t.Errorf("reminder %d is off by %s: %q", day, off, m[0].body)
 			}
 			if day == 2 { // A restart changes nothing.
 				w.stop()
-				time.Sleep(time.Hour)
+				sleep(time.Hour)
 				w.run(to(t, "daily", daily), silent)
-				time.Sleep(2 * time.Minute)
+				sleep(2 * time.Minute)
 				w.expect(daily, "")
 			}
 		}
@@ -357,9 +359,9 @@ func TestWhatDoesNotArriveIsTriedAgainMoreAndMoreRarely(t *testing.T) {
 		e.fails(fault.New(fault.Unavailable, "send", "", errors.New("it is down"), "start it"))
 		w.run(to(t, "chat", e), to(t, "other", other))
 		w.set(held("max_people", ""))
-		time.Sleep(2 * time.Second)
+		sleep(2 * time.Second)
 		w.expect(other, "changes are held in chat")
-		time.Sleep(6 * time.Hour)
+		sleep(6 * time.Hour)
 		s := w.desk.Status()[0]
 		if s.Waiting != 1 || s.Reason != "send: it is down" || s.Hint != "start it" || s.Failing.IsZero() || s.Next.IsZero() || s.Kind != "ear" {
 			t.Errorf("%+v", s)
@@ -372,7 +374,7 @@ func TestWhatDoesNotArriveIsTriedAgainMoreAndMoreRarely(t *testing.T) {
 			t.Errorf("logged %d times", n)
 		}
 		e.fails(nil)
-		time.Sleep(time.Hour + time.Minute)
+		sleep(time.Hour + time.Minute)
 		w.expect(e, "changes are held in chat")
 		if s := w.desk.Status()[0]; s.Waiting != 0 || !s.Failing.IsZero() || s.Reason != "" || s.Sent.IsZero() || len(w.shelf.letters) != 0 {
 			t.Errorf("%+v", s)
@@ -391,9 +393,9 @@ func TestWhatNeverArrivesIsGivenUpAndSaidSo(t *testing.T) {
 		e.fails(errors.New("no"))
 		w.run(to(t, "chat", e))
 		w.set(held("max_people", ""))
-		time.Sleep(time.Minute)
+		sleep(time.Minute)
 		w.set()
-		time.Sleep(maxAge + 2*time.Hour)
+		sleep(maxAge + 2*time.Hour)
 		s := w.desk.Status()[0]
 		if s.Waiting != 0 || s.Lost != 2 || s.LostAt.IsZero() || w.count["chat held expired"] != 1 || w.count["chat recovered expired"] != 1 {
 			t.Errorf("%+v, %v", s, w.count)
@@ -402,7 +404,7 @@ func TestWhatNeverArrivesIsGivenUpAndSaidSo(t *testing.T) {
 			t.Errorf("logged %d times, %d kept", n, len(w.shelf.letters))
 		}
 		e.fails(nil)
-		time.Sleep(3 * time.Hour)
+		sleep(3 * time.Hour)
 		w.expect(e, "")
 		w.stop()
 	})
@@ -416,9 +418,9 @@ func TestNoMoreLettersWaitThanBounded(t *testing.T) {
 		w.run(to(t, "chat", e))
 		for i := range maxWaiting + 50 {
 			w.set(held(fmt.Sprint(i), ""))
-			time.Sleep(2 * time.Minute)
+			sleep(2 * time.Minute)
 		}
-		time.Sleep(2 * time.Minute)
+		sleep(2 * time.Minute)
 		if s := w.desk.Status()[0]; s.Waiting > maxWaiting+2 || s.Lost == 0 {
 			t.Errorf("%+v", s)
 		}
@@ -436,7 +438,7 @@ func TestManyAtOnceAreOneMessage(t *testing.T) {
 			open = append(open, held(fmt.Sprintf("check-%02d", i), ""))
 		}
 		w.set(open...)
-		time.Sleep(time.Minute)
+		sleep(time.Minute)
 		m := w.expect(e, "40 notices: 40 held")
 		if len(m[0].body) > 8000 || !strings.Contains(m[0].body, "held: check-00") || !strings.Contains(m[0].body, "held: check-39") {
 			t.Errorf("%d bytes: %s", len(m[0].body), m[0].body)
@@ -448,9 +450,9 @@ func TestManyAtOnceAreOneMessage(t *testing.T) {
 		// What follows soon waits, so that a storm is few messages.
 		for i := range 20 {
 			w.set(held(fmt.Sprintf("other-%02d", i), ""))
-			time.Sleep(3 * time.Second)
+			sleep(3 * time.Second)
 		}
-		time.Sleep(time.Minute)
+		sleep(time.Minute)
 		if n := len(e.heard()); n > 4 {
 			t.Errorf("%d messages in a minute", n)
 		}
@@ -464,7 +466,7 @@ func TestASlowServiceHoldsNobodyUpNorTheEnd(t *testing.T) {
 		w, slow, fast := newWorld(t), &ear{hold: make(chan struct{})}, &ear{}
 		w.run(to(t, "slow", slow), to(t, "fast", fast))
 		w.set(held("max_people", ""))
-		time.Sleep(2 * time.Second)
+		sleep(2 * time.Second)
 		w.expect(fast, "changes are held in chat")
 		began := time.Now()
 		w.stop()
@@ -476,7 +478,7 @@ func TestASlowServiceHoldsNobodyUpNorTheEnd(t *testing.T) {
 		}
 		slow.hold = nil
 		w.run(to(t, "slow", slow), to(t, "fast", fast))
-		time.Sleep(2 * time.Second)
+		sleep(2 * time.Second)
 		w.expect(slow, "changes are held in chat")
 		w.expect(fast, "")
 		w.stop()
@@ -492,11 +494,11 @@ func TestACrashBetweenSendingAndNotingRepeatsOnce(t *testing.T) {
 		if err := w.desk.Look(); err != nil {
 			t.Fatal(err)
 		}
-		w.shelf.broken = true // The process dies before it can note anything.
+		w.shelf.breaks(true) // The process dies before it can note anything.
 		if err := w.desk.Deliver(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		w.shelf.broken = false
+		w.shelf.breaks(false)
 		for range 3 {
 			w.begin(to(t, "chat", e))
 			if err := w.desk.Deliver(t.Context()); err != nil {
@@ -512,17 +514,17 @@ func TestAStateThatCannotBeWrittenIsToldOnceAllTheSame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, e := newWorld(t), &ear{}
 		w.run(to(t, "chat", e))
-		time.Sleep(time.Minute)
-		w.shelf.broken = true
+		sleep(time.Minute)
+		w.shelf.breaks(true)
 		w.set(run.Condition{Kind: run.NoticeQuarantined, Key: "failed/state", Message: "the disk is full"})
-		time.Sleep(6 * time.Hour)
+		sleep(6 * time.Hour)
 		w.expect(e, "something keeps failing")
 		if n := strings.Count(w.log.String(), "notices not kept"); n != 1 {
 			t.Errorf("logged %d times", n)
 		}
-		w.shelf.broken = false
+		w.shelf.breaks(false)
 		w.set()
-		time.Sleep(2 * time.Minute)
+		sleep(2 * time.Minute)
 		w.expect(e, "it is over")
 		if len(w.shelf.letters) != 0 || len(w.shelf.desk.Told["chat"]) != 0 {
 			t.Errorf("kept: %v", w.shelf.letters)
@@ -540,20 +542,20 @@ func TestAServiceHearsOfItsKindsAndTargetsOnly(t *testing.T) {
 		w.run(to(t, "stale", stale, run.NoticeStale), elsewhere)
 		source := run.Condition{Kind: run.NoticeStale, Key: "stale/corp", Message: "stale"}
 		w.set(held("max_people", ""), source)
-		time.Sleep(time.Minute)
+		sleep(time.Minute)
 		w.expect(stale, "source corp is stale")
 		w.expect(other, "source corp is stale")
 		w.set()
-		time.Sleep(time.Minute)
+		sleep(time.Minute)
 		w.expect(stale, "") // It is not told what is over.
 		w.expect(other, "source corp is read again")
 		// One that comes later hears of what is open, not of what was before.
 		w.set(source)
-		time.Sleep(time.Minute)
+		sleep(time.Minute)
 		stale.heard()
 		late := &ear{}
 		w.desk.Use([]Service{to(t, "late", late)})
-		time.Sleep(2 * time.Minute)
+		sleep(2 * time.Minute)
 		w.expect(late, "source corp is stale")
 		w.expect(stale, "")
 		w.stop()
@@ -566,19 +568,19 @@ func TestWhoIsToldOfNothingLaterHearsNothingOfWhatWasBefore(t *testing.T) {
 		w, e := newWorld(t), &ear{}
 		w.shelf.ended(changed("01A"))
 		w.run(to(t, "chat", e))
-		time.Sleep(2 * time.Minute)
+		sleep(2 * time.Minute)
 		w.expect(e, "") // What was before notices were configured is no news.
 		w.desk.Use(nil)
 		w.shelf.ended(changed("01B"))
-		time.Sleep(2 * time.Minute)
+		sleep(2 * time.Minute)
 		if w.shelf.found {
 			t.Error("the state remembers what nobody needs")
 		}
 		w.desk.Use([]Service{to(t, "chat", e)})
-		time.Sleep(2 * time.Minute)
+		sleep(2 * time.Minute)
 		w.expect(e, "")
 		w.shelf.ended(changed("01C"))
-		time.Sleep(2 * time.Minute)
+		sleep(2 * time.Minute)
 		w.expect(e, "changes made in chat")
 		w.stop()
 	})
@@ -595,7 +597,7 @@ func TestWhatARunChangedIsTold(t *testing.T) {
 		w, e := newWorld(t), &ear{}
 		w.run(to(t, "chat", e))
 		w.shelf.ended(changed("01A"))
-		time.Sleep(2 * time.Minute)
+		sleep(2 * time.Minute)
 		m := w.expect(e, "changes made in chat")
 		want := "target chat: 1 member added\n- add member Sales ada@example.org (in cn=sales)\nsee all of it with: groupsyncd history 01A\nstatus page: http://127.0.0.1:8421/"
 		if m[0].body != want {
@@ -608,7 +610,7 @@ func TestWhatARunChangedIsTold(t *testing.T) {
 		quiet.Targets[0].Changes = nil
 		w.shelf.ended(quiet)
 		w.shelf.note(run.Event{At: time.Now(), Kind: run.EventRun, Run: "gone", Count: 7})
-		time.Sleep(2 * time.Minute)
+		sleep(2 * time.Minute)
 		w.expect(e, "")
 		w.stop()
 	})
@@ -621,7 +623,7 @@ func TestCallsThatFailRunAfterRunAreTold(t *testing.T) {
 		w.run(to(t, "chat", e))
 		fail := func(id string, failed int, user string) {
 			w.shelf.ended(&run.Report{Run: id, Mode: run.Apply, Started: time.Now(), User: user, Targets: []run.TargetReport{{Name: "chat", Summary: run.Summary{Failed: failed}}}})
-			time.Sleep(2 * time.Minute)
+			sleep(2 * time.Minute)
 		}
 		fail("1", 1, "")
 		fail("2", 1, "")
@@ -662,7 +664,7 @@ func TestWhoeverBecomesPowerfulIsTold(t *testing.T) {
 		failed.At, failed.Kind, failed.Run, failed.Target, failed.Outcome = time.Now(), run.EventChange, "01A", "chat", run.Failed
 		// The run has not ended: what it gave is told all the same.
 		w.shelf.note(append(events, failed)...)
-		time.Sleep(2 * time.Minute)
+		sleep(2 * time.Minute)
 		m := w.expect(e, "more power in chat")
 		want := []string{"target chat: 1 new administrator, 2 roles raised, 1 right that gives more than its name tells, 1 change of a protected account",
 			"- ada@example.org is administrator now", "- role of bo@example.org: pending → user", "- the role of dee@example.org was changed by a run that was interrupted; look at it",
@@ -673,7 +675,7 @@ func TestWhoeverBecomesPowerfulIsTold(t *testing.T) {
 		}
 		w.stop()
 		w.run(to(t, "chat", e, run.NoticePrivileged))
-		time.Sleep(2 * time.Minute)
+		sleep(2 * time.Minute)
 		w.expect(e, "")
 		w.stop()
 	})
@@ -794,10 +796,10 @@ func TestEachIsToldOnce(t *testing.T) {
 					list = append(list, held(k, reason))
 				}
 				w.set(list...)
-				time.Sleep(2 * time.Minute)
+				sleep(2 * time.Minute)
 			}
 			e.fails(nil)
-			time.Sleep(3 * time.Hour)
+			sleep(3 * time.Hour)
 			w.stop()
 			got := map[string]string{}
 			for _, m := range e.heard() {
@@ -815,4 +817,10 @@ func TestEachIsToldOnce(t *testing.T) {
 			rt.Fatal(wrong)
 		}
 	})
+}
+
+// sleep lets time pass, and everybody who is at work then write down what became of it.
+func sleep(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }
