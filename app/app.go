@@ -191,6 +191,7 @@ func (a *App) tidy() error {
 // Run carries out a request. With a new configuration it plans only, on a copy of what
 // is known, and keeps nothing.
 func (a *App) Run(ctx context.Context, req run.Request, file *server.NewConfig) (*run.Report, error) {
+	defer a.restSoon()
 	if file == nil {
 		a.ran.Store(true)
 		if err := a.beginNotices(req); err != nil {

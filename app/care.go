@@ -201,3 +201,23 @@ func backupHint(err error) string {
 	}
 	return "The folder backups beside the state must be writable and have room for a copy; try it with: groupsyncd state backup"
 }
+
+// restAfter is how long after some work the memory is given back that idling does not need.
+const (
+	restName  = "rest after a run"
+	restAfter = 2 * time.Second
+)
+
+// restSoon has a daemon give memory back, once for all that is done meanwhile.
+func (a *App) restSoon() {
+	d := a.serving()
+	if d == nil {
+		return
+	}
+	d.schedule.At(restName, a.now().Add(restAfter), func(ctx context.Context, _ time.Time) {
+		debug.FreeOSMemory()
+		if err := a.db.Rest(); err != nil {
+			a.log.LogAttrs(ctx, slog.LevelDebug, "pages of the state not given back", slog.String(logging.KeyErr, err.Error()))
+		}
+	})
+}

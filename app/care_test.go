@@ -301,3 +301,19 @@ func TestDoctorJudgesTheState(t *testing.T) {
 		}
 	}
 }
+
+func TestADaemonRestsAfterEachRun(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	a, client, _ := w.serve()
+	w.until("the first scheduled run", func() bool { return w.size("Sales") == 5 })
+	for range 2 {
+		sync1(w, client, run.Request{})
+		if a.daemon.schedule.Next(restName).IsZero() {
+			t.Fatal("nothing gives the memory of a run back")
+		}
+		w.later(time.Minute)
+		a.daemon.schedule.At("a look at the clock", w.now(), func(context.Context, time.Time) {})
+		w.until("the rest", func() bool { return a.daemon.schedule.Next(restName).IsZero() })
+	}
+}

@@ -261,6 +261,7 @@ func (a *App) quiet(ctx context.Context, req run.Request) *run.Report {
 	}
 	// Minutes of idling follow a read that may have needed much more than what is kept.
 	debug.FreeOSMemory()
+	a.restSoon()
 	switch {
 	case err != nil && ctx.Err() == nil:
 		a.log.LogAttrs(ctx, slog.LevelError, "run failed", slog.String(logging.KeyErr, err.Error()), slog.String(logging.KeyHint, fault.HintOf(err)))
