@@ -28,7 +28,7 @@ its secrets, and who may write them; whether each server can be reached and lets
 certificate and clock, and what else each kind of source can say; whether Open WebUI's own
 group sync is on and would work against us, and the shortest API_KEYS_ALLOWED_ENDPOINTS;
 whether the state is whole, has room, and has a backup; whether the daemon is alive and how
-systemd runs it. Each finding comes with its remedy; docs/doctor.md lists them all. Takes
+systemd runs it; whether notices can be sent. Each finding comes with its remedy; docs/doctor.md lists them all. Takes
 half a minute at most. Writes nothing.
 
 Exit codes: 0 no failure, 1 the daemon or a notify address fails, 2 configuration, 5 a source fails, 6 a target
