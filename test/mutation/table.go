@@ -27,7 +27,7 @@ type mutation struct {
 
 // table gives every mutation, those of the incidents first.
 func table() []mutation {
-	return slices.Concat(incidents(), replicas(), plans(), identities(), guards(), engines(), changes(), oracles(), signIns(), oidcTokens(), scimLists(), directories(), receivers(), noticing(), verifications(), singles(), doors(), teams(), targets(), sharing(), portable(), configured(), roles(), clients(), authentikLists(), entras(), oktas(), keycloaks(), googleGroups(), provisioned(), setup(), figures())
+	return slices.Concat(incidents(), replicas(), plans(), identities(), guards(), engines(), changes(), oracles(), signIns(), oidcTokens(), scimLists(), directories(), receivers(), noticing(), verifications(), singles(), doors(), teams(), targets(), sharing(), portable(), configured(), roles(), clients(), authentikLists(), entras(), oktas(), keycloaks(), googleGroups(), provisioned(), setup(), figures(), page())
 }
 
 // apply gives the file with the guard switched off.

@@ -196,7 +196,7 @@ func (b *tab) picture(width int64) []byte {
 	high := eval[int64](b, "Math.ceil(document.documentElement.scrollHeight)")
 	beyond := true
 	return call(b, page.CaptureScreenshot, page.CaptureScreenshotParams{CaptureBeyondViewport: &beyond,
-		Clip: &page.Viewport{Width: float64(width), Height: float64(min(high, 1400)), Scale: 1}}).Data
+		Clip: &page.Viewport{Width: float64(width), Height: float64(min(high, 950+350*(1280-width)/890)), Scale: 1}}).Data
 }
 
 // violation is what axe found.

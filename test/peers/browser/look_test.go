@@ -144,7 +144,7 @@ func reduced(img image.Image) image.Image {
 		return cmp.Or(counts[q]-counts[p], cmp.Compare(p.R, q.R), cmp.Compare(p.G, q.G), cmp.Compare(p.B, q.B))
 	})
 	var palette color.Palette
-	for _, c := range all[:min(len(all), 255)] {
+	for _, c := range all[:min(len(all), 96)] {
 		palette = append(palette, c)
 	}
 	out := image.NewPaletted(b, palette)
