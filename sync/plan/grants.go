@@ -104,9 +104,10 @@ func (s *sharing) match(kind string, patterns []string) []bool {
 	if known {
 		return out
 	}
+	globs := glob.CompileAny(patterns)
 	out = make([]bool, len(s.byType[kind]))
 	for n, r := range s.byType[kind] {
-		out[n] = len(patterns) > 0 && glob.CompileAny(patterns).Match(r.ID, r.Name)
+		out[n] = globs.Match(r.ID, r.Name)
 	}
 	s.matched[key] = out
 	return out
