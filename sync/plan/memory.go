@@ -165,7 +165,7 @@ type AcceptedSource struct {
 }
 
 // Tombstone remembers that a membership of ours ended, or, with a Link, that a person had
-// the account.
+// the account, or, with the account alone, that it was deleted.
 type Tombstone struct {
 	At      time.Time         `json:"at"`
 	Group   string            `json:"group,omitempty"`

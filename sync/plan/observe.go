@@ -284,9 +284,12 @@ func (m *Memory) ObserveAccount(v *AccountView) Dirty {
 	return dirty
 }
 
-// bury ends what a deleted account owned.
+// bury ends what a deleted account owned, and remembers when that was.
 func (m *Memory) bury(account uint32, at time.Time, dirty *Dirty) {
-	if id := m.Mirror.accounts[account].ID; m.Roles[id] != (OwnedRole{}) {
+	id := m.Mirror.accounts[account].ID
+	m.Tombstones = append(m.Tombstones, Tombstone{At: at, Account: id})
+	dirty.Tombstones = true
+	if m.Roles[id] != (OwnedRole{}) {
 		delete(m.Roles, id)
 		dirty.Roles = append(dirty.Roles, id)
 	}
@@ -298,7 +301,6 @@ func (m *Memory) bury(account uint32, at time.Time, dirty *Dirty) {
 		}
 		o.Set(account, nil)
 		dirty.Owned = append(dirty.Owned, id)
-		dirty.Tombstones = true
 		m.Tombstones = append(m.Tombstones, Tombstone{At: at, Group: id, Account: m.Mirror.accounts[account].ID, Feed: feeds[0]})
 	}
 	for id, g := range m.Mirror.groups {

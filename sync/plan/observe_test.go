@@ -84,7 +84,6 @@ func TestADeletedAccountThatNothingNamesKeepsOnlyItsID(t *testing.T) {
 		m.EraseAccounts(&dirty)
 		return dirty.Accounts
 	}
-	m.Tombstones = []plan.Tombstone{{At: at(1), Account: "goes"}}
 	if got := erase(); len(got) > 0 {
 		t.Errorf("%v are erased while a tombstone and a link name them", got)
 	}
