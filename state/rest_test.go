@@ -17,11 +17,12 @@ func TestRestLosesNothing(t *testing.T) {
 	sameReplica(t, got, want)
 
 	// Beside readers and a writer.
+	source := want.Source
 	var others sync.WaitGroup
 	for range 3 {
 		others.Go(func() {
 			for range 20 {
-				if _, err := db.Replica(want.Source); err != nil {
+				if _, err := db.Replica(source); err != nil {
 					t.Error(err)
 				}
 			}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -40,9 +41,10 @@ func TestSystemdHearsOfLifeAsLongAsThereIsAny(t *testing.T) {
 	t.Setenv("WATCHDOG_USEC", "60000000")
 	t.Setenv("WATCHDOG_PID", "")
 	synctest.Test(t, func(t *testing.T) {
-		hangs, begun := false, time.Now()
+		var hangs atomic.Bool
+		begun := time.Now()
 		alive := func(ctx context.Context) error {
-			if hangs {
+			if hangs.Load() {
 				<-ctx.Done()
 				return errors.New("the loop does not answer")
 			}
@@ -67,9 +69,9 @@ func TestSystemdHearsOfLifeAsLongAsThereIsAny(t *testing.T) {
 		at(0, 1)
 		at(59*time.Second, 1)
 		at(151*time.Second, 4)
-		hangs = true
+		hangs.Store(true)
 		at(299*time.Second, 0)
-		hangs = false
+		hangs.Store(false)
 		at(301*time.Second, 1)
 		stop()
 		if err := <-done; err != nil {

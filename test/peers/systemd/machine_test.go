@@ -155,9 +155,11 @@ func (m *machine) end() string {
 // until waits for something that comes by itself.
 func (m *machine) until(what string, ok func() bool) {
 	m.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+	// As long as the watchdog of the unit as shipped may take, and a restart.
+	const patience = 100 * time.Second
+	for end := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			m.Fatalf("%s: not in 30 s\n%s", what, m.end())
+			m.Fatalf("%s: not in %s\n%s", what, patience, m.end())
 		}
 	}
 }
