@@ -15,7 +15,7 @@ import (
 
 const (
 	runsPerPage    = 25
-	changesPerPage = 100
+	changesPerPage = 50
 	shownProblems  = 20
 )
 

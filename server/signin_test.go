@@ -83,7 +83,7 @@ func TestTheCookieGoesNowhereElse(t *testing.T) {
 
 func TestOneComesBackToWhereOneWas(t *testing.T) {
 	t.Parallel()
-	for to, want := range map[string]string{"/runs/01?page=2": "/runs/01?page=2", "": "/", "//evil.example.org": "/", "https://evil.example.org/": "/", `/\evil.example.org`: "/",
+	for to, want := range map[string]string{"/runs/01?page=2": "/runs/01?page=2", "": "/", "//evil.example.org": "/", "///evil.example.org": "/", "https://evil.example.org/": "/", `/\evil.example.org`: "/",
 		"/\t/evil.example.org": "/", "/signout": "/", "/sync": "/", "/signin?to=/x": "/", "runs": "/", "javascript:alert(1)": "/", "/users/a%2Fb": "/users/a%2Fb"} {
 		b := opened(t, newHall())
 		w := b.ask(http.MethodPost, "/signin", url.Values{"token": {approveToken}, "to": {to}})
