@@ -19,7 +19,7 @@ import (
 func words() template.FuncMap {
 	return template.FuncMap{
 		"name": func(s string) string { return Plain(s, 120) }, "text": func(s string) string { return Plain(s, 1500) },
-		"brief": func(s string) string { return Plain(s, 400) },
+		"brief":  func(s string) string { return Plain(s, 400) },
 		"number": number, "plural": plural, "join": strings.Join, "took": took,
 		"userPath": UserPath, "groupPath": GroupPath, "runPath": RunPath, "holdPath": HoldPath,
 		"op": opWords, "sign": sign, "outcomeLevel": outcomeLevel, "exit": exitWords, "exitLevel": exitLevel, "summary": summary, "check": CheckWords,
