@@ -172,14 +172,32 @@ func (d *Desk) Poke() {
 }
 
 // Begin reads what was told before, and notes from where on the audit is read. It comes
-// before the first run.
+// before the first run, which damage to what was told does not stop: it begins anew.
 func (d *Desk) Begin() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := d.load(); err != nil || d.found || len(d.posts) == 0 {
+	err := d.load()
+	if fault.KindOf(err) == fault.Damaged {
+		err = d.renew(err)
+	}
+	if err != nil || d.found || len(d.posts) == 0 {
 		return err
 	}
 	return d.save()
+}
+
+// renew drops what is kept when it cannot be read. The damage of anything else stays an
+// error. d.mu is held.
+func (d *Desk) renew(damage error) error {
+	if _, _, _, err := d.o.Store.Desk(); err == nil {
+		return damage
+	}
+	d.o.Logger.LogAttrs(context.Background(), slog.LevelError, "what people were told is damaged, and begins anew; what waited is lost, what is open is told once more",
+		slog.String(logging.KeyErr, damage.Error()), slog.String(logging.KeyHint, fault.HintOf(damage)))
+	if err := d.o.Store.DropDesk(); err != nil {
+		return errors.Join(damage, err)
+	}
+	return d.load()
 }
 
 // load reads the store once. d.mu is held.

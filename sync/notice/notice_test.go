@@ -27,8 +27,8 @@ type shelf struct {
 	letters map[uint64]run.Letter
 	audit   []run.AuditRecord
 	runs    map[string]*run.Report
-	// broken fails every write.
-	broken bool
+	// broken fails every write, damaged every read until all of it is dropped.
+	broken, damaged bool
 }
 
 func newShelf() *shelf {
@@ -38,6 +38,9 @@ func newShelf() *shelf {
 func (s *shelf) Desk() (run.Desk, []run.Letter, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.damaged {
+		return run.Desk{}, nil, false, fault.Errorf(fault.Damaged, "load notices", "", "a record is not what was written")
+	}
 	var list []run.Letter
 	for _, seq := range slices.Sorted(maps.Keys(s.letters)) {
 		list = append(list, s.letters[seq])
@@ -80,7 +83,7 @@ func (s *shelf) breaks(broken bool) {
 func (s *shelf) DropDesk() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.desk, s.found = run.Desk{}, false
+	s.desk, s.found, s.damaged = run.Desk{}, false, false
 	clear(s.letters)
 	return nil
 }
@@ -530,6 +533,26 @@ func TestAStateThatCannotBeWrittenIsToldOnceAllTheSame(t *testing.T) {
 			t.Errorf("kept: %v", w.shelf.letters)
 		}
 		w.stop()
+	})
+}
+
+func TestDamageToWhatWasToldStopsNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, e := newWorld(t), &ear{}
+		w.set(held("max_people", "a"))
+		w.run(to(t, "chat", e))
+		sleep(time.Hour)
+		w.expect(e, "changes are held in chat")
+		w.stop()
+		w.shelf.damaged = true
+		w.run(to(t, "chat", e))
+		sleep(time.Hour)
+		w.expect(e, "changes are held in chat") // Told once more rather than not at all.
+		w.stop()
+		if !strings.Contains(w.log.String(), "begins anew") {
+			t.Errorf("nobody is told of the damage:\n%s", w.log)
+		}
 	})
 }
 
