@@ -15,8 +15,11 @@ import (
 type Meter struct {
 	mu     sync.Mutex
 	counts Counts
-	ends   map[string]time.Time
+	ends   map[string]end
 }
+
+// end is when the certificate of a host ends, and when it was shown last.
+type end struct{ at, seen time.Time }
 
 // Counts are what a Meter knows.
 type Counts struct {
@@ -34,8 +37,13 @@ type Counts struct {
 	Certificate time.Time
 }
 
-// maxEnds bounds the hosts whose certificates are remembered.
-const maxEnds = 32
+const (
+	// maxEnds bounds the hosts whose certificates are remembered.
+	maxEnds = 32
+	// endsFor is how long one is remembered while only others are spoken to: a server that
+	// was left behind would otherwise be said to end soon, or to have ended, forever.
+	endsFor = 24 * time.Hour
+)
 
 // Counts gives what was counted so far.
 func (m *Meter) Counts() Counts {
@@ -46,9 +54,9 @@ func (m *Meter) Counts() Counts {
 	defer m.mu.Unlock()
 	c := m.counts
 	c.Failed = maps.Clone(c.Failed)
-	for _, end := range m.ends {
-		if c.Certificate.IsZero() || end.Before(c.Certificate) {
-			c.Certificate = end
+	for _, e := range m.ends {
+		if c.Certificate.IsZero() || e.at.Before(c.Certificate) {
+			c.Certificate = e.at
 		}
 	}
 	return c
@@ -88,13 +96,15 @@ func (m *Meter) Secured(host string, state *tls.ConnectionState) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	now := time.Now()
+	maps.DeleteFunc(m.ends, func(_ string, e end) bool { return now.Sub(e.seen) > endsFor })
 	if _, known := m.ends[host]; !known && len(m.ends) >= maxEnds {
 		return
 	}
 	if m.ends == nil {
-		m.ends = map[string]time.Time{}
+		m.ends = map[string]end{}
 	}
-	m.ends[host] = state.PeerCertificates[0].NotAfter
+	m.ends[host] = end{at: state.PeerCertificates[0].NotAfter, seen: now}
 }
 
 // Meters keeps a Meter for each name, for as long as the program runs. The zero value is

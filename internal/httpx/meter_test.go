@@ -1,10 +1,13 @@
 package httpx_test
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"groupsyncd/internal/fault"
@@ -74,6 +77,28 @@ func TestAServerThatIsBackIsNotSparedAnyMore(t *testing.T) {
 	if got := m.Counts(); got.Spared || got.Failed[fault.NotFound] != 1 || got.Certificate != (time.Time{}) {
 		t.Errorf("after an answer: %+v", got)
 	}
+}
+
+func TestTheCertificateOfAServerThatWasLeftBehindIsForgotten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		until := func(d time.Duration) *tls.ConnectionState {
+			return &tls.ConnectionState{PeerCertificates: []*x509.Certificate{{NotAfter: time.Now().Add(d)}}}
+		}
+		m := &httpx.Meter{}
+		next := time.Now().Add(100 * 24 * time.Hour)
+		m.Secured("old.example.org", until(2*24*time.Hour))
+		time.Sleep(time.Hour)
+		m.Secured("new.example.org", until(100*24*time.Hour-time.Hour))
+		if c := m.Counts(); !c.Certificate.Before(next) {
+			t.Errorf("of two servers the first end is %s", c.Certificate)
+		}
+		time.Sleep(24 * time.Hour)
+		m.Secured("new.example.org", until(100*24*time.Hour-25*time.Hour))
+		if c := m.Counts(); !c.Certificate.Equal(next) {
+			t.Errorf("a server that nobody speaks to any more: %s, want %s", c.Certificate, next)
+		}
+	})
 }
 
 func TestWithoutAMeterNothingIsCounted(t *testing.T) {
