@@ -257,11 +257,12 @@ func (p *people) refuse(s int, u *replica.User, account uint32) string {
 			continue
 		}
 		v := &other.Replica.Users()[n]
-		if directory.FoldEmail(v.Email) != directory.FoldEmail(u.Email) {
-			return fmt.Sprintf("it belongs to %s of source %s, who has another mail address now", label(v), other.Name)
-		}
+		// Of somebody who is gone for long the mail address is not known any more.
 		if other.Replica.Listing(n, other.Grace).Absence.Kind() == replica.Gone {
 			return fmt.Sprintf("it belongs to %s of source %s, who is gone from there", label(v), other.Name)
+		}
+		if directory.FoldEmail(v.Email) != directory.FoldEmail(u.Email) {
+			return fmt.Sprintf("it belongs to %s of source %s, who has another mail address now", label(v), other.Name)
 		}
 	}
 	return ""

@@ -183,6 +183,17 @@ func TestNoTakeOverAcrossSources(t *testing.T) {
 			t.Errorf("linked %v, problems %v", linked(w), texts(p))
 		}
 	})
+	t.Run("the holder is gone for so long that only the id is left", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, "corp", "hr").rule("r", "*", to("All")).accounts("ann")
+		w.read("corp", 0, "users: ann", "a: ann").run()
+		late := 92 * 24 * 60
+		w.read("corp", 10, "users:", "a:").read("corp", late, "users:", "a:").read("hr", late, "users: eve=ann@example.org", "b: eve")
+		p := w.run()
+		if slices.Contains(linked(w), "hr/eve=ann by email") || !told(p, run.KindConflict, "gone from there") {
+			t.Errorf("linked %v, problems %v", linked(w), texts(p))
+		}
+	})
 	t.Run("two sources at once, the one by sign-in under another mail, in both orders", func(t *testing.T) {
 		t.Parallel()
 		for _, order := range [][]string{{"corp", "hr"}, {"hr", "corp"}} {
