@@ -75,6 +75,20 @@ func TestDamagedNoticesAreAnError(t *testing.T) {
 	}
 }
 
+// TestDamagedNoticesCanBeDropped, so that a daemon can begin with new ones.
+func TestDamagedNoticesCanBeDropped(t *testing.T) {
+	t.Parallel()
+	db := newDB(t)
+	ok(t, db.SaveDesk(run.Desk{Last: 3}, []run.Letter{letter(1)}, nil))
+	ok(t, db.update("test", func(tx *bbolt.Tx) error { return find(tx, bucketNotices).put(sequence(1), []byte("[")) }))
+	if _, _, _, err := db.Desk(); fault.KindOf(err) != fault.Damaged {
+		t.Fatal(err)
+	}
+	ok(t, db.DropDesk())
+	ok(t, db.SaveDesk(run.Desk{Last: 1}, []run.Letter{letter(1)}, nil))
+	ok(t, db.Check(t.Context()))
+}
+
 func TestAStateWithoutNoticesGetsThem(t *testing.T) {
 	t.Parallel()
 	db := newDB(t)
