@@ -10,7 +10,10 @@ import (
 	"image/color"
 	"image/draw"
 	"image/png"
+	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -76,22 +79,43 @@ func TestTheFirstPaintIsFast(t *testing.T) {
 	w := newWorld(t)
 	w.trouble()
 	w.serve()
-	b := newChrome(t).open(t, w.base)
+	chrome := newChrome(t)
+	// The budget is 100 ms; where even a page of one word takes longer than on a machine that
+	// does nothing else, three times of that.
+	most := max(100, 3*firstPaints(chrome.open(t, bare(t)), "/")[0])
+	b := chrome.open(t, w.base)
 	b.screen(1280, "light")
-	for _, s := range []sight{{"status", "/"}, {"groups", "/groups"}, {"hold", "/holds/" + w.Hold(t, run.Emptied).Hash}} {
-		var all []float64
-		for range 9 {
-			b.visit(s.path)
-			peer.Until(t, "something is painted", func() bool { return eval[int](b, `performance.getEntriesByName("first-contentful-paint").length`) > 0 })
-			all = append(all, eval[float64](b, `performance.getEntriesByName("first-contentful-paint")[0].startTime`))
-		}
-		sort.Float64s(all)
-		t.Logf("%s: first paint after %.0f ms in the middle of %.0f", s.path, all[len(all)/2], all)
-		// The budget is 100 ms; a machine that does other things gets more.
-		if all[0] > 100 {
-			t.Errorf("%s: nothing is painted before %.0f ms", s.path, all[0])
+	for _, path := range []string{"/", "/groups", "/holds/" + w.Hold(t, run.Emptied).Hash} {
+		if all := firstPaints(b, path); all[0] > most {
+			t.Errorf("%s: nothing is painted before %.0f ms, and %.0f are allowed", path, all[0], most)
 		}
 	}
+}
+
+// firstPaints opens a page a few times and gives when something was painted, in milliseconds,
+// sorted.
+func firstPaints(b *tab, path string) []float64 {
+	b.Helper()
+	var all []float64
+	for range 9 {
+		b.visit(path)
+		peer.Until(b, "something is painted", func() bool { return eval[int](b, `performance.getEntriesByName("first-contentful-paint").length`) > 0 })
+		all = append(all, eval[float64](b, `performance.getEntriesByName("first-contentful-paint")[0].startTime`))
+	}
+	sort.Float64s(all)
+	b.Logf("%s%s: first paint after %.0f ms in the middle of %.0f", b.base, path, all[len(all)/2], all)
+	return all
+}
+
+// bare serves a page of one word, as a measure of what the browser needs by itself.
+func bare(t *testing.T) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, "<!doctype html><title>bare</title><p>word") // Who does not get it paints nothing.
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
 }
 
 func decoded(t *testing.T, data []byte) image.Image {
