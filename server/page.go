@@ -265,13 +265,16 @@ func await[T any](p *page, r *http.Request, call func(context.Context) (T, error
 	return wait(p.a, r, readBound, call)
 }
 
+// maxPage is more than any list has pages, and may be multiplied.
+const maxPage = 1_000_000
+
 // pageOf reads the number of a page.
 func pageOf(r *http.Request) int {
 	n, err := strconv.Atoi(r.URL.Query().Get("page"))
 	if err != nil || n < 1 {
 		return 1
 	}
-	return n
+	return min(n, maxPage)
 }
 
 // turn gives the address of another page of the same list.

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +26,8 @@ type hall struct {
 	people []run.DirectoryUser
 	groups []run.DirectoryGroup
 	before []run.Approval
+	// asked is how many runs were asked for last.
+	asked atomic.Int64
 
 	lock    sync.Mutex
 	goes    []run.Going
@@ -62,7 +65,8 @@ func newHall() *hall {
 func (h *hall) Holds(context.Context) ([]run.Hold, error) { return h.list, nil }
 
 func (h *hall) History(_ context.Context, limit int) ([]run.Report, error) {
-	return h.past[:min(limit, len(h.past))], nil
+	h.asked.Store(int64(limit))
+	return h.past[:min(max(limit, 0), len(h.past))], nil
 }
 
 func (h *hall) Report(_ context.Context, id string) (*run.Report, error) {

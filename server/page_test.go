@@ -239,6 +239,21 @@ func TestPagesOfALargeWorldStaySmall(t *testing.T) {
 	}
 }
 
+func TestNoPageNumberAsksForEverything(t *testing.T) {
+	t.Parallel()
+	h := newHall()
+	b := opened(t, h)
+	for _, n := range []string{"9223372036854775807", "922337203685477580", "400000000000000000", "-1", "99999999999999999999"} {
+		h.asked.Store(0)
+		if w := b.ask(http.MethodGet, "/runs?page="+n, nil); w.Code != 200 {
+			t.Errorf("page %s: %d", n, w.Code)
+		}
+		if asked := h.asked.Load(); asked < 1 || asked > maxRuns {
+			t.Errorf("page %s asks for %d runs; none and fewer are all of them", n, asked)
+		}
+	}
+}
+
 func TestEveryPageHasAPolicyAndIsNotKept(t *testing.T) {
 	t.Parallel()
 	b := opened(t, newHall())
