@@ -30,6 +30,8 @@ type Names struct {
 	// somebody is called so. named are parts of names that are known to be some.
 	words, keys, named map[string]bool
 	number, moment, id *regexp.Regexp
+	// beside are addresses with others beside them, quad is one of them.
+	beside, quad *regexp.Regexp
 }
 
 // New takes words of the configuration's own language and known names. The key is made
@@ -40,6 +42,8 @@ func New(keys, names []string) (*Names, error) {
 		number: regexp.MustCompile(`^[-+~<>]?\d{1,5}([.,:/x]\d{1,5})*(%|[a-zA-Zµ]{1,3})?$|^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h|d|w))+$`),
 		moment: regexp.MustCompile(`^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[-+]\d\d:\d\d)?)?$`),
 		id:     regexp.MustCompile(`^01[0-9A-HJKMNP-TV-Z]{24}$`),
+		beside: regexp.MustCompile(`^[\d.,:/-]*\d(\.\d{1,3}){3}[\d.,:/-]*$`),
+		quad:   regexp.MustCompile(`\d{1,3}(\.\d{1,3}){3}`),
 	}
 	if _, err := rand.Read(n.key); err != nil {
 		return nil, fmt.Errorf("make a key: %w", err)
@@ -118,6 +122,13 @@ func (n *Names) core(t string) string {
 		return t
 	case address(t):
 		return n.Mark(t)
+	case n.beside.MatchString(t):
+		return n.quad.ReplaceAllStringFunc(t, func(one string) string {
+			if address(one) {
+				return n.Mark(one)
+			}
+			return one
+		})
 	case n.number.MatchString(t) && !n.named[strings.ToLower(t)]:
 		return t
 	}
@@ -205,7 +216,7 @@ func (n *Names) host(text string) string {
 		name, port = text, ""
 	}
 	if port != "" {
-		port = ":" + port
+		port = ":" + n.part(port)
 	}
 	if name == "localhost" || loopback(name) {
 		return name + port
@@ -230,8 +241,11 @@ func loopback(text string) bool {
 	return err == nil && a.IsLoopback()
 }
 
-// address reports whether a text is an address of a network that is not this machine.
+// address reports whether a text is an address, or a network, that is not this machine.
 func address(text string) bool {
+	if p, err := netip.ParsePrefix(text); err == nil && p.Addr().Is6() {
+		return !p.Addr().IsLoopback() && !p.Addr().IsUnspecified()
+	}
 	if a, err := netip.ParseAddrPort(text); err == nil {
 		return !a.Addr().IsLoopback() && !a.Addr().IsUnspecified()
 	}
