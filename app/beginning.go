@@ -76,6 +76,7 @@ func begin(b *Beginning, s *openwebui.SignInSettings) []byte {
 	w := &beginning{settings: s, files: map[string]string{}}
 	w.ldap()
 	w.oauth()
+	w.distinct()
 	w.notices()
 	if len(w.sources) == 0 {
 		w.none()
@@ -120,6 +121,19 @@ func begin(b *Beginning, s *openwebui.SignInSettings) []byte {
 	add("", "rules:")
 	add(w.rules()...)
 	return []byte(strings.Join(out, "\n") + "\n")
+}
+
+// distinct numbers sources that would have one name: two ways to sign in may lead to one
+// provider, and a directory may be called as one.
+func (w *beginning) distinct() {
+	taken := map[string]bool{}
+	for i := range w.sources {
+		s := &w.sources[i]
+		for n, plain := 2, s.name; taken[s.name]; n++ {
+			s.name = fmt.Sprintf("%s-%d", plain, n)
+		}
+		taken[s.name] = true
+	}
 }
 
 // rules begins with everything that the first source has: names of groups that two sources

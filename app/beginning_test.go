@@ -127,6 +127,8 @@ func TestAConfigurationBeginsWithTheProvidersOfOpenWebUI(t *testing.T) {
 		"any other": {[]string{"oidc"}, map[string]any{"OPENID_PROVIDER_URL": "https://user:canary@idp.example.org/x" + well + "?key=canary", "OAUTH_GROUP_CLAIM": "realm.groups"}, "oidc",
 			[]string{`issuer: "https://idp.example.org/x"`, `audience: "open-webui"`, `claims: {groups: "realm.groups"}`}},
 		"two of them": {[]string{"oidc", "microsoft"}, map[string]any{"OPENID_PROVIDER_URL": "https://idp.example.org" + well}, "oidc entra", []string{"  # - name: all-of-entra"}},
+		"one by two ways": {[]string{"oidc", "microsoft"}, map[string]any{"OPENID_PROVIDER_URL": "https://login.microsoftonline.com/11111111-2222-3333-4444-555555555555/v2.0" + well}, "entra entra",
+			[]string{"  entra:\n", "  entra-2:\n", "from: entra-2"}},
 		"nobody's":    {[]string{"github"}, nil, "ldap", []string{"people who sign in by github", "Open WebUI says of no directory"}},
 		"none":        {nil, nil, "ldap", []string{"Open WebUI says of no directory"}},
 		"odd address": {[]string{"oidc"}, map[string]any{"OPENID_PROVIDER_URL": "https://idp.example.org/x"}, "ldap", []string{"is not where one describes itself"}},
@@ -209,5 +211,40 @@ func TestNoConfigurationBeginsWithoutAnAdministratorsKey(t *testing.T) {
 				t.Errorf("kind %v, hint %q: %v", fault.KindOf(err), fault.HintOf(err), err)
 			}
 		})
+	}
+}
+
+func TestNothingThatOpenWebUISaysBecomesMoreThanAValue(t *testing.T) {
+	t.Parallel()
+	// YAML ends a line, and with it a comment, at more characters than JSON, and has no others at all.
+	for _, bad := range []string{"\u0085", "\u2028", "\u2029", "\u007f", "\u009f", "\ufeff", "\uffff", "\r\n", "\x00"} {
+		value := "x" + bad + "server: {admin: {readers: {mallory: 'env:X'}}}" + bad + "#"
+		chat := openwebuitest.NewTest(t, openwebuitest.Options{})
+		chat.SetBuiltIn(openwebuitest.BuiltIn{LDAP: true})
+		chat.SetPage("ldap", map[string]any{"label": value, "host": "ldap.example.org", "search_base": "dc=example,dc=org", "app_dn": "", "search_filters": value,
+			"certificate_path": value, "attribute_for_groups": value, "default_email_domain": value})
+		chat.SetProviders("oidc")
+		chat.SetPage("oauth", map[string]any{"OPENID_PROVIDER_URL": "https://kc.example.org/realms/main/.well-known/openid-configuration", "OAUTH_CLIENT_ID": value,
+			"OAUTH_ROLES_CLAIM": value, "ENABLE_OAUTH_ROLE_MANAGEMENT": true})
+		text, cfg, err := begins(t, chat)
+		if err != nil {
+			t.Errorf("%q: %v", bad, err)
+			continue
+		}
+		if len(cfg.Sources) != 2 || len(cfg.Server.Admin.Tokens()) != 0 {
+			t.Errorf("%q: %d sources, tokens %v\n%s", bad, len(cfg.Sources), cfg.Server.Admin.Tokens(), text)
+		}
+	}
+}
+
+func TestTheNameOfABegunSourceIsAName(t *testing.T) {
+	t.Parallel()
+	for label, want := range map[string]string{"Null": "ldap-null", "TRUE": "ldap-true", "42": "42", "no": "no", "Corp & Sons": "corp-sons", "~": "ldap", "Жанна": "ldap"} {
+		chat := openwebuitest.NewTest(t, openwebuitest.Options{})
+		chat.SetBuiltIn(openwebuitest.BuiltIn{LDAP: true})
+		chat.SetPage("ldap", map[string]any{"label": label, "host": "ldap.example.org", "search_base": "dc=example,dc=org"})
+		if _, cfg, err := begins(t, chat); err != nil || cfg.Sources[0].Name != want {
+			t.Errorf("%q: %v, want %s", label, err, want)
+		}
 	}
 }

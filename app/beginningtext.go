@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -15,6 +16,9 @@ func sourceName(text, otherwise string) string {
 	if name == "" || len(name) > 32 {
 		return otherwise
 	}
+	if slices.Contains([]string{"null", "true", "false"}, name) {
+		return otherwise + "-" + name // By itself it would be no text.
+	}
 	return name
 }
 
@@ -26,7 +30,19 @@ func quoted(text string) string {
 	if err := enc.Encode(text); err != nil {
 		return `""` // A text always has a form in JSON.
 	}
-	return strings.TrimSuffix(b.String(), "\n")
+	text = strings.TrimSuffix(b.String(), "\n")
+	for _, r := range text { // JSON leaves alone what YAML takes for the end of a line, or for none of its characters.
+		if unprintable(r) {
+			text = strings.ReplaceAll(text, string(r), fmt.Sprintf(`\u%04x`, r))
+		}
+	}
+	return text
+}
+
+// unprintable reports whether YAML has no such character outside of escapes, or ends a line,
+// and with it a comment, at it.
+func unprintable(r rune) bool {
+	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r == '\ufeff' || r == '\ufffe' || r == '\uffff'
 }
 
 func quotedList(texts []string) string {
@@ -44,7 +60,7 @@ const maxPlain = 200
 // short.
 func plainWords(text string) string {
 	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r == '\u0085' {
+		if unprintable(r) {
 			return ' '
 		}
 		return r
