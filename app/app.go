@@ -286,13 +286,14 @@ func (a *App) Status(context.Context) (*engine.Status, error) {
 	if d != nil && d.doors != nil {
 		watched = d.doors
 	}
+	refused := d != nil && d.refused
 	a.mu.Unlock()
 	if a.scratch == "" {
 		s.State = a.stateStatus()
 	}
 	s.Notify = a.desk.Status()
 	if d != nil {
-		s.Daemon = &engine.DaemonStatus{PID: os.Getpid(), Since: d.started}
+		s.Daemon = &engine.DaemonStatus{PID: os.Getpid(), Since: d.started, Refused: refused}
 		s.Webhooks, s.People = d.public.public.Status(), d.people.queueStatus()
 		for i := range s.Sources {
 			s.Sources[i].Next = d.schedule.Next(s.Sources[i].Name)

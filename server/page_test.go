@@ -338,6 +338,10 @@ func TestTheStatusSaysWhatToDoNext(t *testing.T) {
 	if text := b.ask(http.MethodGet, "/", nil).Body.String(); !strings.Contains(text, "Everything is in sync") || !strings.Contains(text, "Nothing. The last run began") {
 		t.Errorf("all is well: %s", text)
 	}
+	h.state.Last.Mode, h.state.Last.Targets = run.Plan, []run.TargetReport{{Name: "chat", Summary: run.Summary{MembersAdded: 1}}}
+	if text := b.ask(http.MethodGet, "/", nil).Body.String(); !strings.Contains(text, "The last run only planned") {
+		t.Errorf("only planned: %s", text)
+	}
 	h.vitals.LoadFailed = true
 	if text := b.ask(http.MethodGet, "/", nil).Body.String(); !strings.Contains(text, "A newer configuration file was refused") {
 		t.Errorf("a refused file: %s", text)

@@ -81,6 +81,8 @@ func judge(s *engine.Status, steps []Step) Verdict {
 		return Verdict{"warn", "Something needs a look"}
 	case s.Last == nil:
 		return Verdict{"wait", "The first run has not ended yet"}
+	case s.Last.Pending() > 0:
+		return Verdict{"wait", "The last run only planned, and wrote nothing"}
 	}
 	return Verdict{"ok", "Everything is in sync"}
 }

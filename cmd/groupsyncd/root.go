@@ -43,6 +43,8 @@ type command struct {
 	verbose bool
 	// unkept says that the report is not in the history: a plan with another file.
 	unkept bool
+	// planning says that the configuration says mode: plan, for a target at least.
+	planning bool
 	// code is how a command that printed its result ends.
 	code int
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,7 +27,8 @@ with the worst trouble, whether a daemon runs, how the last run ended, what wait
 do next. Tables follow: sources, targets, webhooks, services for notices, and the state.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return c.look(func(b server.Backend, _ *config.Config) error {
+			return c.look(func(b server.Backend, cfg *config.Config) error {
+				c.planning = slices.ContainsFunc(cfg.Targets, func(t *config.Target) bool { return cmp.Or(t.Mode, cfg.Mode) == "plan" })
 				s, err := b.Status(c.ctx)
 				if err != nil {
 					return err

@@ -25,6 +25,7 @@ func TestTheFirstLineIsTheWorst(t *testing.T) {
 	}{
 		"just started":  {engine.Status{Daemon: daemon}, "just started: no run has ended yet", "next: wait for the first run, or start one with: groupsyncd sync", "waiting: nothing"},
 		"well":          {engine.Status{Daemon: daemon, Last: fine, Sources: []engine.SourceStatus{{Name: "hr"}, {Name: "corp", Next: now.Add(time.Minute)}}}, "all is well: in sync since the last run", "next: nothing to do; corp is read 2026-03-01 03:01:00 (in 1m0s)", "waiting: nothing"},
+		"file refused":  {engine.Status{Daemon: &engine.DaemonStatus{PID: 7, Since: now, Refused: true}, Last: fine}, "trouble: the configuration file was refused, the one before stays in force", "next: see why with: groupsyncd reload", "waiting: nothing"},
 		"notices":       {engine.Status{Daemon: daemon, Last: fine, Notify: silent}, "trouble since 2026-03-01 02:00:00 (1h0m0s ago): notices do not arrive at slack: 401", "next: try it with: groupsyncd notify test slack", "waiting: 2 notices for slack"},
 		"state":         {engine.Status{Daemon: daemon, Last: partly, Notify: silent, State: &engine.StateStatus{Problem: "disk full"}}, "trouble: nothing is written to the state any more, so nothing is changed: disk full; and 2 more below", "next: groupsyncd state check", "waiting: 2 notices for slack"},
 		"calls":         {engine.Status{Daemon: daemon, Last: partly}, "trouble since 2026-03-01 02:59:00 (1m0s ago): calls failed in the last run", "next: see which with: groupsyncd history 01B", "waiting: nothing"},

@@ -30,7 +30,11 @@ func (c *command) statusHead(s *engine.Status) {
 		c.line("daemon: not running")
 	}
 	if s.Last != nil {
-		c.line("last run: %s, %s, %s, %s", s.Last.Run, s.Last.Trigger, c.when(s.Last.Started), exitWords(s.Last.Exit))
+		ended := exitWords(s.Last.Exit)
+		if s.Last.Exit == run.ExitOK && s.Last.Pending() > 0 {
+			ended = "planned, nothing written"
+		}
+		c.line("last run: %s, %s, %s, %s", s.Last.Run, s.Last.Trigger, c.when(s.Last.Started), ended)
 	} else {
 		c.line("last run: none yet")
 	}
@@ -67,12 +71,25 @@ func (c *command) verdict(s *engine.Status, found []trouble) (verdict, next stri
 		return "just started: no run has ended yet", "wait for the first run, or start one with: groupsyncd sync"
 	case s.Last == nil:
 		return "nothing has run yet", "see what a run would do with: groupsyncd plan"
+	case s.Last.Exit == run.ExitOK && s.Last.Pending() > 0 && c.planning:
+		return fmt.Sprintf("nothing is written while the configuration says mode: plan; %s planned", areOrIs(s.Last.Pending())),
+			"see what with: groupsyncd history " + s.Last.Run + "; then say mode: apply"
+	case s.Last.Exit == run.ExitOK && s.Last.Pending() > 0:
+		return fmt.Sprintf("the last run only planned; %s not made", areOrIs(s.Last.Pending())),
+			"see what with: groupsyncd history " + s.Last.Run + "; make them with: groupsyncd sync"
 	case s.Daemon == nil:
 		return "no daemon runs; all was well when the last run ended", "groups follow again with: groupsyncd serve, or once with: groupsyncd sync"
 	case s.Last.Exit != run.ExitOK:
 		return "the last run was not perfect, and nothing is left to decide", "see why with: groupsyncd history " + s.Last.Run
 	}
 	return "all is well: " + exitWords(s.Last.Exit) + " since the last run", "nothing to do" + c.nextRead(s)
+}
+
+func areOrIs(changes int) string {
+	if changes == 1 {
+		return "1 change is"
+	}
+	return plural(changes, "change") + " are"
 }
 
 // nextRead says when something is read next.
@@ -97,6 +114,9 @@ func (c *command) troubles(s *engine.Status) []trouble {
 	}
 	if s.State != nil && s.State.Problem != "" {
 		add(time.Time{}, "groupsyncd state check", "nothing is written to the state any more, so nothing is changed: %s", s.State.Problem)
+	}
+	if s.Daemon != nil && s.Daemon.Refused {
+		add(time.Time{}, "see why with: groupsyncd reload", "the configuration file was refused, the one before stays in force")
 	}
 	for i := range s.Targets {
 		t := &s.Targets[i]

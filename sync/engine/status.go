@@ -54,6 +54,8 @@ type SourceStatus struct {
 	Failing int       `json:"failing"`
 	Stale   bool      `json:"stale"`
 	Next    time.Time `json:"next,omitzero"`
+	// StaleAfter is how long it may go without a complete read before it counts as stale.
+	StaleAfter time.Duration `json:"-"`
 	// Quarantine is there while it is tried less often because it keeps failing.
 	Quarantine *run.Quarantine `json:"quarantine,omitempty"`
 }
@@ -127,7 +129,7 @@ func (e *Engine) Status() (*Status, error) {
 			complete, current = e.completed(src), e.currentPeople(src)
 		}
 		out.Sources = append(out.Sources, SourceStatus{Single: src.Single, Current: current, Name: src.Name, Coverage: p.Coverage, Reason: p.Reason, Hint: p.Hint, Read: p.Read, FullAsOf: full,
-			CompleteAsOf: complete, Users: users, Groups: groups, Failing: trouble.Reads, Stale: stale, Quarantine: quarantine(&trouble), Provisioned: e.standing(src)})
+			CompleteAsOf: complete, Users: users, Groups: groups, Failing: trouble.Reads, Stale: stale, StaleAfter: src.StaleAfter, Quarantine: quarantine(&trouble), Provisioned: e.standing(src)})
 	}
 	for i := range s.Targets {
 		t := e.targetStatus(s.Targets[i].Name, names)
@@ -199,4 +201,6 @@ func (e *Engine) History(limit int) ([]run.Report, error) { return e.runs.Runs(l
 type DaemonStatus struct {
 	PID   int       `json:"pid"`
 	Since time.Time `json:"since"`
+	// Refused says that the configuration file was refused at the last reload.
+	Refused bool `json:"file_refused,omitempty"`
 }

@@ -269,6 +269,16 @@ func (r *Report) Total() Summary {
 	return all
 }
 
+// Pending counts what a run that only planned would have written.
+func (r *Report) Pending() int {
+	if r.Mode != Plan {
+		return 0
+	}
+	t := r.Total()
+	return t.GroupsCreated + t.GroupsUpdated + t.GroupsDeleted + t.MembersAdded + t.MembersRemoved + t.RolesChanged + t.GrantsChanged +
+		t.AccountsCreated + t.DefaultsChanged
+}
+
 // ReadKind says how a source was read.
 type ReadKind string
 
