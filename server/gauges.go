@@ -102,6 +102,7 @@ func (g *gauges) sources(s *engine.Status, put put) {
 		put("source_groups", float64(src.Groups), src.Name)
 		put("source_failing", float64(src.Failing), src.Name)
 		put("source_stale", flag(src.Stale), src.Name)
+		put("source_stale_after_seconds", src.StaleAfter.Seconds(), src.Name)
 		put("source_quarantined", flag(src.Quarantine != nil), src.Name)
 	}
 }

@@ -76,6 +76,7 @@ func sourceMetrics() []Metric {
 		metric(Counter, "source_failures_total", "source reason", "Reads and look-ups of the source that failed, by the kind of failure."),
 		metric(Gauge, "source_failing", "source", "Reads that failed since the last complete one."),
 		metric(Gauge, "source_stale", "source", "1 while what is known of the source is too old."),
+		metric(Gauge, "source_stale_after_seconds", "source", "How long the source may go without a complete read before it counts as too old: stale_after intervals of its schedule."),
 		metric(Gauge, "source_quarantined", "source", "1 while the source is read less often because it keeps failing."),
 		metric(Gauge, "source_watched", "source", "1 while the source is watched for changes, 0 while it should be; absent where it is not."),
 		metric(Gauge, "source_coverage", "source", "What the last read by this process proved: 1 everything, 0.5 a part, 0 nothing."),
