@@ -107,12 +107,12 @@ func (a *Admin) zone() *time.Location {
 
 // Hooked counts a request to a webhook.
 func (a *Admin) Hooked(webhook string, r Result) {
-	a.metrics.hooks.WithLabelValues(webhook, string(r)).Inc()
+	a.metrics.count(a.metrics.hooks, &a.metrics.webhooks, webhook, string(r))
 }
 
 // Provisioned counts a request of a provider to a source.
 func (a *Admin) Provisioned(source string, r Result) {
-	a.metrics.provisions.WithLabelValues(source, string(r)).Inc()
+	a.metrics.count(a.metrics.provisions, &a.metrics.sources, source, string(r))
 }
 
 // Saw counts a run that an event led to, and how long ago that was.
@@ -123,7 +123,7 @@ func (a *Admin) Ended(r *run.Report) { a.metrics.ended(r) }
 
 // Noticed counts what became of a notice to a service outside.
 func (a *Admin) Noticed(service, kind, result string) {
-	a.metrics.notices.WithLabelValues(service, kind, result).Inc()
+	a.metrics.count(a.metrics.notices, &a.metrics.services, service, kind, result)
 }
 
 // Wait waits for everything that was begun for somebody; it ends soon after the

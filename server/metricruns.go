@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"groupsyncd/internal/fault"
 	"groupsyncd/sync/run"
 )
@@ -15,6 +17,16 @@ func (m *metrics) saw(req *run.Request, took time.Duration, err error) {
 		return
 	}
 	m.logins.WithLabelValues(triggerOf(req.Trigger)).Observe(took.Seconds())
+}
+
+// count counts one for a name, the first of the labels, as long as it is configured: what
+// was under way when it was removed begins no count again.
+func (m *metrics) count(c *prometheus.CounterVec, configured *[]string, labels ...string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if slices.Contains(*configured, labels[0]) {
+		c.WithLabelValues(labels...).Inc()
+	}
 }
 
 // ended counts a run.

@@ -321,3 +321,16 @@ func TestATargetThatIsNoLongerConfiguredLeavesTheMetrics(t *testing.T) {
 		t.Error("the counters are not those of the targets")
 	}
 }
+
+func TestWhatEndsAfterAReloadBeginsNoCountAgain(t *testing.T) {
+	t.Parallel()
+	a := worked(t)
+	a.Use(&config.Config{Targets: []*config.Target{{Name: "other"}}})
+	// A notice, a request to a webhook and one of a provider were under way.
+	a.Noticed("on-call", string(run.NoticeHeld), "failed")
+	a.Hooked("logins", Accepted)
+	a.Provisioned("corp", Accepted)
+	if m := regexp.MustCompile(`(?m)^groupsyncd_(notices|webhook|provisioning)\w*_total\{.*`).FindString(scrape(t, a)); m != "" {
+		t.Errorf("counted for what is not configured: %s", m)
+	}
+}
