@@ -174,8 +174,15 @@ func (p *page) proven(w http.ResponseWriter, r *http.Request, c *caller) bool {
 	return true
 }
 
-// show draws a page for somebody.
+// show draws a page for somebody, and sends it.
 func (p *page) show(w http.ResponseWriter, r *http.Request, c *caller, code int, name, title, at string, body any) {
+	if text := p.draw(w, r, c, code, name, title, at, body); text != nil {
+		p.send(w, code, "text/html; charset=utf-8", text)
+	}
+}
+
+// draw gives a page for somebody; nil: it could not be drawn, which they have been told.
+func (p *page) draw(w http.ResponseWriter, r *http.Request, c *caller, code int, name, title, at string, body any) []byte {
 	v := &web.Page{Title: title, At: at, Now: p.a.Now(), Zone: p.a.zone(), Body: body, Who: web.Who{Here: here(r)}}
 	if c != nil {
 		v.Who.Name, v.Who.Approver = c.name, c.approver
@@ -188,9 +195,9 @@ func (p *page) show(w http.ResponseWriter, r *http.Request, c *caller, code int,
 	if err != nil {
 		p.a.Logger.LogAttrs(r.Context(), slog.LevelError, "page not drawn", slog.String(logging.KeyName, name), slog.String(logging.KeyErr, err.Error()))
 		http.Error(w, "The page could not be drawn; the daemon has logged why.", http.StatusInternalServerError)
-		return
+		return nil
 	}
-	p.send(w, code, "text/html; charset=utf-8", text)
+	return text
 }
 
 func (p *page) send(w http.ResponseWriter, code int, kind string, text []byte) {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"groupsyncd/internal/fault"
 	"groupsyncd/sync/run"
@@ -42,7 +43,11 @@ func (p *page) run(w http.ResponseWriter, r *http.Request, c *caller) {
 	defer leave()
 	switch {
 	case err == nil:
-		p.show(w, r, c, http.StatusOK, "run", "Run "+report.Run, "/runs", p.runPage(r, report))
+		text := p.draw(w, r, c, http.StatusOK, "run", "Run "+report.Run, "/runs", p.runPage(r, report))
+		leave() // Whoever reads slowly keeps nobody else waiting.
+		if text != nil {
+			p.send(w, http.StatusOK, "text/html; charset=utf-8", text)
+		}
 	case fault.KindOf(err) == fault.NotFound && (p.promised.has(id) || p.goesOn(id)):
 		v := web.UnderWayView{Run: id, Going: p.going("reload")}
 		v.Going.Waits = true
@@ -60,7 +65,7 @@ func (p *page) report(r *http.Request, id string) (*run.Report, func(), error) {
 		return nil, func() {}, fault.New(fault.Canceled, "", "", errors.New("nobody waits any more"), "")
 	}
 	report, err := await(p, r, func(ctx context.Context) (*run.Report, error) { return p.a.Backend.Report(ctx, id) })
-	return report, func() { <-p.heavy }, err
+	return report, sync.OnceFunc(func() { <-p.heavy }), err
 }
 
 func (p *page) goesOn(id string) bool {

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/net/html"
@@ -236,6 +238,37 @@ func TestPagesOfALargeWorldStaySmall(t *testing.T) {
 			t.Errorf("%s: %d with %d bytes", at, w.Code, all)
 		}
 		t.Logf("%s: %d bytes, %d with style and script", at, w.Body.Len(), w.Body.Len()+assets)
+	}
+}
+
+// reading is somebody who has not read yet.
+type reading struct {
+	*httptest.ResponseRecorder
+	begun, end chan struct{}
+}
+
+func (w *reading) Write(b []byte) (int, error) {
+	close(w.begun)
+	<-w.end
+	return w.ResponseRecorder.Write(b)
+}
+
+func TestWhoeverReadsARunSlowlyKeepsNobodyWaiting(t *testing.T) {
+	t.Parallel()
+	b := opened(t, newHall())
+	slow := &reading{httptest.NewRecorder(), make(chan struct{}), make(chan struct{})}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/runs/01PAST", http.NoBody)
+	r.RemoteAddr, r.Host = "127.0.0.1:40000", "127.0.0.1:8421"
+	var done sync.WaitGroup
+	done.Go(func() { b.a.handler.ServeHTTP(slow, r) })
+	<-slow.begun
+	if n := len(b.a.page.heavy); n != 0 {
+		t.Error("the next one has to wait until this one has read everything")
+	}
+	close(slow.end)
+	done.Wait()
+	if slow.Code != 200 || len(b.a.page.heavy) != 0 {
+		t.Errorf("%d, %d still wait", slow.Code, len(b.a.page.heavy))
 	}
 }
 
