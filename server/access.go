@@ -119,6 +119,10 @@ func (a *access) local(r *http.Request) error {
 			return errors.New("a token is needed through a proxy: the request has the header " + name)
 		}
 	}
+	if !r.ProtoAtLeast(1, 1) {
+		// nginx speaks it unless it is told otherwise, and adds no header by itself.
+		return errors.New("a token is needed over HTTP/1.0, which proxies speak")
+	}
 	if !a.ours(r.Host) {
 		return errors.New("a token is needed under this name of the server")
 	}

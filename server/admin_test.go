@@ -209,6 +209,7 @@ func TestWhoMayRead(t *testing.T) {
 		{"through a proxy that says little", []func(*http.Request){header("X-Forwarded-Proto", "")}, 401},
 		{"through nginx", []func(*http.Request){header("X-Real-IP", "192.0.2.7")}, 401},
 		{"through a standard proxy", []func(*http.Request){header("Forwarded", "for=192.0.2.7")}, 401},
+		{"through nginx that says nothing", []func(*http.Request){func(r *http.Request) { r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/1.0", 1, 0 }}, 401},
 		{"through an old proxy", []func(*http.Request){header("Via", "1.1 proxy")}, 401},
 		{"from elsewhere", []func(*http.Request){far}, 401},
 		{"from nowhere", []func(*http.Request){from("@")}, 401},
