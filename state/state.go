@@ -42,8 +42,10 @@ const (
 )
 
 // mapSize is how much address space is mapped from the start, so that the file can
-// grow to it while somebody reads. It costs no memory.
-const mapSize = 256 << 20
+// grow to its limit while somebody reads. It costs no memory. With less, a write that needs
+// more would wait for the end of a check or a copy, and every reader behind it, the one for
+// the watchdog too.
+const mapSize = DefaultMaxSize
 
 // growStep is by how much the file grows at once.
 const growStep = 1 << 20
