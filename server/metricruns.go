@@ -20,11 +20,12 @@ func (m *metrics) saw(req *run.Request, took time.Duration, err error) {
 }
 
 // count counts one for a name, the first of the labels, as long as it is configured: what
-// was under way when it was removed begins no count again.
+// was under way when it was removed begins no count again. The empty name is that of
+// everything that nobody configured.
 func (m *metrics) count(c *prometheus.CounterVec, configured *[]string, labels ...string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if slices.Contains(*configured, labels[0]) {
+	if labels[0] == "" || slices.Contains(*configured, labels[0]) {
 		c.WithLabelValues(labels...).Inc()
 	}
 }

@@ -330,7 +330,14 @@ func TestWhatEndsAfterAReloadBeginsNoCountAgain(t *testing.T) {
 	a.Noticed("on-call", string(run.NoticeHeld), "failed")
 	a.Hooked("logins", Accepted)
 	a.Provisioned("corp", Accepted)
-	if m := regexp.MustCompile(`(?m)^groupsyncd_(notices|webhook|provisioning)\w*_total\{.*`).FindString(scrape(t, a)); m != "" {
-		t.Errorf("counted for what is not configured: %s", m)
+	a.Hooked("", Unknown) // Nobody configured where that went to.
+	text := scrape(t, a)
+	for _, label := range []string{`service="on-call"`, `webhook="logins"`, `source="corp"`} {
+		if m := regexp.MustCompile(`(?m)^groupsyncd_(notices|webhook_requests|provisioning_requests)_total\{.*` + label).FindString(text); m != "" {
+			t.Errorf("counted for what is not configured: %s", m)
+		}
+	}
+	if !strings.Contains(text, `groupsyncd_webhook_requests_total{result="unknown",webhook=""} 1`) {
+		t.Error("requests to no webhook are not counted any more")
 	}
 }
