@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -87,7 +88,7 @@ func TestTheFiguresOfADaemonFollowWhatHappens(t *testing.T) {
 		t.Errorf("the hash of the configuration is %s, it was %s", now, hash)
 	}
 	w.wantFigures(map[string]string{
-		`credential_expiry_timestamp_seconds{credential="token",kind="target",name="chat"}`: fmt.Sprintf("%.9e", float64(end)),
+		`credential_expiry_timestamp_seconds{credential="token",kind="target",name="chat"}`: strconv.FormatFloat(float64(end), 'g', -1, 64),
 		`audit_forward_failing`:                                "",
 		`target_last_success_timestamp_seconds{target="chat"}`: success,
 	})
