@@ -28,7 +28,7 @@ func Validate(tb testing.TB, files map[string]string) (string, int) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary(tb), "config", "validate", "--no-secrets", "--config", filepath.Join(dir, "groupsyncd.yaml")) //nolint:gosec // it is the program that was built for this
+	cmd := exec.CommandContext(ctx, binary(tb), "config", "validate", "--no-secrets", "--config", filepath.Join(dir, "groupsyncd.yaml"))
 	out, err := cmd.CombinedOutput()
 	if ended, ok := errors.AsType[*exec.ExitError](err); ok {
 		return string(out), ended.ExitCode()
@@ -51,7 +51,7 @@ var built = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(dir, "groupsyncd")
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/groupsyncd") //nolint:gosec // the path is ours
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/groupsyncd")
 	cmd.Dir = Root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", errors.New(string(out))
