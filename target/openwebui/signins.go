@@ -116,7 +116,11 @@ func (c *Client) SignIns(o SignInOptions) *SignIns {
 		w.ignore[directory.FoldEmail(mail)] = true
 	}
 	if o.Before != nil {
-		w.activity = o.Before.activity
+		// What it remembers is taken over, and not the watch: else each reload would keep all before it.
+		w.activity, w.o.Before = o.Before.activity, nil
+	}
+	if w.begun != 0 {
+		w.o.Known = nil // They are asked for in the first look alone.
 	}
 	return w
 }

@@ -2,12 +2,15 @@ package openwebui_test
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"weak"
 
 	"groupsyncd/internal/fault"
+	"groupsyncd/internal/secret"
 	"groupsyncd/target/openwebui"
 	"groupsyncd/target/openwebui/openwebuitest"
 )
@@ -203,6 +206,24 @@ func TestOnAnEmptyStateNobodyIsNew(t *testing.T) {
 	w.pass(5)
 	id := w.signIn(t, "new@example.org", "sub-new", "x")
 	w.notices(t, watch, id+" first")
+}
+
+func TestAReloadKeepsNoWatchOfBefore(t *testing.T) {
+	t.Parallel()
+	client, err := openwebui.New(openwebui.Options{Name: "chat", URL: "http://127.0.0.1:1", APIKey: func() (secret.Value, error) { return secret.New("sk-nobody"), nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	watch := client.SignIns(openwebui.SignInOptions{Known: map[string]bool{"somebody": true}})
+	first := weak.Make(watch)
+	for range 3 {
+		watch = client.SignIns(openwebui.SignInOptions{Before: watch})
+	}
+	runtime.GC()
+	if first.Value() != nil {
+		t.Error("the first watch is still there")
+	}
+	runtime.KeepAlive(watch)
 }
 
 func TestAReloadGoesOnWhereTheWatchWas(t *testing.T) {

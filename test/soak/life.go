@@ -89,12 +89,18 @@ func (t *town) ask(method, url, body, what string, header map[string]string) {
 	t.count(what + strconv.Itoa(resp.StatusCode))
 }
 
+// bad is the form of the configuration that has a mistake.
+const bad = 6
+
 // reload brings another form of the configuration, and sometimes one with a mistake, which
 // has to be refused.
-func (t *town) reload(random *rand.Rand) {
-	file, form := filepath.Join(t.dir, "groupsyncd.yaml"), random.IntN(7)
+func (t *town) reload(random *rand.Rand) { t.configure(random.IntN(bad + 1)) }
+
+// configure has the program load a form of the configuration.
+func (t *town) configure(form int) {
+	file := filepath.Join(t.dir, "groupsyncd.yaml")
 	text := []byte(t.configuration(form))
-	if form == 6 {
+	if form == bad {
 		text = bytes.Replace(text, []byte("sources:"), []byte("sourcs:"), 1)
 	}
 	err := os.WriteFile(file+".new", text, 0o600)
@@ -104,9 +110,9 @@ func (t *town) reload(random *rand.Rand) {
 	}
 	out, err := t.command("reload")
 	switch {
-	case form == 6 && err == nil:
+	case form == bad && err == nil:
 		t.fault(errors.New("a configuration with a mistake was taken"))
-	case form != 6 && err != nil:
+	case form != bad && err != nil:
 		t.fault(fmt.Errorf("reload: %w: %s", err, out))
 	}
 	t.count("reloads")

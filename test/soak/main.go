@@ -74,6 +74,7 @@ func soak(length time.Duration, seed uint64, keep bool) (err error) {
 	}
 	wg.Wait()
 	t.heal()
+	t.configure(0)
 	if err := t.calm(5 * time.Minute); err != nil {
 		t.fault(fmt.Errorf("with everything well again: %w", err))
 	}
