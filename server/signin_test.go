@@ -296,6 +296,31 @@ func TestAnApprovalHasAReasonAndANameAndLeadsToItsRun(t *testing.T) {
 	}
 }
 
+func TestWhoeverListensAfterTheEndOfARunHearsOfIt(t *testing.T) {
+	t.Parallel()
+	b := opened(t, newHall())
+	web := httptest.NewServer(b.a.Server().Handler)
+	defer web.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, web.URL+"/progress/events", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := web.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // it is left before its end
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		if lines.Text() == "id: 0" {
+			cancel()
+			return
+		}
+	}
+	t.Error("nothing was sent")
+}
+
 func TestProgressIsSentAsItHappens(t *testing.T) {
 	t.Parallel()
 	h := newHall()

@@ -50,15 +50,17 @@ func (p *page) events(w http.ResponseWriter, r *http.Request, c *caller) {
 	defer beat.Stop()
 	text := []byte("retry: 2000\n")
 	var last []byte
-	for {
+	for first := true; ; {
 		runs, changed := p.a.Daemon.Going()
 		v := &web.Page{Now: p.a.Now(), Zone: p.a.zone()}
 		picture, err := p.site.Going(v, &web.GoingView{Runs: runs})
 		if err != nil {
 			return
 		}
-		if !bytes.Equal(picture, last) {
-			last = picture
+		// The first one is sent also when it is empty: the run on the reader's page may have
+		// ended before they listened.
+		if first || !bytes.Equal(picture, last) {
+			first, last = false, picture
 			text = append(text, event(len(runs), picture)...)
 		}
 		if err := push(w, out, text); err != nil {
