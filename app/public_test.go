@@ -2,9 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,12 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 
 	"groupsyncd/config"
 	"groupsyncd/internal/fault"
+	"groupsyncd/server/hooks/hookstest"
 	"groupsyncd/sync/run"
 )
 
@@ -72,11 +69,7 @@ type answer struct {
 func (w *town) tell(address, id, key, who, query string) answer {
 	w.Helper()
 	text := fmt.Sprintf(`{"type":"login","data":{"user":%q}}`, who)
-	stamp := strconv.FormatInt(w.now().Unix(), 10)
-	mac := hmac.New(sha256.New, []byte(key))
-	fmt.Fprintf(mac, "%s.%s.%s", id, stamp, text)
-	return w.deliver(address, "/hooks/login"+query, text, http.Header{"Webhook-Id": {id}, "Webhook-Timestamp": {stamp},
-		"Webhook-Signature": {"v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))}})
+	return w.deliver(address, "/hooks/login"+query, text, hookstest.Standard(key, id, text, w.now()))
 }
 
 func (w *town) deliver(address, path, text string, head http.Header) answer {

@@ -1,29 +1,22 @@
 package app
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"groupsyncd/server/hooks/hookstest"
 	"groupsyncd/sync/run"
 )
 
 // post sends a signed webhook with that body.
 func (w *town) post(address, id, text string) answer {
 	w.Helper()
-	stamp := strconv.FormatInt(w.now().Unix(), 10)
-	mac := hmac.New(sha256.New, []byte(loginSecret))
-	fmt.Fprintf(mac, "%s.%s.%s", id, stamp, text)
-	return w.deliver(address, "/hooks/login?wait=20s", text, http.Header{"Webhook-Id": {id}, "Webhook-Timestamp": {stamp},
-		"Webhook-Signature": {"v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))}})
+	return w.deliver(address, "/hooks/login?wait=20s", text, hookstest.Standard(loginSecret, id, text, w.now()))
 }
 
 func TestAPostedTokenGivesItsPersonTheGroupsThatItNames(t *testing.T) {

@@ -2,9 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,6 +22,7 @@ import (
 	"groupsyncd/internal/fault"
 	"groupsyncd/internal/secret"
 	"groupsyncd/server/hooks"
+	"groupsyncd/server/hooks/hookstest"
 	"groupsyncd/sync/run"
 )
 
@@ -238,11 +236,7 @@ type letter struct {
 
 // signed is one of the webhook login about somebody.
 func (p *porch) signed(id, key, body string) letter {
-	stamp := strconv.FormatInt(p.now().Unix(), 10)
-	mac := hmac.New(sha256.New, []byte(key))
-	fmt.Fprintf(mac, "%s.%s.%s", id, stamp, body)
-	return letter{"POST", "/hooks/login", body, http.Header{"Webhook-Id": {id}, "Webhook-Timestamp": {stamp},
-		"Webhook-Signature": {"v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))}}, false}
+	return letter{"POST", "/hooks/login", body, hookstest.Standard(key, id, body, p.now()), false}
 }
 
 func about(who string) string { return `{"type":"login","data":{"user":"` + who + `"}}` }

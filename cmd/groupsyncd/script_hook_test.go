@@ -2,21 +2,18 @@ package main
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
-	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"groupsyncd/server/hooks/hookstest"
 	"groupsyncd/target/openwebui/openwebuitest"
 )
 
@@ -54,12 +51,7 @@ func hookCommand(ts *testscript.TestScript, neg bool, args []string) {
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+publicAddress(ts)+path, strings.NewReader(body))
 	ts.Check(err)
 	if key != "" && path == args[1] {
-		stamp := strconv.FormatInt(time.Now().Unix(), 10)
-		mac := hmac.New(sha256.New, []byte(key))
-		fmt.Fprintf(mac, "%s.%s.%s", id, stamp, body)
-		req.Header.Set("Webhook-Id", id)
-		req.Header.Set("Webhook-Timestamp", stamp)
-		req.Header.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+		maps.Copy(req.Header, hookstest.Standard(key, id, body, time.Now()))
 	}
 	exchange(ts, req, args[0])
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -15,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"groupsyncd/server/hooks/hookstest"
 )
 
 // flood sends garbage.
@@ -134,17 +135,12 @@ func (f *flood) send(n int) {
 // login tells of somebody, for whom nothing changes, and waits for the end of the run.
 func (f *flood) login(n int) {
 	body := fmt.Sprintf(`{"type":"login","data":{"user":"p%d@example.org"}}`, n%200)
-	id, stamp := "login-"+strconv.Itoa(n), strconv.FormatInt(time.Now().Unix(), 10)
-	mac := hmac.New(sha256.New, []byte(loginSecret))
-	fmt.Fprintf(mac, "%s.%s.%s", id, stamp, body)
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, f.base+"/hooks/login?wait=10s", strings.NewReader(body))
 	if err != nil {
 		f.fault(err)
 		return
 	}
-	req.Header.Set("Webhook-Id", id)
-	req.Header.Set("Webhook-Timestamp", stamp)
-	req.Header.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	maps.Copy(req.Header, hookstest.Standard(loginSecret, "login-"+strconv.Itoa(n), body, time.Now()))
 	req.Header.Set("X-Forwarded-For", "198.51.100.7")
 	began := time.Now()
 	resp, err := f.once.Do(req)

@@ -3,9 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +17,7 @@ import (
 	"time"
 
 	"groupsyncd/providers/ldap/ldaptest"
+	"groupsyncd/server/hooks/hookstest"
 	"groupsyncd/target/openwebui/openwebuitest"
 )
 
@@ -53,30 +51,24 @@ func (t *town) login(random *rand.Rand) {
 		return
 	}
 	body := fmt.Sprintf(`{"type":"login","data":{"user":%q}}`, mail(p))
-	id, stamp := strconv.FormatUint(random.Uint64(), 36), strconv.FormatInt(time.Now().Unix(), 10)
-	mac := hmac.New(sha256.New, []byte(hookSecret))
-	fmt.Fprintf(mac, "%s.%s.%s", id, stamp, body)
-	t.ask(http.MethodPost, "http://"+t.public+"/hooks/login", body, "webhooks answered with ", map[string]string{"Webhook-Id": id, "Webhook-Timestamp": stamp,
-		"Webhook-Signature": "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))})
+	t.ask(http.MethodPost, "http://"+t.public+"/hooks/login", body, "webhooks answered with ", hookstest.Standard(hookSecret, strconv.FormatUint(random.Uint64(), 36), body, time.Now()))
 }
 
 // look is somebody who looks at pages, or a machine that does.
 func (t *town) look(random *rand.Rand) {
 	paths := []string{"/", "/metrics", "/readyz?verbose", "/livez", "/api/v1/status", "/api/v1/runs?limit=100", "/api/v1/holds",
 		"/api/v1/users/" + mail(random.IntN(people)), "/api/v1/groups/" + groupName(random.IntN(groups))}
-	t.ask(http.MethodGet, "http://"+t.admin+paths[random.IntN(len(paths))], "", "looks answered with ", map[string]string{"Accept": "text/html, */*"})
+	t.ask(http.MethodGet, "http://"+t.admin+paths[random.IntN(len(paths))], "", "looks answered with ", http.Header{"Accept": {"text/html, */*"}})
 }
 
 // ask sends a request and counts its answer.
-func (t *town) ask(method, url, body, what string, header map[string]string) {
+func (t *town) ask(method, url, body, what string, header http.Header) {
 	req, err := http.NewRequestWithContext(context.Background(), method, url, strings.NewReader(body))
 	if err != nil {
 		t.fault(err)
 		return
 	}
-	for name, value := range header {
-		req.Header.Set(name, value)
-	}
+	req.Header = header
 	resp, err := t.client.Do(req)
 	if err != nil {
 		t.fault(err)

@@ -3,21 +3,20 @@
 package sso
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"groupsyncd/server/hooks/hookstest"
 	"groupsyncd/sync/run"
 	"groupsyncd/test/peers/ldif"
 	"groupsyncd/test/peers/peer"
@@ -192,17 +191,12 @@ func (p *second) subjects() {
 // post sends a webhook as the specification of Standard Webhooks says.
 func (p *second) post(name, id, body string, key []byte) (int, string) {
 	p.t.Helper()
-	now := strconv.FormatInt(time.Now().Unix(), 10)
-	mac := hmac.New(sha256.New, key)
-	_, _ = fmt.Fprintf(mac, "%s.%s.%s", id, now, body)
 	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, p.hooks.url+"/hooks/"+name, strings.NewReader(body))
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Webhook-Id", id)
-	req.Header.Set("Webhook-Timestamp", now)
-	req.Header.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	maps.Copy(req.Header, hookstest.Standard(string(key), id, body, time.Now()))
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		p.t.Fatal(err)
