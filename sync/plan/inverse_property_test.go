@@ -94,7 +94,8 @@ func TestAnUndoneRunLeavesEverythingAsItWas(t *testing.T) {
 			}
 		}
 	})
-	if undone == 0 || held == 0 {
+	// One in thirteen sets of 20 worlds, which is what -short draws, has no hold to approve.
+	if undone == 0 || held == 0 && !testing.Short() {
 		t.Errorf("%d changes undone, %d times held: the worlds show nothing", undone, held)
 	}
 }
