@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode"
 
+	"groupsyncd/internal/httpx"
 	"groupsyncd/providers/ldap"
 	"groupsyncd/target/openwebui"
 )
@@ -79,9 +80,7 @@ func ldapAddress(l *openwebui.LDAPSettings) (address string, startTLS bool) {
 	} else if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
-	ip := net.ParseIP(l.Host)
-	local := l.Host == "localhost" || ip != nil && ip.IsLoopback()
-	return scheme + "://" + host, !l.TLS && !local
+	return scheme + "://" + host, !l.TLS && !httpx.Loopback(l.Host)
 }
 
 // systemCertificates are files that hold what is trusted anyway.

@@ -9,6 +9,7 @@ import (
 
 	"groupsyncd/config"
 	"groupsyncd/internal/fault"
+	"groupsyncd/internal/httpx"
 	"groupsyncd/providers"
 	"groupsyncd/server"
 )
@@ -54,7 +55,7 @@ func (c *Checked) adminListener(ctx context.Context, cfg *config.Config, runs bo
 		c.add(providers.OK, check, "", "there is none, as configured")
 		return
 	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	if !httpx.Loopback(host) {
 		c.add(providers.Warning, check, "listen on 127.0.0.1, or let a firewall or network policy keep others out",
 			"%s is open to other machines: whoever reaches it may read /metrics and the health", listen)
 	}

@@ -32,11 +32,6 @@ func (a *App) watch(ctx context.Context) func(context.Context) error {
 		}
 	}()
 	return func(ctx context.Context) error {
-		select {
-		case <-done:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		return within(ctx, "the watch for what does not run has not ended", func() { <-done })
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"groupsyncd/internal/httpx"
 	"groupsyncd/sync/engine"
 	"groupsyncd/sync/run"
 )
@@ -49,7 +50,7 @@ func (c *command) verdict(s *engine.Status, found []trouble) (verdict, next stri
 		if !found[0].since.IsZero() {
 			verdict = "trouble since " + c.when(found[0].since) + ": "
 		}
-		verdict += shortened(found[0].text)
+		verdict += httpx.Shorten(found[0].text, longestVerdict)
 		if more := len(found) - 1; more > 0 {
 			verdict += fmt.Sprintf("; and %d more below", more)
 		}
@@ -217,13 +218,6 @@ func (c *command) waiting(s *engine.Status) string {
 // longestVerdict is how long the reason of a trouble may be in the first line; all of it is
 // below.
 const longestVerdict = 140
-
-func shortened(text string) string {
-	if r := []rune(text); len(r) > longestVerdict {
-		return string(r[:longestVerdict]) + "…"
-	}
-	return text
-}
 
 // notify says how the services for notices fare.
 func (c *command) notify(s *engine.Status) {

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -261,8 +260,7 @@ func ParseSecure(text string) (*url.URL, error) {
 
 // InClear reports whether what is sent to an address crosses a network without TLS.
 func InClear(u *url.URL) bool {
-	ip, err := netip.ParseAddr(u.Hostname())
-	return u.Scheme == "http" && !strings.EqualFold(u.Hostname(), "localhost") && (err != nil || !ip.Unmap().IsLoopback())
+	return u.Scheme == "http" && !Loopback(u.Hostname())
 }
 
 // StatusError is an answer that is not a success.

@@ -12,6 +12,7 @@ import (
 
 	ldap "github.com/go-ldap/ldap/v3"
 
+	"groupsyncd/internal/httpx"
 	"groupsyncd/internal/scalar"
 	"groupsyncd/internal/secret"
 	"groupsyncd/providers"
@@ -339,10 +340,4 @@ func parseServer(text string) (server, error) {
 }
 
 // loopback reports whether the address cannot leave this machine.
-func (s server) loopback() bool {
-	if s.scheme == "ldapi" || s.host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(s.host)
-	return ip != nil && ip.IsLoopback()
-}
+func (s server) loopback() bool { return s.scheme == "ldapi" || httpx.Loopback(s.host) }

@@ -12,7 +12,6 @@ package oidc
 import (
 	"fmt"
 	"maps"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -193,15 +192,10 @@ func checkAddress(text string) string {
 		return "must end before ? and #"
 	case strings.ContainsFunc(text, unicode.IsSpace):
 		return "must not contain spaces"
-	case u.Scheme == "http" && !loopback(u.Hostname()):
+	case httpx.InClear(u):
 		return "must begin with https://: who can change the provider's answers on their way decides who is who"
 	}
 	return ""
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Scope names what decides about ids and about which groups are shown.

@@ -66,7 +66,7 @@ func (p *provider) dial(address string) (*httpx.Client, url.Values, error) {
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, nil, errors.New("is no web address")
 	}
-	if u.Scheme == "http" && !loopback(u.Hostname()) {
+	if httpx.InClear(u) {
 		return nil, nil, errors.New("is not protected by TLS (https)")
 	}
 	query := u.Query()
