@@ -16,7 +16,7 @@ func setup() []mutation {
 		{name: "an address of a network goes", file: names, pkg: "./internal/pseudonym", old: "case address(t):\n\t\treturn n.Mark(t)", new: "case address(t):\n\t\treturn t", run: "TestNamesLeave"},
 		{name: "a network goes", file: names, pkg: "./internal/pseudonym", old: "case n.beside.MatchString(t):", new: "case false:", run: "TestNamesLeave"},
 		{name: "each bundle has its own key", file: names, pkg: "./internal/pseudonym", old: "rand.Read(n.key)", new: "rand.Read(nil)", run: "TestEqualNamesStayEqualInOneBundleOnly"},
-		{name: "no password of a begun configuration crosses a network in clear", file: begin, pkg: "./app", old: "!l.TLS && !httpx.Loopback(l.Host)", new: "!l.TLS && local", run: "TestPasswordsOfABegunConfiguration"},
+		{name: "no password of a begun configuration crosses a network in clear", file: begin, pkg: "./app", old: "!l.TLS && !httpx.Loopback(l.Host)", new: "!l.TLS && httpx.Loopback(l.Host)", run: "TestPasswordsOfABegunConfiguration"},
 		{name: "what stands before an issuer's host is left out", file: oauth, pkg: "./app", old: "u.User, u.RawQuery, u.Fragment = nil, \"\", \"\"", new: "u.Fragment = \"\"", run: "TestAConfigurationBeginsWithTheProviders"},
 		{name: "no value of a begun configuration ends its line", file: "app/beginningtext.go", pkg: "./app", old: "if unprintable(r) {\n\t\t\ttext =", new: "if unprintable(r) && r < ' ' {\n\t\t\ttext =", run: "TestNothingThatOpenWebUISays"},
 		{name: "somebody else's answer is no sign of life", file: health, pkg: "./cmd/groupsyncd", old: "case resp.StatusCode == http.StatusOK && text == \"ok\":", new: "case resp.StatusCode == http.StatusOK:", run: "TestAHealthcheckBelieves"},
