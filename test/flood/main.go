@@ -16,13 +16,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"groupsyncd/target/openwebui/openwebuitest"
+	"groupsyncd/test/proc"
 )
 
 // budget is how much the memory of the program may grow.
@@ -60,28 +60,29 @@ func measure(length time.Duration, rate int) (err error) {
 	if err := t.settled(); err != nil {
 		return err
 	}
-	before, err := t.memory()
+	daemon := proc.Of(t.daemon.Process.Pid)
+	before, err := daemon.Memory()
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(t.proc("clear_refs"), []byte("5"), 0); err != nil {
-		return err // The highest value begins anew.
+	if err := daemon.ResetPeak(); err != nil {
+		return err
 	}
 	_, writes := t.chat.Count()
 	f := newFlood(t.public)
 	f.run(length, rate)
-	after, err := t.memory()
+	after, err := daemon.Memory()
 	if err != nil {
 		return err
 	}
 	f.print()
-	fmt.Printf("resident before %.1f MB, at most %.1f MB, %.1f MB at the end\n", mega(before.now), mega(after.most), mega(after.now))
+	fmt.Printf("resident before %.1f MB, at most %.1f MB, %.1f MB at the end\n", mega(before.Resident), mega(after.Peak), mega(after.Resident))
 	var bad []error
 	if _, now := t.chat.Count(); now != writes {
 		bad = append(bad, fmt.Errorf("%d requests wrote to Open WebUI", now-writes))
 	}
-	if after.most > before.now+budget {
-		bad = append(bad, fmt.Errorf("the memory grew by %.1f MB", mega(after.most-before.now)))
+	if after.Peak > before.Resident+budget {
+		bad = append(bad, fmt.Errorf("the memory grew by %.1f MB", mega(after.Peak-before.Resident)))
 	}
 	if info, err := os.Stat(filepath.Join(t.dir, "log")); err == nil {
 		fmt.Printf("the log has %d kB\n", info.Size()>>10)
@@ -154,30 +155,4 @@ func (t *town) stop() error {
 	err := errors.Join(t.daemon.Process.Signal(syscall.SIGTERM), t.daemon.Wait())
 	t.chat.Close()
 	return errors.Join(err, os.RemoveAll(t.dir))
-}
-
-// resident is what of a process is in memory: now, and at most since it was begun anew.
-type resident struct{ now, most int64 }
-
-func (t *town) proc(name string) string {
-	return "/proc/" + strconv.Itoa(t.daemon.Process.Pid) + "/" + name
-}
-
-func (t *town) memory() (resident, error) {
-	text, err := os.ReadFile(t.proc("status"))
-	if err != nil {
-		return resident{}, err
-	}
-	var r resident
-	for line := range strings.Lines(string(text)) {
-		words := strings.Fields(line)
-		if i := slices.Index([]string{"VmRSS:", "VmHWM:"}, words[0]); i >= 0 {
-			kilo, err := strconv.ParseInt(words[1], 10, 64)
-			if err != nil {
-				return resident{}, err
-			}
-			*[]*int64{&r.now, &r.most}[i] = kilo << 10
-		}
-	}
-	return r, nil
 }

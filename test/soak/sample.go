@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"groupsyncd/test/proc"
 )
 
 // sample is what the program needs at a moment.
@@ -31,26 +31,15 @@ func (s sample) String() string {
 
 // sample asks the kernel, and the program for what only it knows.
 func (t *town) sample() (sample, error) {
-	proc := "/proc/" + strconv.Itoa(t.daemon.Process.Pid)
-	status, err := os.ReadFile(filepath.Join(proc, "status"))
+	daemon := proc.Of(t.daemon.Process.Pid)
+	memory, err := daemon.Memory()
 	if err != nil {
 		return sample{}, fmt.Errorf("the program is gone: %w", err)
 	}
-	var s sample
-	for line := range strings.Lines(string(status)) {
-		if words := strings.Fields(line); words[0] == "VmRSS:" {
-			kilo, err := strconv.ParseInt(words[1], 10, 64)
-			if err != nil {
-				return s, err
-			}
-			s.resident = kilo << 10
-		}
-	}
-	open, err := os.ReadDir(filepath.Join(proc, "fd"))
-	if err != nil {
+	s := sample{resident: memory.Resident}
+	if s.descriptors, err = daemon.Descriptors(); err != nil {
 		return s, err
 	}
-	s.descriptors = len(open)
 	err = t.metrics(&s)
 	return s, err
 }

@@ -22,7 +22,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -31,6 +30,7 @@ import (
 	"groupsyncd/sync/run"
 	"groupsyncd/target/openwebui/openwebuitest"
 	"groupsyncd/test/peers/peer"
+	"groupsyncd/test/proc"
 )
 
 const (
@@ -237,21 +237,11 @@ func (d *daemon) idle(t *testing.T) int64 {
 
 func (d *daemon) resident(t *testing.T) int64 {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.Process.Pid))
+	m, err := proc.Of(d.Process.Pid).Memory()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for line := range strings.Lines(string(text)) {
-		if rest, found := strings.CutPrefix(line, "VmRSS:"); found {
-			kb, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return kb << 10
-		}
-	}
-	t.Fatalf("the memory is not known:\n%s", text)
-	return 0
+	return m.Resident
 }
 
 func (d *daemon) stop(t *testing.T) {

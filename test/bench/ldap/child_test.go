@@ -3,14 +3,12 @@
 package ldap_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"runtime"
-	"strconv"
 	"time"
 
 	"groupsyncd/directory"
@@ -24,6 +22,7 @@ import (
 	"groupsyncd/sync/run"
 	"groupsyncd/test/bench/site"
 	"groupsyncd/test/peers/ldif"
+	"groupsyncd/test/proc"
 )
 
 // source opens the directory as a person would configure it, with the pages of
@@ -55,8 +54,8 @@ func readOnce(string) (result, error) {
 		return result{}, err
 	}
 	r := result{Seconds: time.Since(began).Seconds(), Users: len(snapshot.Users), Groups: len(snapshot.Groups), Memberships: snapshot.Memberships()}
-	status, err := memory()
-	r.PeakMB = status["VmHWM"]
+	m, err := proc.Self.Memory()
+	r.PeakMB = float64(m.Peak) / (1 << 20)
 	return r, errors.Join(err, s.Close())
 }
 
@@ -107,9 +106,9 @@ func runOnce(dir string) (result, error) {
 	if err == nil {
 		err = unchanged(report, r.Memberships)
 	}
-	status, failed := memory()
+	m, failed := proc.Self.Memory()
 	// The file of the state is mapped; the system takes that memory back when it wants.
-	r.PeakMB = status["VmHWM"] - status["RssFile"] - status["RssShmem"]
+	r.PeakMB = float64(m.Peak-m.Mapped) / (1 << 20)
 	return r, errors.Join(err, failed, db.Close())
 }
 
@@ -148,18 +147,4 @@ func unchanged(r *run.Report, memberships int) error {
 		return fmt.Errorf("%d changes, %d of %d memberships unchanged, error %q", len(t.Changes), t.Summary.Unchanged, memberships, t.Error)
 	}
 	return nil
-}
-
-// memory reads the numbers of /proc/self/status, in MB.
-func memory() (map[string]float64, error) {
-	text, err := os.ReadFile("/proc/self/status")
-	numbers := map[string]float64{}
-	for line := range bytes.Lines(text) {
-		fields := bytes.Fields(line)
-		if len(fields) == 3 && string(fields[2]) == "kB" {
-			kb, _ := strconv.Atoi(string(fields[1]))
-			numbers[string(bytes.TrimSuffix(fields[0], []byte(":")))] = float64(kb) / 1024
-		}
-	}
-	return numbers, err
 }
