@@ -113,7 +113,7 @@ func (a *App) Serve(ctx context.Context, hup <-chan struct{}) (err error) {
 	a.setDaemon(d)
 	life.Add("daemon", func(context.Context) error { a.setDaemon(nil); return nil })
 	life.Add("old sources", func(context.Context) error { d.closing.Wait(); return nil })
-	known := a.acquaint() // Before any run learns more.
+	doormen := a.hireDoormen(d, nil) // Before any run learns more.
 	runner.Replace(entries)
 	go func() { defer close(d.ran); runner.Run(running) }()
 	life.Add("schedules", func(ctx context.Context) error {
@@ -134,7 +134,7 @@ func (a *App) Serve(ctx context.Context, hup <-chan struct{}) (err error) {
 	life.Add("watch for what does not run", a.watch(running))
 	a.startFollowing(d)
 	life.Add("watches of sources", func(ctx context.Context) error { return a.endFollowing(ctx, d) })
-	a.openDoors(d, known)
+	a.openDoors(d, doormen)
 	life.Add("watches of sign-ins", func(ctx context.Context) error { return a.lockDoors(ctx, d) })
 	life.Add("watchdog", a.watchdog(running))
 	a.ready(ctx)
@@ -388,7 +388,7 @@ func (a *App) exchange(ctx context.Context, d *daemon) error {
 	a.mu.Unlock()
 	a.stopFollowing(d)
 	a.startFollowing(d)
-	a.openDoors(d, a.acquaint())
+	a.openDoors(d, a.hireDoormen(d, a.closeDoors(d)))
 	a.carryOut(ctx, d, move)
 	a.carryOutPublic(ctx, d, publicMove)
 	d.schedule.Replace(entries)

@@ -135,39 +135,19 @@ type doors struct {
 	by map[string]*doorman
 }
 
-// acquainted are the accounts of a target that were known before any run of this process.
-type acquainted struct {
-	accounts map[string]bool
-	self     string
-}
-
-// acquaint gives what is known of each target whose sign-ins are noticed.
-func (a *App) acquaint() map[string]acquainted {
-	known := map[string]acquainted{}
-	for _, t := range a.parts.cfg.Targets {
-		if watchesDoor(a.parts.cfg, t) {
-			accounts, self := a.engine.Known(t.Name)
-			known[t.Name] = acquainted{accounts, self}
-		}
-	}
-	return known
-}
-
 // watchesDoor reports whether sign-ins to a target are to be noticed, and anything could follow.
 func watchesDoor(cfg *config.Config, t *config.Target) bool {
 	return t.Watch != 0 && cmp.Or(t.Mode, cfg.Mode) != "plan" && len(cfg.Specs(t.Name)) > 0
 }
 
-// openDoors looks for sign-ins at every target of the configuration in force, until the
-// daemon or the configuration ends. A target that was looked at before goes on from there.
-func (a *App) openDoors(d *daemon, known map[string]acquainted) {
-	before := a.closeDoors(d)
-	ctx, stop := context.WithCancel(d.ctx)
-	next := &doors{stop: stop, by: map[string]*doorman{}}
+// hireDoormen makes the watches of the configuration in force. A target that was looked at
+// before goes on from there; of the others it takes down now which accounts are known.
+func (a *App) hireDoormen(d *daemon, before map[string]*doorman) map[string]*doorman {
 	a.mu.Lock()
 	p := a.parts
 	a.mu.Unlock()
 	since := a.lastAtWork()
+	by := map[string]*doorman{}
 	for _, t := range p.cfg.Targets {
 		if !watchesDoor(p.cfg, t) {
 			continue
@@ -178,13 +158,23 @@ func (a *App) openDoors(d *daemon, known map[string]acquainted) {
 			_, err := d.people.ask(req)
 			return err
 		}
-		o := openwebui.SignInOptions{Every: w.every, Known: known[t.Name].accounts, Self: known[t.Name].self, Ignore: t.Ignore,
-			Sessions: readBySource(p.cfg, t.Name), Since: since}
+		o := openwebui.SignInOptions{Every: w.every, Self: a.engine.Self(t.Name), Ignore: t.Ignore, Sessions: readBySource(p.cfg, t.Name), Since: since}
 		if was := before[t.Name]; was != nil && was.url == t.URL {
 			o.Before, w.waiting = was.watch, was.waiting
+		} else {
+			o.Known = a.engine.Known(t.Name)
 		}
 		w.watch = p.clients[t.Name].SignIns(o)
-		next.by[t.Name] = w
+		by[t.Name] = w
+	}
+	return by
+}
+
+// openDoors looks for sign-ins until the daemon ends or closeDoors is called.
+func (a *App) openDoors(d *daemon, by map[string]*doorman) {
+	ctx, stop := context.WithCancel(d.ctx)
+	next := &doors{stop: stop, by: by}
+	for _, w := range by {
 		next.ends.Go(func() { w.run(ctx) })
 	}
 	a.mu.Lock()

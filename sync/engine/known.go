@@ -5,19 +5,26 @@ import (
 	"groupsyncd/sync/run"
 )
 
-// Known gives the ids of the accounts that a target is known to have, and of our own there,
-// empty where it is not known.
-func (e *Engine) Known(target string) (accounts map[string]bool, self string) {
+// Known gives the ids of the accounts that a target is known to have.
+func (e *Engine) Known(target string) map[string]bool {
 	t := e.target(target)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	accounts = map[string]bool{}
+	accounts := map[string]bool{}
 	for _, a := range t.mem.Mirror.Accounts() {
 		if !a.Deleted {
 			accounts[a.ID] = true
 		}
 	}
-	return accounts, t.mem.Mirror.Self
+	return accounts
+}
+
+// Self gives the id of our own account at a target, empty where it is not known.
+func (e *Engine) Self(target string) string {
+	t := e.target(target)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.mem.Mirror.Self
 }
 
 // LeftAlone gives an error that says why a target is not asked by what comes by itself, or

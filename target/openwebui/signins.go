@@ -55,7 +55,8 @@ type SignInOptions struct {
 	// Every is how often it looks, which decides how many sessions one look reads.
 	Every time.Duration
 	// Known are the ids of the accounts that were known before the first look; empty:
-	// none was ever read, and nobody who is there counts as new.
+	// none was ever read, and nobody who is there counts as new. Those of Before count
+	// when there is one.
 	Known map[string]bool
 	// Ignore are mail addresses of accounts that are not noticed, and Self is the id of our
 	// own, whose activity is these looks; empty: not known.
@@ -117,10 +118,7 @@ func (c *Client) SignIns(o SignInOptions) *SignIns {
 	}
 	if o.Before != nil {
 		// What it remembers is taken over, and not the watch: else each reload would keep all before it.
-		w.activity, w.o.Before = o.Before.activity, nil
-	}
-	if w.begun != 0 {
-		w.o.Known = nil // They are asked for in the first look alone.
+		w.activity, w.o.Known, w.o.Before = o.Before.activity, o.Before.o.Known, nil
 	}
 	return w
 }

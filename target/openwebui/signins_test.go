@@ -236,7 +236,20 @@ func TestAReloadGoesOnWhereTheWatchWas(t *testing.T) {
 	w.notices(t, before, ada+" back")
 	w.pass(5)
 	fresh := w.signIn(t, "new@example.org", "sub-new", "x")
-	w.watch(t, openwebui.SignInOptions{Known: w.known(), Before: before}, fresh+" first")
+	w.watch(t, openwebui.SignInOptions{Before: before}, fresh+" first")
+}
+
+func TestAReloadBeforeTheFirstLookMissesNobodyWhoIsNew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", nil)
+	w.old("ada@example.org")
+	before := w.client.SignIns(openwebui.SignInOptions{Known: w.known()})
+	w.Inject(openwebuitest.Fault{Path: "/api/v1/users/", Times: 1, Status: 500})
+	if _, err := before.Look(t.Context()); err == nil {
+		t.Fatal("the look did not fail")
+	}
+	fresh := w.signIn(t, "new@example.org", "sub-new", "x")
+	w.watch(t, openwebui.SignInOptions{Before: before}, fresh+" first")
 }
 
 func TestIgnoredAccountsAreNotNoticed(t *testing.T) {
