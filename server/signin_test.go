@@ -299,26 +299,7 @@ func TestAnApprovalHasAReasonAndANameAndLeadsToItsRun(t *testing.T) {
 func TestWhoeverListensAfterTheEndOfARunHearsOfIt(t *testing.T) {
 	t.Parallel()
 	b := opened(t, newHall())
-	web := httptest.NewServer(b.a.Server().Handler)
-	defer web.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, web.URL+"/progress/events", http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := web.Client().Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close() //nolint:errcheck // it is left before its end
-	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-		if lines.Text() == "id: 0" {
-			cancel()
-			return
-		}
-	}
-	t.Error("nothing was sent")
+	listen(t, b).until("id: 0")
 }
 
 func TestProgressIsSentAsItHappens(t *testing.T) {
@@ -326,12 +307,37 @@ func TestProgressIsSentAsItHappens(t *testing.T) {
 	h := newHall()
 	h.goOn(run.Going{Run: "01GOES", Trigger: run.Schedule, Started: time.Now(), Steps: []run.Step{{Where: hostile, What: "users", Done: 500}}})
 	b := opened(t, h)
-	web := httptest.NewUnstartedServer(b.a.Server().Handler)
-	web.Config = b.a.Server()
-	web.Start()
-	defer web.Close()
+	events := listen(t, b)
+	events.until("id: 1")
+	events.until("500 users")
+	h.goOn(run.Going{Run: "01GOES", Trigger: run.Schedule, Started: time.Now(), Steps: []run.Step{{Where: "chat", What: "calls", Done: 40, Total: 100}}})
+	events.until("40 of 100 calls")
+	h.goOn()
+	events.until("id: 0")
+	// Whoever listens, and goes on for longer than this, does not keep the door from closing.
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
+	if err := events.web.Shutdown(ctx); err != nil {
+		t.Errorf("closing: %v", err)
+	}
+}
+
+// listener follows the progress of runs as the page does.
+type listener struct {
+	t     *testing.T
+	web   *http.Server
+	lines *bufio.Scanner
+}
+
+// listen begins to follow; the test's end ends it.
+func listen(t *testing.T, b *browser) *listener {
+	t.Helper()
+	web := httptest.NewUnstartedServer(nil)
+	web.Config = b.a.Server()
+	web.Start()
+	t.Cleanup(web.Close)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, web.URL+"/progress/events", http.NoBody)
 	if err != nil {
 		t.Fatal(err)
@@ -340,32 +346,25 @@ func TestProgressIsSentAsItHappens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // the server closes
+	t.Cleanup(func() { _ = resp.Body.Close() })
 	if resp.StatusCode != 200 || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
 		t.Fatalf("%d %v", resp.StatusCode, resp.Header)
 	}
-	lines := bufio.NewScanner(resp.Body)
-	until := func(want string) {
-		for lines.Scan() {
-			if strings.Contains(lines.Text(), "<script>") {
-				t.Fatalf("markup of others: %s", lines.Text())
-			}
-			if strings.Contains(lines.Text(), want) {
-				return
-			}
+	return &listener{t, web.Config, bufio.NewScanner(resp.Body)}
+}
+
+// until reads up to a line that holds the words.
+func (l *listener) until(want string) {
+	l.t.Helper()
+	for l.lines.Scan() {
+		if strings.Contains(l.lines.Text(), "<script>") {
+			l.t.Fatalf("markup of others: %s", l.lines.Text())
 		}
-		t.Fatalf("it ends before %q: %v", want, lines.Err())
+		if strings.Contains(l.lines.Text(), want) {
+			return
+		}
 	}
-	until("id: 1")
-	until("500 users")
-	h.goOn(run.Going{Run: "01GOES", Trigger: run.Schedule, Started: time.Now(), Steps: []run.Step{{Where: "chat", What: "calls", Done: 40, Total: 100}}})
-	until("40 of 100 calls")
-	h.goOn()
-	until("id: 0")
-	// Whoever listens does not keep the door from closing.
-	if err := web.Config.Shutdown(ctx); err != nil {
-		t.Errorf("closing: %v", err)
-	}
+	l.t.Fatalf("it ends before %q: %v", want, l.lines.Err())
 }
 
 func TestFollowersAreBounded(t *testing.T) {
