@@ -24,8 +24,6 @@ func (c *command) accessCommand() *cobra.Command {
 		Long: `Who may do what in Open WebUI, and which group, grant or default gives it: computed as
 Open WebUI itself does, from a fresh look that changes nothing there. Where it cannot be
 reached the answer is of the last look, says so, and the command ends with 6.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(c.accessUserCommand(&target, &full), c.accessGroupCommand(&target, &full), c.accessWhoCommand(&target, &full), c.accessReportCommand(&target, &full))
 	for _, sub := range cmd.Commands() {

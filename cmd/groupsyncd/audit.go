@@ -25,8 +25,6 @@ record carries the hash of the one before, so that none can be changed or taken 
 unseen. After every run the log has a line "audit head" with the number, hash and
 signature of the last record: keep it elsewhere, and "audit verify --head" shows later
 that nothing before it was cut or made anew.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(c.auditVerifyCommand(), c.auditExportCommand())
 	return cmd

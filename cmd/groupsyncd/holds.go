@@ -92,8 +92,6 @@ func (c *command) sourceCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "source",
 		Short: "Decide about a source that its provider fills",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(
 		c.decideSource("accept NAME", "What the provider has brought is everything",
@@ -130,8 +128,6 @@ func (c *command) targetCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "target",
 		Short: "Decide about a target as a whole",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(&cobra.Command{
 		Use:   "accept NAME",

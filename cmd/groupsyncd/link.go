@@ -12,8 +12,6 @@ func (c *command) linkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "link",
 		Short: "People and their accounts; conflicts are settled here",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(c.linkListCommand(), c.linkSetCommand(), c.linkRemoveCommand())
 	return cmd

@@ -16,8 +16,6 @@ func (c *command) listCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "What the directories have, and which rule takes it",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	var source string
 	var unmatched, full bool

@@ -15,8 +15,6 @@ func (c *command) notifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "notify",
 		Short: "How people are told: chat, mail and push services",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(c.notifyTestCommand())
 	return cmd

@@ -114,6 +114,8 @@ pending (plan --check), 9 the world changed since the plan (apply), 130 interrup
 		c.reloadCommand(), c.healthcheckCommand(), c.stateCommand(), c.auditCommand(), c.versionCommand(), c.applyCommand(), c.revertCommand(), c.exportCommand(), c.importCommand())
 	root.AddCommand(c.manCommand(), c.metricsCommand(), c.notifyCommand(), c.supportBundleCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
+	root.InitDefaultCompletionCmd()
+	c.branches(root)
 	c.completions(root)
 	return root
 }

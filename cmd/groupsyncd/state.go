@@ -19,8 +19,6 @@ func (c *command) stateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "state",
 		Short: "Check, copy, restore or shrink the file in which everything is kept",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(c.stateCheckCommand(), c.stateBackupCommand(), c.stateRestoreCommand(), c.stateCompactCommand())
 	return cmd
