@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -125,6 +126,11 @@ func (s *source) connectTo(ctx context.Context, to server) (*session, error) {
 	made.stop = context.AfterFunc(ctx, func() { _ = raw.Close() })
 	made.conn.Start()
 	if err := s.bind(ctx, made); err != nil {
+		// A server that speaks TLS 1.3 refuses our certificate after the handshake, while we
+		// send already; that go-ldap could not send has no code.
+		if code(err) == ldap.ErrorNetwork || strings.HasPrefix(err.Error(), "unable to send request") {
+			err = cmp.Or(made.wire.Reason(), err)
+		}
 		made.close()
 		return nil, bindError(ctx, to, &s.config.Bind, err)
 	}

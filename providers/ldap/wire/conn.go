@@ -31,6 +31,8 @@ const (
 	defaultMaxMessage = 64 << 20
 	// bufferSize is the room for what the server sends; a larger message makes it grow.
 	bufferSize = 128 << 10
+	// lastWord is how long the last word of a server may take after a write has failed.
+	lastWord = 200 * time.Millisecond
 )
 
 // Options bound a connection. The zero value sets no time limit.
@@ -122,6 +124,21 @@ func (c *Conn) lost() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return ldap.NewError(ldap.ErrorNetwork, c.err)
+}
+
+// Reason gives why the other side ended the connection, nil where it did not. go-ldap says no more than that
+// it is closed, or that a write failed, which can be a moment before what the server said about
+// it has been read; Reason waits that long.
+func (c *Conn) Reason() error {
+	select {
+	case <-c.over:
+	case <-time.After(lastWord):
+		return nil
+	}
+	if err := c.lost(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 // Read gives go-ldap its messages and takes ours out.
