@@ -158,7 +158,7 @@ func loadKeyed(m *plan.Memory, part func(string) *box, accounts int) error {
 		return r.end()
 	}
 	scopes := func(key, payload []byte) error {
-		var s plan.AcceptedSource
+		var s run.AcceptedSource
 		err := fromJSON(payload, &s)
 		m.Scopes[string(key)] = s
 		return err

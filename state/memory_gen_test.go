@@ -117,8 +117,14 @@ func drawMaps(t *rapid.T, m *plan.Memory, accounts []plan.Account, at *rapid.Gen
 			RecreatedAt: at.Draw(t, "recreated")}
 	}
 	for _, id := range rapid.SliceOfN(rapid.StringN(1, 5, 20), 0, 3).Draw(t, "scopes") {
-		m.Scopes[id] = plan.AcceptedSource{Scope: anyText().Draw(t, "scope"), Users: rapid.Int().Draw(t, "users"), Groups: rapid.Int().Draw(t, "groups")}
+		m.Scopes[id] = anyAccepted().Draw(t, "accepted")
 	}
+}
+
+func anyAccepted() *rapid.Generator[run.AcceptedSource] {
+	return rapid.Custom(func(t *rapid.T) run.AcceptedSource {
+		return run.AcceptedSource{Scope: anyText().Draw(t, "scope"), Users: rapid.Int().Draw(t, "users"), Groups: rapid.Int().Draw(t, "groups")}
+	})
 }
 
 func drawLists(t *rapid.T, m *plan.Memory, at *rapid.Generator[time.Time]) {
@@ -132,7 +138,8 @@ func drawLists(t *rapid.T, m *plan.Memory, at *rapid.Generator[time.Time]) {
 	for range rapid.IntRange(0, 3).Draw(t, "lists") {
 		m.Holds = append(m.Holds, run.Hold{Hash: anyText().Draw(t, "hash"), Check: run.MaxPeople, Target: m.Target, Scope: anyText().Draw(t, "scope"), Detail: anyText().Draw(t, "detail"),
 			Since: at.Draw(t, "since"), Changes: rapid.SliceOfN(anyChange(), 0, 3).Draw(t, "changes"), Approve: anyText().Draw(t, "approve"), Keys: texts.Draw(t, "keys"),
-			Earlier: []run.EarlierList{{Hash: anyText().Draw(t, "hash"), Keys: texts.Draw(t, "keys"), Until: at.Draw(t, "until")}}})
+			Accepts: rapid.Ptr(anyAccepted(), true).Draw(t, "accepts"),
+			Earlier: []run.EarlierList{{Hash: anyText().Draw(t, "hash"), Keys: texts.Draw(t, "keys"), Accepts: rapid.Ptr(anyAccepted(), true).Draw(t, "accepts"), Until: at.Draw(t, "until")}}})
 		m.Approvals = append(m.Approvals, run.Approval{Hash: anyText().Draw(t, "hash"), Check: run.Exact, Target: m.Target, Scope: anyText().Draw(t, "scope"),
 			Keys: texts.Draw(t, "keys"), By: anyText().Draw(t, "by"), Reason: anyText().Draw(t, "reason"), At: at.Draw(t, "at"), Until: at.Draw(t, "until")})
 		m.Accepted = append(m.Accepted, plan.AcceptedRule{Key: anyText().Draw(t, "key"), Hash: anyText().Draw(t, "hash"), Spec: anyRaw().Draw(t, "spec")})

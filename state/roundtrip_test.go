@@ -409,7 +409,7 @@ func smallMemory() *plan.Memory {
 	m.Holds = []run.Hold{{Hash: "h1", Check: run.Emptied, Target: "chat"}}
 	m.Approvals = []run.Approval{{Hash: "h1", By: "alice", At: noon()}}
 	m.Accepted = []plan.AcceptedRule{{Key: "all", Hash: "x", Spec: []byte(`{"a":"<b>"}`)}}
-	m.Scopes["01S"] = plan.AcceptedSource{Scope: "s", Users: 2, Groups: 1}
+	m.Scopes["01S"] = run.AcceptedSource{Scope: "s", Users: 2, Groups: 1}
 	m.Tombstones = []plan.Tombstone{{At: noon(), Group: "g1", Account: "a1", Feed: feed}}
 	return m
 }

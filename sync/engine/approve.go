@@ -24,8 +24,9 @@ func (e *Engine) Holds() []run.Hold {
 	return holds
 }
 
-// Approve lets through what the hold with that hash lists, each change once. An earlier
-// hash of a hold that has grown since lets its own list through.
+// Approve lets through what the hold with that hash lists, each change once, and takes the
+// source that it is about as it looked then. An earlier hash of a hold that has grown since
+// lets its own list through, and accepts no more than that.
 func (e *Engine) Approve(ctx context.Context, hash, reason, by string) (*run.Approval, error) {
 	s := e.current()
 	for i := range s.Targets {
@@ -46,10 +47,11 @@ func (e *Engine) Approve(ctx context.Context, hash, reason, by string) (*run.App
 
 func (e *Engine) approve(s *Setup, state *target, hash, reason, by string) (*run.Approval, error) {
 	mem := state.mem
-	hold, keys := plan.FindHold(mem.Holds, hash)
+	hold, listed := plan.FindHold(mem.Holds, hash)
 	if hold == nil {
 		return nil, nil //nolint:nilnil // not here; the next target is asked
 	}
+	keys := listed.Keys
 	if hold.Check == run.TargetChanged {
 		keys = []string{acceptKey(hold)}
 	}
@@ -60,9 +62,8 @@ func (e *Engine) approve(s *Setup, state *target, hash, reason, by string) (*run
 	dirty := plan.Dirty{Approvals: true, Events: []run.Event{decided(&a)}}
 	scope, had := mem.Scopes[hold.Scope]
 	mem.Approvals = append(mem.Approvals, a)
-	if hold.Check == run.MaxSourceShrink || hold.Check == run.SourceChanged {
-		// Approving is about the source as it is now, not about later losses in it.
-		e.acceptSource(s, mem, hold.Scope)
+	if listed.Accepts != nil {
+		mem.Scopes[hold.Scope] = *listed.Accepts
 		dirty.Scopes = true
 	}
 	if err := e.ledger.SaveMemory(mem, dirty); err != nil {
@@ -76,15 +77,6 @@ func (e *Engine) approve(s *Setup, state *target, hash, reason, by string) (*run
 		return nil, err
 	}
 	return &a, nil
-}
-
-func (e *Engine) acceptSource(s *Setup, mem *plan.Memory, id string) {
-	for i := range s.Sources {
-		if s.Sources[i].ID == id {
-			users, groups := e.replica(id).Size()
-			mem.Scopes[id] = plan.AcceptedSource{Scope: s.Sources[i].Scope, Users: users, Groups: groups}
-		}
-	}
 }
 
 // acceptKey is what an approval of a changed target lists: the kind of change that somebody

@@ -332,8 +332,8 @@ func deleteFunc[V any](m map[place]V, drop func(place) bool) {
 
 func (o *oracle) approved(a *run.Approval) {
 	o.decide(a)
-	if a.Check == run.SourceChanged || a.Check == run.MaxSourceShrink {
-		// Such an approval is about the source as it is now, whatever the hold lists.
+	if (a.Check == run.SourceChanged || a.Check == run.MaxSourceShrink) && o.w.store.Peek(target).Scopes[a.Scope].Scope == o.w.scope(a.Scope) {
+		// Such an approval is about the source as it was read then, whatever the hold lists.
 		maps.DeleteFunc(o.unruled, func(_ place, k key) bool { return k.source == a.Scope && o.grants[k].byFilter })
 	}
 	for _, k := range a.Keys {

@@ -138,7 +138,7 @@ func (w *world) setup() engine.Setup {
 			continue
 		}
 		src := engine.Source{ID: name, Name: name, Provider: w.sources[name], Lag: w.set.lag[name], LagReplicated: hrLag, MaxAge: maxAge, Domains: w.set.domains[name], StaleAfter: w.set.staleAfter,
-			Changes: true, FullEvery: fullEvery, Grace: w.grace(), Scope: "narrow=" + strconv.FormatBool(w.sources[name].Narrow)}
+			Changes: true, FullEvery: fullEvery, Grace: w.grace(), Scope: w.scope(name)}
 		if w.set.signIn == name {
 			src.SignIn, src.Subject = "idp", "sub"
 		}
@@ -390,6 +390,11 @@ func (w *world) mailOf(human string) string {
 		}
 	}
 	return human + "@x.org"
+}
+
+// scope is what a source is configured to read.
+func (w *world) scope(source string) string {
+	return "narrow=" + strconv.FormatBool(w.sources[source].Narrow)
 }
 
 func (w *world) approve(n int, earlier bool) {

@@ -66,15 +66,15 @@ func (w *work) release(ctx context.Context, req run.Release, by string) (*run.Re
 	what := plan.Letting{Source: req.Source, Rule: req.Rule, Until: w.e.now().Add(w.setup.Limits.ApprovalTTL)}
 	event := run.Event{Kind: run.EventReleased, By: by, Reason: req.Reason, Rule: req.Rule}
 	if req.Hold != "" {
-		hold, keys := plan.FindHold(mem.Holds, req.Hold)
+		hold, listed := plan.FindHold(mem.Holds, req.Hold)
 		if hold == nil {
 			return nil, nil //nolint:nilnil // not here; the next target is asked
 		}
-		if !slices.ContainsFunc(keys, func(k string) bool { return plan.Removal(k) || hold.Check == run.MaxCuts && plan.Cutting(k) }) {
+		if !slices.ContainsFunc(listed.Keys, func(k string) bool { return plan.Removal(k) || hold.Check == run.MaxCuts && plan.Cutting(k) }) {
 			return nil, fault.New(fault.Invalid, "release", "", errors.New("the hold "+req.Hold+" lists nobody who would lose something, so there is nothing to keep"),
 				"let it through with: "+hold.Approve)
 		}
-		what.Keys = keys
+		what.Keys = listed.Keys
 		event.Check, event.Scope, event.Hash = hold.Check, hold.Scope, req.Hold
 	}
 	if req.Group != "" {

@@ -195,8 +195,8 @@ func TestReleaseTakesItsChangesOffEveryList(t *testing.T) {
 	if len(next.Keys) != 1 || len(next.Changes) != 1 || next.Hash == h.Hash || d.Held != 2 || !strings.Contains(next.Approve, next.Hash) || !strings.Contains(next.Release, next.Hash) {
 		t.Errorf("hold after it: %+v; %d no longer held", next, d.Held)
 	}
-	if _, keys := plan.FindHold(w.mem.Holds, h.Hash); !slices.Equal(keys, next.Keys) {
-		t.Errorf("the earlier hash lists %v", keys)
+	if _, earlier := plan.FindHold(w.mem.Holds, h.Hash); !slices.Equal(earlier.Keys, next.Keys) {
+		t.Errorf("the earlier hash lists %v", earlier.Keys)
 	}
 	if len(w.mem.Approvals) != 1 || !slices.Equal(w.mem.Approvals[0].Keys, next.Keys) || !d.Dirty.Approvals {
 		t.Errorf("approvals %+v", w.mem.Approvals)

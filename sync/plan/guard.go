@@ -37,7 +37,7 @@ type Guarded struct {
 	// Holds are all holds of the target as they are now, sorted by check and scope.
 	Holds []run.Hold
 	// Scopes are the accepted scope and size of each source as they are now.
-	Scopes map[string]AcceptedSource
+	Scopes map[string]run.AcceptedSource
 }
 
 // Guard marks every change as planned or held. It looks only at losses and at groups
@@ -72,6 +72,8 @@ type found struct {
 	keys   []string
 	// listed are changes that this run does not plan, by their key.
 	listed map[string]run.Change
+	// accepts is what approving takes as the new word of the source that it is about.
+	accepts *run.AcceptedSource
 }
 
 type guard struct {
@@ -83,7 +85,7 @@ type guard struct {
 	fresh []int
 	// cutting are those of permissions and grants that go, in the same sense.
 	cutting []int
-	scopes  map[string]AcceptedSource
+	scopes  map[string]run.AcceptedSource
 	// approved counts the losses that are let through, by group.
 	approved map[string]int
 }
@@ -193,7 +195,7 @@ func rankOf(check run.Check) int { return slices.Index(run.Checks(), check) }
 
 // sources holds what rests on a source that shrank or whose scope changed.
 func (g *guard) sources() {
-	g.scopes = map[string]AcceptedSource{}
+	g.scopes = map[string]run.AcceptedSource{}
 	if g.in.Apart() {
 		maps.Copy(g.scopes, g.in.Memory.Scopes)
 		return
@@ -201,7 +203,7 @@ func (g *guard) sources() {
 	for s := range g.in.Sources {
 		src := &g.in.Sources[s]
 		users, groups := src.Replica.Size()
-		now := AcceptedSource{Scope: src.Scope, Users: users, Groups: groups}
+		now := run.AcceptedSource{Scope: src.Scope, Users: users, Groups: groups}
 		last, known := g.in.Memory.Scopes[src.ID]
 		if !known {
 			if src.Read {
@@ -213,8 +215,7 @@ func (g *guard) sources() {
 		// read it or not all of it; only a complete read is taken as its new size.
 		next := last
 		if why := g.shrank(last, now); why != "" && !src.Single {
-			g.open(run.MaxSourceShrink, src.ID, why)
-			g.holdFrom(src.ID, run.MaxSourceShrink, why)
+			g.holdSource(run.MaxSourceShrink, src.ID, why, now)
 		} else if src.Read {
 			next.Users, next.Groups = now.Users, now.Groups
 		}
@@ -223,8 +224,7 @@ func (g *guard) sources() {
 		case last.Scope == src.Scope:
 		case g.p.SourceLosses[src.ID], !sure && g.heldBefore(run.SourceChanged, src.ID):
 			why := "what source " + src.Name + " reads has changed in the configuration"
-			g.open(run.SourceChanged, src.ID, why)
-			g.holdFrom(src.ID, run.SourceChanged, why)
+			g.holdSource(run.SourceChanged, src.ID, why, now)
 		case sure:
 			next.Scope = src.Scope
 		}
@@ -238,7 +238,7 @@ func (g *guard) sources() {
 	}
 }
 
-func (g *guard) shrank(last, now AcceptedSource) string {
+func (g *guard) shrank(last, now run.AcceptedSource) string {
 	tell := func(what string, was, is int) string {
 		lost := was - is
 		if lost <= 0 || lost < minShrink && is > 0 || !g.limits.MaxSourceShrink.Exceeded(lost, was) {
@@ -253,20 +253,33 @@ func (g *guard) shrank(last, now AcceptedSource) string {
 }
 
 func (g *guard) heldBefore(check run.Check, scope string) bool {
-	return slices.ContainsFunc(g.in.Memory.Holds, func(h run.Hold) bool { return h.Check == check && h.Scope == scope })
+	return g.before(check, scope) != nil
 }
 
-// open makes a hold even when nothing is lost yet: during a grace its list is empty.
-func (g *guard) open(check run.Check, scope, detail string) {
-	key := holdKey{check, scope}
+func (g *guard) before(check run.Check, scope string) *run.Hold {
+	holds := g.in.Memory.Holds
+	i := slices.IndexFunc(holds, func(h run.Hold) bool { return h.Check == check && h.Scope == scope })
+	if i < 0 {
+		return nil
+	}
+	return &holds[i]
+}
+
+// holdSource holds what rests on a source, and makes the hold even when nothing is lost yet:
+// during a grace its list is empty.
+func (g *guard) holdSource(check run.Check, source, detail string, now run.AcceptedSource) {
+	key := holdKey{check, source}
 	if g.found[key] == nil {
-		g.found[key] = &found{detail: detail}
-		return
+		g.found[key] = &found{}
 	}
 	g.found[key].detail = detail
-}
-
-func (g *guard) holdFrom(source string, check run.Check, detail string) {
+	g.found[key].accepts = &now
+	// The hash goes with what is accepted, and stays while somebody who was told of it would
+	// not decide otherwise now.
+	if h := g.before(check, source); h != nil && h.Accepts != nil && h.Accepts.Scope == now.Scope &&
+		g.shrank(*h.Accepts, now) == "" && g.shrank(now, *h.Accepts) == "" {
+		g.found[key].accepts = h.Accepts
+	}
 	for _, i := range g.fresh {
 		if slices.Contains(g.p.Changes[i].Proof.Sources, source) {
 			g.hold(i, check, source, detail)

@@ -256,6 +256,45 @@ func TestSourceShrink(t *testing.T) {
 			t.Errorf("holds %v", w.holds())
 		}
 	})
+	t.Run("somebody approves what he was told, and more is gone by then", func(t *testing.T) {
+		t.Parallel()
+		w, people := limited(t, 20)
+		only(w, 10, people[7:])
+		told := w.hold(run.MaxSourceShrink)
+		only(w, 12, people[8:])
+		if h := w.hold(run.MaxSourceShrink); h.Hash != told.Hash || h.Detail != "8 of 20 users are missing (40 %) > 30%" {
+			t.Errorf("one more is not another matter: %+v", h)
+		}
+		only(w, 14, nil)
+		if h := w.hold(run.MaxSourceShrink); h.Hash == told.Hash || len(h.Keys) != 0 {
+			t.Errorf("all is gone, and the hash of before says so: %+v", h)
+		}
+		w.approve(told.Hash)
+		if w.mem.Scopes["corp"].Users != 13 {
+			t.Errorf("accepted %+v", w.mem.Scopes["corp"])
+		}
+		if planned, held := outcomes(only(w, 60, nil)); planned != 0 || held != 20 {
+			t.Errorf("%d planned, %d held; nobody has seen that all are gone", planned, held)
+		}
+		if h := w.hold(run.MaxSourceShrink); h.Detail != "13 of 13 users are missing (100 %) > 30%" {
+			t.Errorf("hold %+v", h)
+		}
+		w.approve(w.hold(run.MaxSourceShrink).Hash)
+		if planned, held := outcomes(w.run()); planned != 20 || held != 0 {
+			t.Errorf("after approval %d planned, %d held: %v", planned, held, w.holds())
+		}
+	})
+	t.Run("some come back: less is missing than was told", func(t *testing.T) {
+		t.Parallel()
+		w, people := limited(t, 20)
+		only(w, 10, nil)
+		told := w.hold(run.MaxSourceShrink)
+		only(w, 20, people[7:])
+		h := w.hold(run.MaxSourceShrink)
+		if h.Hash == told.Hash || h.Accepts.Users != 13 {
+			t.Errorf("approving would accept %+v", h.Accepts)
+		}
+	})
 	t.Run("they come back", func(t *testing.T) {
 		t.Parallel()
 		w, people := limited(t, 20)
@@ -336,6 +375,26 @@ func TestSourceChanged(t *testing.T) {
 	if w.mem.Scopes["corp"].Scope != "a part of corp" || len(w.mem.Holds) != 0 {
 		t.Errorf("accepted %+v, holds %v", w.mem.Scopes["corp"], w.holds())
 	}
+	t.Run("approved as it was told, and changed again by then", func(t *testing.T) {
+		t.Parallel()
+		w, people := full(t, 8)
+		w.source("corp").Scope = "a part of corp"
+		w.read("corp", 10, "users: "+words(people[2:]), "all: "+words(people[2:])).run()
+		told := w.hold(run.SourceChanged)
+		w.source("corp").Scope = "less of corp"
+		w.read("corp", 14, "users: "+words(people[4:]), "all: "+words(people[4:])).run()
+		if h := w.hold(run.SourceChanged); h.Hash == told.Hash {
+			t.Errorf("another filter, and the hash of the one before: %+v", h)
+		}
+		w.approve(told.Hash)
+		w.read("corp", 60, "users: "+words(people[4:]), "all: "+words(people[4:]))
+		expect(t, w.run(), "remove_member all p00 gone held source_changed", "remove_member all p01 gone held source_changed",
+			"remove_member all p02 gone held source_changed", "remove_member all p03 gone held source_changed")
+		w.approve(w.hold(run.SourceChanged).Hash)
+		if planned, held := outcomes(w.run()); planned != 4 || held != 0 || w.mem.Scopes["corp"].Scope != "less of corp" {
+			t.Errorf("%d planned, %d held, accepted %+v", planned, held, w.mem.Scopes["corp"])
+		}
+	})
 	t.Run("a change that loses nothing is accepted", func(t *testing.T) {
 		t.Parallel()
 		w, people := full(t, 8)

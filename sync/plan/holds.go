@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -110,7 +111,7 @@ func (g *guard) outside(key string) bool {
 func (g *guard) merge(k holdKey, f *found, last run.Hold, planned map[string]run.Change) run.Hold {
 	slices.Sort(f.keys)
 	f.keys = slices.Compact(f.keys)
-	h := run.Hold{Check: k.check, Target: g.in.Memory.Target, Scope: k.scope, Detail: f.detail, Keys: f.keys, Since: g.in.Now}
+	h := run.Hold{Check: k.check, Target: g.in.Memory.Target, Scope: k.scope, Detail: f.detail, Keys: f.keys, Accepts: cmp.Or(f.accepts, last.Accepts), Since: g.in.Now}
 	follow(&h, &last, g.in.Now, g.limits.ApprovalTTL)
 	listed := map[string]run.Change{}
 	for i, key := range last.Keys {
@@ -156,7 +157,7 @@ func follow(h, last *run.Hold, now time.Time, ttl time.Duration) {
 	h.Since = last.Since
 	h.Earlier = slices.DeleteFunc(slices.Clone(last.Earlier), func(e run.EarlierList) bool { return !now.Before(e.Until) })
 	if last.Hash != h.Hash {
-		h.Earlier = append(h.Earlier, run.EarlierList{Hash: last.Hash, Keys: last.Keys, Until: now.Add(ttl)})
+		h.Earlier = append(h.Earlier, run.EarlierList{Hash: last.Hash, Keys: last.Keys, Accepts: last.Accepts, Until: now.Add(ttl)})
 	}
 }
 
@@ -197,10 +198,15 @@ func compareHolds(a, b holdKey) int {
 	return cmp.Or(cmp.Compare(rankOf(a.check), rankOf(b.check)), cmp.Compare(a.scope, b.scope))
 }
 
-// holdHash is over what the hold is about and what it lists, with no run and no time.
+// holdHash is over what the hold is about, what it lists and what approving it accepts, with
+// no run and no time.
 func holdHash(h *run.Hold) string {
 	sum := sha256.New()
-	for _, s := range append([]string{string(h.Check), h.Target, h.Scope}, h.Keys...) {
+	about := []string{string(h.Check), h.Target, h.Scope}
+	if a := h.Accepts; a != nil {
+		about = append(about, a.Scope, strconv.Itoa(a.Users), strconv.Itoa(a.Groups))
+	}
+	for _, s := range slices.Concat(about, h.Keys) {
 		sum.Write([]byte(s))
 		sum.Write([]byte{0})
 	}
@@ -221,19 +227,19 @@ func (m *Memory) approved(now time.Time) map[string]bool {
 }
 
 // FindHold finds a hold by its hash, or by an earlier one whose list is still good, and
-// gives the keys that an approval of that hash lets through.
-func FindHold(holds []run.Hold, hash string) (*run.Hold, []string) {
+// gives what an approval of that hash lets through and accepts.
+func FindHold(holds []run.Hold, hash string) (*run.Hold, run.EarlierList) {
 	for i := range holds {
-		if holds[i].Hash == hash {
-			return &holds[i], holds[i].Keys
+		if h := &holds[i]; h.Hash == hash {
+			return h, run.EarlierList{Hash: hash, Keys: h.Keys, Accepts: h.Accepts}
 		}
 	}
 	for i := range holds {
 		for _, e := range holds[i].Earlier {
 			if e.Hash == hash {
-				return &holds[i], e.Keys
+				return &holds[i], e
 			}
 		}
 	}
-	return nil, nil
+	return nil, run.EarlierList{}
 }

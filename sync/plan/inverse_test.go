@@ -555,7 +555,7 @@ func TestAHoldOfARevertGrowsByWhatIsUndoneLater(t *testing.T) {
 	if len(h.Keys) != 3 || !slices.IsSorted(h.Keys) || h.Changes[0].User.ID != "a" || h.Changes[2].User.ID != "c" || h.Since != at(1) {
 		t.Errorf("hold %+v", h)
 	}
-	if found, keys := plan.FindHold(w.mem.Holds, first.Hash); found == nil || len(keys) != 1 {
-		t.Errorf("the earlier hash gives %v", keys)
+	if found, earlier := plan.FindHold(w.mem.Holds, first.Hash); found == nil || len(earlier.Keys) != 1 {
+		t.Errorf("the earlier hash gives %v", earlier.Keys)
 	}
 }

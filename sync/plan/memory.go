@@ -39,7 +39,7 @@ type Memory struct {
 	// Defaults are the default permissions that we set, by permissions.KEY.
 	Defaults Values
 	// Scopes are the accepted scope and size of each source, by its id.
-	Scopes map[string]AcceptedSource
+	Scopes map[string]run.AcceptedSource
 	// Tombstones remember removals, forgets and ended links for 90 days.
 	Tombstones []Tombstone
 	// Lost are the members, by the id of their group and sorted, whom groups with our mark
@@ -157,13 +157,6 @@ type AcceptedRule struct {
 	Spec json.RawMessage `json:"spec"`
 }
 
-// AcceptedSource is what a source looked like when its reads were last accepted.
-type AcceptedSource struct {
-	Scope  string `json:"scope"`
-	Users  int    `json:"users"`
-	Groups int    `json:"groups"`
-}
-
 // Tombstone remembers that a membership of ours ended, or, with a Link, that a person had
 // the account, or, with the account alone, that it was deleted.
 type Tombstone struct {
@@ -180,7 +173,7 @@ func NewMemory(target, instance string, began time.Time) *Memory {
 	return &Memory{
 		Target: target, Instance: instance, Began: began, Mirror: NewMirror(),
 		People: &PersonLinks{}, Links: map[LinkKey]GroupLink{},
-		Owned: map[string]*OwnedGroup{}, Scopes: map[string]AcceptedSource{}, Lost: map[string][]uint32{}, Peers: map[string]Peer{},
+		Owned: map[string]*OwnedGroup{}, Scopes: map[string]run.AcceptedSource{}, Lost: map[string][]uint32{}, Peers: map[string]Peer{},
 		Roles: map[string]OwnedRole{}, Grants: map[ResourceKey][]OwnedGrant{},
 	}
 }

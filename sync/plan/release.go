@@ -262,7 +262,7 @@ func (r *releasing) shorten(h *run.Hold, gone map[string]bool) {
 		earlier[i].Keys = slices.DeleteFunc(slices.Clone(earlier[i].Keys), drop)
 	}
 	h.Keys, h.Changes = keys, changes
-	earlier = append(earlier, run.EarlierList{Hash: was, Keys: slices.Clone(keys), Until: r.Until})
+	earlier = append(earlier, run.EarlierList{Hash: was, Keys: slices.Clone(keys), Accepts: h.Accepts, Until: r.Until})
 	h.Earlier = earlier
 	h.Hash = holdHash(h)
 	commands(h)

@@ -25,7 +25,7 @@ func TestAReplicaIsNeededWhileAnythingRestsOnItsSource(t *testing.T) {
 		"links of groups and people": {func(m *Memory) {
 			m.Links[link("old")] = GroupLink{GroupID: "g"}
 			m.People.Set(directory.UserKey{Source: "old", ID: "ana"}, PersonLink{Account: "a"})
-			m.Scopes["old"] = AcceptedSource{Users: 9}
+			m.Scopes["old"] = run.AcceptedSource{Users: 9}
 		}, nil, ""},
 		"a membership of ours": {func(m *Memory) {
 			m.Owned["g"] = &OwnedGroup{GroupID: "g", Feeds: []OwnedFeed{{Key: feed("corp"), Accounts: []uint32{1}}, {Key: feed("old"), Accounts: []uint32{1}}}}

@@ -168,7 +168,7 @@ func TestASourceOfSinglePeopleNeverShrinks(t *testing.T) {
 	t.Parallel()
 	w := tokens(t)
 	w.limits.MaxSourceShrink = plan.LimitPercent(1)
-	w.mem.Scopes["sso"] = plan.AcceptedSource{Scope: w.source("sso").Scope, Users: 1000, Groups: 1000}
+	w.mem.Scopes["sso"] = run.AcceptedSource{Scope: w.source("sso").Scope, Users: 1000, Groups: 1000}
 	w.token("sso", 30, 29, "ann", "other")
 	expect(t, w.run(), "remove_member sales ann left")
 	if holds := w.holds(); len(holds) != 0 {

@@ -478,16 +478,14 @@ func (w *world) own(group string, account uint32, feeds []plan.FeedKey) {
 // approve lets a hold through as a person would.
 func (w *world) approve(hash string) {
 	w.t.Helper()
-	h, keys := plan.FindHold(w.mem.Holds, hash)
+	h, listed := plan.FindHold(w.mem.Holds, hash)
 	if h == nil {
 		w.t.Fatalf("no hold has the hash %s", hash)
 	}
-	w.mem.Approvals = append(w.mem.Approvals, run.Approval{Hash: hash, Check: h.Check, Target: "chat", Scope: h.Scope, Keys: slices.Clone(keys),
+	w.mem.Approvals = append(w.mem.Approvals, run.Approval{Hash: hash, Check: h.Check, Target: "chat", Scope: h.Scope, Keys: slices.Clone(listed.Keys),
 		At: w.now, Until: w.now.Add(24 * time.Hour)})
-	if h.Check == run.MaxSourceShrink || h.Check == run.SourceChanged {
-		src := w.source(h.Scope)
-		users, groups := src.Replica.Size()
-		w.mem.Scopes[h.Scope] = plan.AcceptedSource{Scope: src.Scope, Users: users, Groups: groups}
+	if listed.Accepts != nil {
+		w.mem.Scopes[h.Scope] = *listed.Accepts
 	}
 }
 

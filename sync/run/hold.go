@@ -21,16 +21,28 @@ type Hold struct {
 
 	// Keys identify the held changes across runs, sorted, one per change.
 	Keys []string `json:"keys"`
+	// Accepts is what approving takes as the new word of a source, where the hold is about
+	// a source: as it looked to whoever was told of the hash, and not as it looks by then.
+	Accepts *AcceptedSource `json:"accepts,omitempty"`
 	// Earlier keeps the lists behind earlier hashes, so that approving a notice
 	// that has grown since lets its own list through.
 	Earlier []EarlierList `json:"earlier,omitempty"`
 }
 
-// EarlierList is what a hold listed under an earlier hash.
+// EarlierList is what a hold listed under an earlier hash, and what it would have accepted.
 type EarlierList struct {
-	Hash  string    `json:"hash"`
-	Keys  []string  `json:"keys"`
-	Until time.Time `json:"until"`
+	Hash    string          `json:"hash"`
+	Keys    []string        `json:"keys"`
+	Accepts *AcceptedSource `json:"accepts,omitempty"`
+	Until   time.Time       `json:"until"`
+}
+
+// AcceptedSource is what a source looked like when its reads were last accepted: what it is
+// configured to read, and how many it showed.
+type AcceptedSource struct {
+	Scope  string `json:"scope"`
+	Users  int    `json:"users"`
+	Groups int    `json:"groups"`
 }
 
 // Approval lets each listed change through at most once, until it expires.
