@@ -52,11 +52,7 @@ func (p *page) status(w http.ResponseWriter, r *http.Request, c *caller) {
 		return
 	}
 	v := web.StatusView{Status: s, Runs: runs, Version: p.a.Version, Going: p.going("reload")}
-	refused := false
-	if vitals, err := p.a.Daemon.Vitals(); err == nil { // Else the status says what is wrong with the state.
-		refused = vitals.LoadFailed
-	}
-	v.Verdict, v.Steps = web.Judge(s, refused)
+	v.Verdict, v.Steps = web.Judge(s)
 	if s != nil {
 		v.Holds = firstOf(s.Holds, firstHolds)
 		if old := p.a.Now().Sub(at); old > aged {

@@ -375,7 +375,7 @@ func TestTheStatusSaysWhatToDoNext(t *testing.T) {
 	if text := b.ask(http.MethodGet, "/", nil).Body.String(); !strings.Contains(text, "The last run only planned") {
 		t.Errorf("only planned: %s", text)
 	}
-	h.vitals.LoadFailed = true
+	h.state.Daemon = &engine.DaemonStatus{Refused: true}
 	if text := b.ask(http.MethodGet, "/", nil).Body.String(); !strings.Contains(text, "A newer configuration file was refused") {
 		t.Errorf("a refused file: %s", text)
 	}

@@ -2,10 +2,10 @@ package web
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 
 	"groupsyncd/sync/engine"
+	"groupsyncd/sync/run"
 )
 
 // Verdict says in one sentence how everything stands.
@@ -22,56 +22,69 @@ type Step struct {
 }
 
 // Judge says how everything stands and what to do about it. A status that is not known is nil.
-func Judge(s *engine.Status, refused bool) (Verdict, []Step) {
+func Judge(s *engine.Status) (Verdict, []Step) {
 	if s == nil {
 		return Verdict{"wait", "Nothing is known yet"}, []Step{{Level: "wait", Text: "The daemon has just started, or a first look takes long.",
 			Hint: "Look again in a moment. If it stays like this, read the daemon's log."}}
 	}
 	var steps []Step
-	if n := len(s.Holds); n > 0 {
-		verb := "wait"
-		if n == 1 {
-			verb = "waits"
-		}
-		steps = append(steps, Step{Level: "warn", Text: plural(n, "hold") + " " + verb + " for a decision.", Hint: "Nothing of it happens until somebody lets it through.", Link: "/holds", Way: "Look and decide"})
+	for _, c := range s.Concerns() {
+		steps = append(steps, step(&c, s))
 	}
-	for i := range s.Sources {
-		if st := sourceStep(&s.Sources[i]); st != nil {
-			steps = append(steps, *st)
-		}
-	}
-	for i := range s.Targets {
-		t := &s.Targets[i]
-		if t.Quarantine != nil {
-			steps = append(steps, Step{Level: "bad", Text: t.Name + " does not do what it is asked: " + strings.TrimSuffix(Plain(t.Quarantine.Reason, 300), ".") + ".",
-				Hint: "It is tried less often until it works. Check the address and the key, then run: groupsyncd doctor"})
-		}
-	}
-	steps = append(steps, stateSteps(s.State)...)
-	if refused {
-		steps = append(steps, Step{Level: "bad", Text: "A newer configuration file was refused; the old one is in force.", Hint: "See what is wrong with: groupsyncd config validate"})
-	}
-	if r := s.Last; r != nil && (r.Exit == 3 || r.Exit == 6) {
-		steps = append(steps, Step{Level: "bad", Text: "In the last run, " + exitWords(r.Exit) + ".", Hint: "The next run tries again what is still wanted.", Link: RunPath(r.Run), Way: "See what failed"})
-	}
-	slices.SortStableFunc(steps, func(a, b Step) int { return cmp.Compare(weight(a.Level), weight(b.Level)) })
 	return judge(s, steps), steps
 }
 
-// weight puts what is worst first.
-func weight(level string) int { return slices.Index([]string{"bad", "warn", "wait", "ok"}, level) }
-
-func judge(s *engine.Status, steps []Step) Verdict {
-	bad, held := 0, len(s.Holds)
-	for i := range steps {
-		if steps[i].Level == "bad" {
-			bad++
+// step says in words what somebody should look at.
+func step(c *engine.Concern, s *engine.Status) Step {
+	out := Step{Level: level(c.Kind), Hint: c.Hint}
+	why := strings.TrimSuffix(Plain(c.Reason, 300), ".") + "."
+	if last := s.Last; last != nil && (c.Kind == engine.TargetFailed || c.Kind == engine.CallsFailed || c.Kind == engine.TargetQuarantined && last.Exit == run.ExitTarget) {
+		out.Hint, out.Link, out.Way = cmp.Or(c.Hint, "The next run tries again what is still wanted."), RunPath(last.Run), "See what failed"
+	}
+	switch c.Kind {
+	case engine.StateStopped:
+		out.Text = "Nothing is written any more: " + why
+	case engine.FileRefused:
+		out.Text, out.Hint = "A newer configuration file was refused; the old one is in force.", "See what is wrong with: groupsyncd config validate"
+	case engine.TargetQuarantined:
+		out.Text, out.Hint = c.Name+" does not do what it is asked: "+why, "It is tried less often until it works. Check the address and the key, then run: groupsyncd doctor"
+	case engine.TargetFailed:
+		out.Text = c.Name + " failed in the last run: " + why
+	case engine.CallsFailed:
+		out.Text = "In the last run, some calls failed."
+	case engine.NoticesStuck:
+		out.Text, out.Hint = "Notices do not arrive at "+c.Name+": "+why, cmp.Or(c.Hint, "Try it with: groupsyncd notify test "+c.Name)
+	case engine.BackupFailed:
+		out.Text = "The last backup failed: " + why
+	case engine.BackupOverdue:
+		out.Text, out.Hint = "The newest backup is too old.", "Make one with: groupsyncd state backup"
+	case engine.HoldsWait:
+		out.Text, out.Hint = holdsWait(len(s.Holds))+" for a decision.", "Nothing of it happens until somebody lets it through."
+		out.Link, out.Way = "/holds", "Look and decide"
+	default: // A source.
+		out.Text, out.Hint = c.Name+": "+sourceWords(c.Kind)+".", cmp.Or(c.Hint, "Until it is read again nothing is removed on its word. See: groupsyncd doctor")
+		if c.Reason != "" {
+			out.Text += " " + why
 		}
 	}
+	return out
+}
+
+// level says how bad a kind of concern is.
+func level(k engine.ConcernKind) string {
+	if k < engine.HoldsWait {
+		return "bad"
+	}
+	return "warn"
+}
+
+func judge(s *engine.Status, steps []Step) Verdict {
+	held := len(s.Holds)
+	bad := len(steps) > 0 && steps[0].Level == "bad"
 	switch {
-	case bad > 0 && held > 0:
-		return Verdict{"bad", "Something is wrong, and " + plural(held, "hold") + map[bool]string{true: " waits", false: " wait"}[held == 1] + " for you"}
-	case bad > 0:
+	case bad && held > 0:
+		return Verdict{"bad", "Something is wrong, and " + holdsWait(held) + " for you"}
+	case bad:
 		return Verdict{"bad", "Something needs a look"}
 	case held == 1:
 		return Verdict{"warn", "One hold waits for your decision"}
@@ -81,71 +94,37 @@ func judge(s *engine.Status, steps []Step) Verdict {
 		return Verdict{"warn", "Something needs a look"}
 	case s.Last == nil:
 		return Verdict{"wait", "The first run has not ended yet"}
+	case s.Last.Exit != run.ExitOK:
+		return Verdict{"wait", "The last run was not perfect, and nothing is left to decide"}
 	case s.Last.Pending() > 0:
 		return Verdict{"wait", "The last run only planned, and wrote nothing"}
 	}
 	return Verdict{"ok", "Everything is in sync"}
 }
 
-// sourceStep says what to do about a source; nil: nothing.
-func sourceStep(src *engine.SourceStatus) *Step {
-	level, state := SourceState(src)
-	if level != "bad" && level != "warn" {
-		return nil
+func holdsWait(n int) string {
+	if n == 1 {
+		return "1 hold waits"
 	}
-	reason, hint := src.Reason, src.Hint
-	if src.Quarantine != nil {
-		reason = cmp.Or(src.Quarantine.Reason, reason)
-	}
-	if src.Provisioned != nil && !src.Provisioned.Complete {
-		reason, hint = src.Provisioned.Waiting, src.Provisioned.Hint
-	}
-	text := src.Name + ": " + state + "."
-	if reason != "" {
-		text = src.Name + ": " + state + ". " + strings.TrimSuffix(Plain(reason, 300), ".") + "."
-	}
-	return &Step{Level: level, Text: text, Hint: cmp.Or(hint, "Until it is read again nothing is removed on its word. See: groupsyncd doctor")}
+	return plural(n, "hold") + " wait"
 }
 
 // SourceState says in words how a source stands.
-func SourceState(src *engine.SourceStatus) (level, text string) {
+func SourceState(src *engine.SourceStatus) (mark, text string) {
+	kind := src.Concern()
 	switch {
-	case src.Quarantine != nil:
-		return "bad", "keeps failing, tried less often"
-	case src.Provisioned != nil && !src.Provisioned.Complete:
-		return "warn", "waits for its provider"
-	case src.Stale:
-		return "bad", "stale"
-	case src.Failing > 0 && src.Coverage == "partial":
-		return "warn", "read in part"
-	case src.Failing > 0:
-		return "bad", "cannot be read"
-	case src.Coverage == "partial":
-		return "warn", "read in part"
+	case kind != 0:
+		return level(kind), sourceWords(kind)
 	case src.CompleteAsOf.IsZero() && src.Coverage == "":
 		return "wait", "not read yet"
 	case src.Single:
 		return "ok", "single people"
-	case src.Coverage == "none":
-		return "warn", "not read"
 	}
 	return "ok", "read completely"
 }
 
-// stateSteps says what is wrong with the state and its copies.
-func stateSteps(s *engine.StateStatus) []Step {
-	var steps []Step
-	if s == nil {
-		return nil
-	}
-	if s.Problem != "" {
-		steps = append(steps, Step{Level: "bad", Text: "Nothing is written any more: " + strings.TrimSuffix(Plain(s.Problem, 300), ".") + ".", Hint: s.Hint})
-	}
-	switch b := &s.Backup; {
-	case b.Problem != "":
-		steps = append(steps, Step{Level: "bad", Text: "The last backup failed: " + strings.TrimSuffix(Plain(b.Problem, 300), ".") + ".", Hint: b.Hint})
-	case b.Overdue:
-		steps = append(steps, Step{Level: "warn", Text: "The newest backup is too old.", Hint: "Make one with: groupsyncd state backup"})
-	}
-	return steps
+// sourceWords says in words what is wrong with a source.
+func sourceWords(k engine.ConcernKind) string {
+	return map[engine.ConcernKind]string{engine.SourceQuarantined: "keeps failing, tried less often", engine.SourceStale: "stale", engine.SourceUnread: "cannot be read",
+		engine.SourceWaits: "waits for its provider", engine.SourceInPart: "read in part", engine.SourceNotRead: "not read"}[k]
 }

@@ -48,10 +48,10 @@ func (c *command) statusTable(s *engine.Status) {
 		switch {
 		case src.Quarantine != nil:
 			state = "quarantine"
-		case src.Provisioned != nil && !src.Provisioned.Complete:
-			state = "waiting"
 		case src.Stale:
 			state = "stale"
+		case src.Provisioned != nil && !src.Provisioned.Complete:
+			state = "waiting"
 		case src.Single && state != "" && src.Hint == "":
 			state = "single people"
 		case state == "" && !src.CompleteAsOf.IsZero():

@@ -5,25 +5,16 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"groupsyncd/internal/httpx"
 	"groupsyncd/sync/engine"
 	"groupsyncd/sync/run"
 )
 
-// trouble is something that is wrong, and the command that helps.
-type trouble struct {
-	text  string
-	since time.Time
-	next  string
-}
-
 // statusHead says in five lines what is going on, and what to do next: a verdict, the
 // daemon, the last run, what waits, and a command.
 func (c *command) statusHead(s *engine.Status) {
-	found := c.troubles(s)
-	verdict, next := c.verdict(s, found)
+	verdict, next := c.verdict(s)
 	c.line("%s", verdict)
 	if s.Daemon != nil {
 		c.line("daemon: running as pid %d since %s", s.Daemon.PID, c.when(s.Daemon.Since))
@@ -44,30 +35,34 @@ func (c *command) statusHead(s *engine.Status) {
 }
 
 // verdict says in words how it stands, the worst first, and what to do next.
-func (c *command) verdict(s *engine.Status, found []trouble) (verdict, next string) {
-	if len(found) > 0 {
-		verdict = "trouble: "
-		if !found[0].since.IsZero() {
-			verdict = "trouble since " + c.when(found[0].since) + ": "
-		}
-		verdict += httpx.Shorten(found[0].text, longestVerdict)
-		if more := len(found) - 1; more > 0 {
-			verdict += fmt.Sprintf("; and %d more below", more)
-		}
-		return verdict, found[0].next
+func (c *command) verdict(s *engine.Status) (verdict, next string) {
+	found := s.Concerns()
+	others := len(found) - 1
+	held := slices.IndexFunc(found, func(x engine.Concern) bool { return x.Kind == engine.HoldsWait })
+	if held > 0 {
+		others-- // What waits has a line of its own.
 	}
-	holds := fmt.Sprintf("%s waiting for a decision; see them with: groupsyncd holds", plural(len(s.Holds), "hold"))
-	oldest := time.Time{}
-	for i := range s.Holds {
-		if oldest.IsZero() || s.Holds[i].Since.Before(oldest) {
-			oldest = s.Holds[i].Since
-		}
+	more := ""
+	if others > 0 {
+		more = fmt.Sprintf("; and %d more below", others)
 	}
 	switch {
-	case len(s.Holds) > 0 && s.Daemon == nil:
-		return "the guard waits for a decision since " + c.when(oldest) + ", and no daemon runs", holds
-	case len(s.Holds) > 0:
-		return "the guard waits for a decision since " + c.when(oldest) + "; everything else goes on", holds
+	case held == 0:
+		verdict, next = "the guard waits for a decision since "+c.when(found[0].Since), plural(len(s.Holds), "hold")+" waiting for a decision; see them with: groupsyncd holds"
+		switch {
+		case s.Daemon == nil:
+			verdict += ", and no daemon runs"
+		case more == "":
+			verdict += "; everything else goes on"
+		}
+		return verdict + more, next
+	case len(found) > 0:
+		text, next := worded(&found[0], s.Last)
+		verdict = "trouble: "
+		if !found[0].Since.IsZero() {
+			verdict = "trouble since " + c.when(found[0].Since) + ": "
+		}
+		return verdict + httpx.Shorten(text, longestVerdict) + more, next
 	case s.Last == nil && s.Daemon != nil:
 		return "just started: no run has ended yet", "wait for the first run, or start one with: groupsyncd sync"
 	case s.Last == nil:
@@ -78,10 +73,10 @@ func (c *command) verdict(s *engine.Status, found []trouble) (verdict, next stri
 	case s.Last.Exit == run.ExitOK && s.Last.Pending() > 0:
 		return fmt.Sprintf("the last run only planned; %s not made", areOrIs(s.Last.Pending())),
 			"see what with: groupsyncd history " + s.Last.Run + "; make them with: groupsyncd sync"
-	case s.Daemon == nil:
-		return "no daemon runs; all was well when the last run ended", "groups follow again with: groupsyncd serve, or once with: groupsyncd sync"
 	case s.Last.Exit != run.ExitOK:
 		return "the last run was not perfect, and nothing is left to decide", "see why with: groupsyncd history " + s.Last.Run
+	case s.Daemon == nil:
+		return "no daemon runs; all was well when the last run ended", "groups follow again with: groupsyncd serve, or once with: groupsyncd sync"
 	}
 	return "all is well: " + exitWords(s.Last.Exit) + " since the last run", "nothing to do" + c.nextRead(s)
 }
@@ -107,79 +102,36 @@ func (c *command) nextRead(s *engine.Status) string {
 	return "; " + first.Name + " is read " + c.when(first.Next)
 }
 
-// troubles lists what is wrong, the worst first.
-func (c *command) troubles(s *engine.Status) []trouble {
-	var list []trouble
-	add := func(since time.Time, next, format string, args ...any) {
-		list = append(list, trouble{fmt.Sprintf(format, args...), since, next})
+// worded says what is wrong, and which command helps.
+func worded(x *engine.Concern, last *run.Report) (text, next string) {
+	why := firstLine(cmp.Or(x.Reason, "see the log"))
+	tryAgain := func(kind string) string {
+		return "find out with: groupsyncd doctor; then try at once with: groupsyncd sync --" + kind + " " + x.Name
 	}
-	if s.State != nil && s.State.Problem != "" {
-		add(time.Time{}, "groupsyncd state check", "nothing is written to the state any more, so nothing is changed: %s", s.State.Problem)
+	switch x.Kind {
+	case engine.StateStopped:
+		return "nothing is written to the state any more, so nothing is changed: " + x.Reason, "groupsyncd state check"
+	case engine.FileRefused:
+		return "the configuration file was refused, the one before stays in force", "see why with: groupsyncd reload"
+	case engine.TargetQuarantined, engine.TargetFailed:
+		return "target " + x.Name + " cannot be used: " + why, tryAgain("target")
+	case engine.SourceQuarantined:
+		return "source " + x.Name + " cannot be read: " + why, tryAgain("source")
+	case engine.SourceStale:
+		return "source " + x.Name + " is stale: it was not read completely for too long", tryAgain("source")
+	case engine.SourceWaits:
+		return "source " + x.Name + " waits for its provider: " + why, cmp.Or(firstLine(x.Hint), "find out with: groupsyncd doctor")
+	case engine.CallsFailed:
+		return "calls failed in the last run", "see which with: groupsyncd history " + last.Run
+	case engine.NoticesStuck:
+		return "notices do not arrive at " + x.Name + ": " + why, "try it with: groupsyncd notify test " + x.Name
+	case engine.BackupFailed:
+		return "the state is not backed up: " + why, "try it with: groupsyncd state backup"
+	case engine.BackupOverdue:
+		return "the newest backup is too old", "make one with: groupsyncd state backup"
+	default: // A source was not read, or in part.
+		return "source " + x.Name + " was not read completely: " + why, tryAgain("source")
 	}
-	if s.Daemon != nil && s.Daemon.Refused {
-		add(time.Time{}, "see why with: groupsyncd reload", "the configuration file was refused, the one before stays in force")
-	}
-	for i := range s.Targets {
-		t := &s.Targets[i]
-		why, since := lastFailure(s.Last, t.Name), time.Time{}
-		if t.Quarantine != nil {
-			why, since = t.Quarantine.Reason, t.Quarantine.Since
-		}
-		if why != "" {
-			add(since, "find out with: groupsyncd doctor; then try at once with: groupsyncd sync --target "+t.Name, "target %s cannot be used: %s", t.Name, firstLine(why))
-		}
-	}
-	for i := range s.Sources {
-		src := &s.Sources[i]
-		next := "find out with: groupsyncd doctor; then try at once with: groupsyncd sync --source " + src.Name
-		switch {
-		case src.Quarantine != nil:
-			add(src.Quarantine.Since, next, "source %s cannot be read: %s", src.Name, firstLine(src.Quarantine.Reason))
-		case src.Stale:
-			add(src.CompleteAsOf, next, "source %s is stale: it was not read completely for too long", src.Name)
-		case src.Failing > 0 || lastUnread(s.Last, src.Name) != "":
-			add(time.Time{}, next, "source %s was not read completely: %s", src.Name, firstLine(cmp.Or(src.Reason, lastUnread(s.Last, src.Name), "see the log")))
-		}
-	}
-	if s.Last != nil && s.Last.Exit == run.ExitPartly {
-		add(s.Last.Started, "see which with: groupsyncd history "+s.Last.Run, "calls failed in the last run")
-	}
-	for i := range s.Notify {
-		if n := &s.Notify[i]; !n.Failing.IsZero() && n.Waiting > 0 {
-			add(n.Failing, "try it with: groupsyncd notify test "+n.Name, "notices do not arrive at %s: %s", n.Name, firstLine(n.Reason))
-		}
-	}
-	if s.State != nil {
-		switch b := &s.State.Backup; {
-		case b.Problem != "":
-			add(b.Last, "try it with: groupsyncd state backup", "the state is not backed up: %s", firstLine(b.Problem))
-		case b.Overdue && s.Daemon != nil:
-			add(b.Last, "make one with: groupsyncd state backup", "the newest backup is too old")
-		}
-	}
-	return list
-}
-
-// lastFailure gives why the last run ended for a target, if it did.
-func lastFailure(r *run.Report, target string) string {
-	if r == nil {
-		return ""
-	}
-	if i := slices.IndexFunc(r.Targets, func(t run.TargetReport) bool { return t.Name == target }); i >= 0 {
-		return r.Targets[i].Error
-	}
-	return ""
-}
-
-// lastUnread gives why the last run did not read all of a source, if it tried.
-func lastUnread(r *run.Report, source string) string {
-	if r == nil || r.Exit != run.ExitSource {
-		return ""
-	}
-	if i := slices.IndexFunc(r.Sources, func(s run.SourceReport) bool { return s.Name == source }); i >= 0 && !r.Sources[i].Whole() {
-		return cmp.Or(r.Sources[i].Reason, "the read was not complete")
-	}
-	return ""
 }
 
 // waiting says what waits, and for what.

@@ -34,7 +34,7 @@ func First(codes ...int) int {
 func (r *Report) ExitCode() int {
 	var codes []int
 	for i := range r.Sources {
-		if s := &r.Sources[i]; !s.Whole() && r.User == "" || s.Coverage == "none" && s.Hint != "" {
+		if r.Unread(&r.Sources[i]) {
 			codes = append(codes, ExitSource)
 		}
 	}
@@ -54,4 +54,10 @@ func (r *Report) ExitCode() int {
 		}
 	}
 	return First(codes...)
+}
+
+// Unread reports whether a source did not show what this run asked of it: a run for one
+// person asks for no more than that person, and not of every source.
+func (r *Report) Unread(s *SourceReport) bool {
+	return !s.Whole() && r.User == "" || s.Coverage == "none" && s.Hint != ""
 }
