@@ -11,11 +11,11 @@ func incidents() []mutation {
 			pkg: "test/incident", run: fmt.Sprintf("^TestIncident%02d", number)})
 	}
 	off(1, "gone takes time", "sync/replica/absence.go", " && m.Last.Sub(m.First) >= g.Over", "")
-	off(1, "an empty source has shrunk", "sync/plan/guard.go", "lost < minShrink && is > 0", "lost < minShrink")
+	off(1, "an empty source has shrunk", "sync/plan/guard_sources.go", "lost < minShrink && is > 0", "lost < minShrink")
 	off(2, "a group that was cut is not covered", "sync/replica/merge.go", "if s.Groups[i].MembersKnown {", "if true {")
 	off(2, "a group may not lose half in a day", "sync/plan/guard.go", "if had >= minGroup && ", "if false && ")
 	off(3, "members of others stay", "sync/plan/members.go", "if g.want == nil || g.want.Members != ExactMembers {", "if g.want == nil {")
-	off(4, "a source that shrank is held", "sync/plan/guard.go", `g.shrank(last, now); why != ""`, `g.shrank(last, now); why == "never"`)
+	off(4, "a source that shrank is held", "sync/plan/guard_sources.go", `g.shrank(last, now); why != ""`, `g.shrank(last, now); why == "never"`)
 	off(5, "a limit of the server ends the list without proof", "providers/ldap/read.go", "complete = false\n\t\t\tr.session.giveUp(err)", "r.session.giveUp(err)")
 	off(5, "a base below which nothing is shown must be visible", "providers/ldap/read.go", "if err == nil && f.Entries == 0 {", "if false {")
 	off(6, "gone takes two sightings", "sync/replica/absence.go", "m.Reads >= g.Reads && ", "")
@@ -53,7 +53,7 @@ func incidents() []mutation {
 	off(31, "the clock on the wall is looked at", "sync/schedule/runner.go", "longestSleep = 30 * time.Second", "longestSleep = 24 * time.Hour")
 	off(31, "the night of the clock change", "sync/schedule/schedule.go", "case s.cron.Hour&everyHour == everyHour:", "case s.cron != nil:")
 	off(32, "older evidence replaces nothing newer", "sync/replica/merge.go", "if m.asOf.Before(row.MembersAt) {", "if false {")
-	off(33, "another scope is held", "sync/plan/guard.go", "case last.Scope == src.Scope:", "case true:")
+	off(33, "another scope is held", "sync/plan/guard_sources.go", "case last.Scope == src.Scope:", "case true:")
 	off(34, "the first exact removal is held", "sync/plan/guard.go", "case c.Proof.Exact && !g.in.Memory.Links[c.Link].Exact && (c.Reverts == \"\" || !c.Foreign):", "case false:")
 	return list
 }

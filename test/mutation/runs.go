@@ -4,7 +4,7 @@ import "slices"
 
 // guards gives the checks of the guard and the life of holds (design 5).
 func guards() []mutation {
-	guard, holds, limit := "sync/plan/guard.go", "sync/plan/holds.go", "sync/plan/limit.go"
+	guard, sources, holds, limit := "sync/plan/guard.go", "sync/plan/guard_sources.go", "sync/plan/holds.go", "sync/plan/limit.go"
 	return slices.Concat(in("5 max_people", "sync/plan",
 		mutation{name: "counted", file: guard, old: "g.limits.MaxPeople.Exceeded(len(losing), owning)", new: "false", run: "TestMaxPeople"},
 		mutation{name: "fewer than five never hold", file: guard, old: "if len(losing) >= minPeople && ", new: "if ", run: "TestMaxPeople"},
@@ -27,13 +27,13 @@ func guards() []mutation {
 	), in("5 emptied", "sync/engine",
 		mutation{name: "who is forgotten is not left", file: guard, old: "if c.Op == run.ReleaseMember { // somebody else", new: "if false { // somebody else", run: "TestTraces"},
 	), in("5 max_source_shrink", "sync/plan",
-		mutation{name: "held", file: guard, old: `g.shrank(last, now); why != ""`, new: `g.shrank(last, now); why == "never"`, run: "TestSourceShrink"},
-		mutation{name: "from five entries up, or all", file: guard, old: "lost < minShrink && is > 0", new: "false", run: "TestSourceShrink"},
-		mutation{name: "all of them, however few", file: guard, old: "lost < minShrink && is > 0", new: "lost < minShrink", run: "TestSourceShrink"},
-		mutation{name: "a cut read is no new size", file: guard, old: "} else if src.Read {", new: "} else {", run: "TestACutReadIsNoNewSize"},
+		mutation{name: "held", file: sources, old: `g.shrank(last, now); why != ""`, new: `g.shrank(last, now); why == "never"`, run: "TestSourceShrink"},
+		mutation{name: "from five entries up, or all", file: sources, old: "lost < minShrink && is > 0", new: "false", run: "TestSourceShrink"},
+		mutation{name: "all of them, however few", file: sources, old: "lost < minShrink && is > 0", new: "lost < minShrink", run: "TestSourceShrink"},
+		mutation{name: "a cut read is no new size", file: sources, old: "} else if src.Read {", new: "} else {", run: "TestACutReadIsNoNewSize"},
 	), in("5 source_changed", "sync/plan",
-		mutation{name: "held", file: guard, old: "case last.Scope == src.Scope:", new: "case true:", run: "TestSourceChanged"},
-		mutation{name: "a partial run accepts no scope", file: guard, old: "sure := src.Read && g.in.Only == nil", new: "sure := true", run: "TestAScopeIsAcceptedByACompleteReadOnly"},
+		mutation{name: "held", file: sources, old: "case last.Scope == src.Scope:", new: "case true:", run: "TestSourceChanged"},
+		mutation{name: "a partial run accepts no scope", file: sources, old: "sure := src.Read && g.in.Only == nil", new: "sure := true", run: "TestAScopeIsAcceptedByACompleteReadOnly"},
 		mutation{name: "a source that was taken out", file: guard, old: "case c.Proof.SourceRemoved:", new: "case false:", run: "TestSourceRemoved"},
 	), in("5 other checks", "sync/plan",
 		mutation{name: "the first exact removal", file: guard, old: "case c.Proof.Exact && !g.in.Memory.Links[c.Link].Exact && (c.Reverts == \"\" || !c.Foreign):", new: "case false:", run: "TestExactGroup"},
@@ -49,9 +49,9 @@ func guards() []mutation {
 		mutation{name: "an earlier hash lets its own list through", file: holds, old: "if e.Hash == hash {", new: "if false {", run: "TestEarlierHashLetsItsOwnListThrough"},
 		mutation{name: "an approval accepts a source as it was told, not as it is by then", file: holds, old: "Keys: last.Keys, Accepts: last.Accepts, Until", new: "Keys: last.Keys, Accepts: h.Accepts, Until", run: "TestSourceShrink|TestSourceChanged"},
 		mutation{name: "a source that shrinks on has another hash", file: holds, old: "if a := h.Accepts; a != nil {", new: "if a := h.Accepts; false {", run: "TestSourceShrink|TestSourceChanged"},
-		mutation{name: "a source that shrinks on is accepted smaller only by a new hash", file: guard, old: `g.shrank(*h.Accepts, now) == "" && `, new: "", run: "TestSourceShrink"},
-		mutation{name: "a source that grew is accepted larger by a new hash", file: guard, old: ` && g.shrank(now, *h.Accepts) == ""`, new: "", run: "TestSourceShrink"},
-		mutation{name: "another filter has another hash", file: guard, old: "h.Accepts.Scope == now.Scope &&", new: "true &&", run: "TestSourceChanged"},
+		mutation{name: "a source that shrinks on is accepted smaller only by a new hash", file: sources, old: `g.shrank(*h.Accepts, now) == "" && `, new: "", run: "TestSourceShrink"},
+		mutation{name: "a source that grew is accepted larger by a new hash", file: sources, old: ` && g.shrank(now, *h.Accepts) == ""`, new: "", run: "TestSourceShrink"},
+		mutation{name: "another filter has another hash", file: sources, old: "h.Accepts.Scope == now.Scope &&", new: "true &&", run: "TestSourceChanged"},
 		mutation{name: "earlier hashes run out", file: holds, old: "return !now.Before(e.Until) })", new: "return false })", run: "TestEarlier.*"},
 		mutation{name: "approvals run out", file: holds, old: "if now.Before(m.Approvals[i].Until) {", new: "if true {", run: "TestApprovalRunsOut"},
 		mutation{name: "what is approved is not left to be lost", file: guard, old: "if c.Loss() && c.Proof.ours() {", new: "if false {", run: "TestEmptied.*|TestScenario.*|TestApproved.*"},
