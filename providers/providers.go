@@ -204,7 +204,8 @@ func (p Progress) Report(what string, done int) {
 // Options are what every source gets beside its own configuration.
 type Options struct {
 	// Name is the key of the source in the configuration file.
-	Name   string
+	Name string
+	// Logger names the source in each record already.
 	Logger *slog.Logger
 	// Now is the clock of AsOf times; nil: the real one.
 	Now func() time.Time

@@ -75,17 +75,34 @@ func New(o Options) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(o.Writer, &slog.HandlerOptions{Level: o.Level, ReplaceAttr: forJSON}))
 }
 
-// forJSON writes our level by its name instead of as INFO+2.
+// forJSON writes our level by its name instead of as INFO+2, and a duration as 5s instead
+// of in nanoseconds, which nobody reads at night.
 func forJSON(groups []string, a slog.Attr) slog.Attr {
-	if l, ok := a.Value.Any().(slog.Level); ok && a.Key == slog.LevelKey && len(groups) == 0 {
-		a.Value = slog.StringValue(find(l).long)
+	if empty(a) {
+		return slog.Attr{}
+	}
+	switch v := a.Value.Any().(type) {
+	case slog.Level:
+		if a.Key == slog.LevelKey && len(groups) == 0 {
+			a.Value = slog.StringValue(find(v).long)
+		}
+	case time.Duration:
+		a.Value = slog.StringValue(v.String())
 	}
 	return a
+}
+
+// empty says that an attribute is a hint or an error that nobody has: it is left out.
+func empty(a slog.Attr) bool {
+	return (a.Key == KeyHint || a.Key == KeyErr) && a.Value.Kind() == slog.KindString && a.Value.String() == ""
 }
 
 // forText writes levels in three letters, errors in red, and no control sequence that
 // came from a directory: a name there could otherwise move the cursor of the reader.
 func forText(groups []string, a slog.Attr) slog.Attr {
+	if empty(a) {
+		return slog.Attr{}
+	}
 	switch v := a.Value.Any().(type) {
 	case slog.Level:
 		if a.Key == slog.LevelKey && len(groups) == 0 {

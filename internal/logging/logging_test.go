@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -191,4 +192,19 @@ func (c *counter) Write(p []byte) (int, error) {
 	c.writes++
 	c.lines += bytes.Count(p, []byte("\n"))
 	return len(p), nil
+}
+
+func TestWhatNobodyHasIsLeftOutAndDurationsAreReadable(t *testing.T) {
+	t.Parallel()
+	for name, o := range styles() {
+		line := write(o, func(l *slog.Logger) {
+			l.Warn("m", slog.String(KeyHint, ""), slog.String(KeyErr, ""), slog.String(KeyReason, ""), slog.Duration("every", 5*time.Second))
+		})
+		if strings.Contains(line, KeyHint) || strings.Contains(line, KeyErr+"=") || strings.Contains(line, `"`+KeyErr+`"`) {
+			t.Errorf("%s: a hint or an error that is not there is written: %s", name, line)
+		}
+		if !strings.Contains(line, KeyReason) || !strings.Contains(line, "5s") || strings.Contains(line, "000000") {
+			t.Errorf("%s: the reason or the duration is missing: %s", name, line)
+		}
+	}
 }

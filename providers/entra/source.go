@@ -106,7 +106,7 @@ func (s *source) Pull(ctx context.Context, progress providers.Progress) (*direct
 		if snapshot, err = r.run(ctx, newMirror(nil), nil); !stale(err) {
 			break
 		}
-		s.logger.Info("the server gave up the read, beginning again", "source", s.name, "err", err)
+		s.logger.Info("the server gave up the read, beginning again", "err", err)
 	}
 	if err != nil {
 		err = s.explain(err, "")

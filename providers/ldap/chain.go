@@ -70,7 +70,7 @@ func (c *climber) climbOrChain(ctx context.Context, e *ldap.Entry, tests, contex
 		}
 		c.source.chains.note(server, false, now.Add(chainTrust))
 		c.source.logger.Warn("the server does not follow nested groups any more, so look-ups go level by level",
-			"source", c.source.name, "server", server, "err", err)
+			"server", server, "err", err)
 		c.groups, c.at = nil, map[string]int{}
 	}
 	begin := c.source.now()
@@ -96,7 +96,7 @@ func (c *climber) probe(ctx context.Context, e *ldap.Entry, tests, contexts []st
 	begin := c.source.now()
 	if err := other.chain(ctx, e, tests, contexts); err != nil {
 		c.source.logger.Info("the server does not follow nested groups itself, so look-ups go level by level",
-			"source", c.source.name, "server", c.session.server.text, "err", err)
+			"server", c.session.server.text, "err", err)
 		return false
 	}
 	took := c.source.now().Sub(begin)
@@ -107,9 +107,9 @@ func (c *climber) probe(ctx context.Context, e *ldap.Entry, tests, contexts []st
 	}
 	if !same {
 		c.source.logger.Info("the server follows nested groups in a way of its own, so look-ups go level by level",
-			"source", c.source.name, "server", c.session.server.text, "groups", len(c.groups), "groups_in_chain", len(other.groups))
+			"server", c.session.server.text, "groups", len(c.groups), "groups_in_chain", len(other.groups))
 	}
-	c.source.logger.Debug("the server's own way through nested groups was tried", "source", c.source.name, "server", c.session.server.text,
+	c.source.logger.Debug("the server's own way through nested groups was tried", "server", c.session.server.text,
 		"same", same, "took", took, "level_by_level", climbing)
 	return same && took <= climbing
 }

@@ -51,7 +51,7 @@ func (s *source) layoutOf(ctx context.Context, made *session) (*layout, error) {
 	s.detected[made.server.text] = &detection{identity: identity, until: now.Add(detectedFor), layout: l}
 	s.mu.Unlock()
 	if known == nil || known.layout.scope() != l.scope() {
-		s.logger.Info("layout detected", "source", s.name, "server", made.server.text, "layout", l.name,
+		s.logger.Info("layout detected", "server", made.server.text, "layout", l.name,
 			"users", l.users.Filter, "groups", l.groups.Filter, "id", l.users.ID, "members", l.membersText())
 	}
 	return l, nil

@@ -32,7 +32,7 @@ func (r *reader) closeGroups() {
 		}
 	}
 	if len(cycles) > 0 {
-		r.source.logger.Warn("groups contain each other, so they have the same members", "source", r.source.name,
+		r.source.logger.Warn("groups contain each other, so they have the same members",
 			"cycles", len(cycles), "groups", strings.Join(cycles[:min(len(cycles), shownCycles)], "; "))
 	}
 }

@@ -74,9 +74,9 @@ func (r *reader) warnEmpty() {
 		username = username || r.snapshot.Users[i].Username != ""
 	}
 	if !email {
-		r.source.logger.Warn("no user has the configured attribute", "source", r.source.name, "key", "users.email", "attribute", r.layout.users.Email)
+		r.source.logger.Warn("no user has the configured attribute", "key", "users.email", "attribute", r.layout.users.Email)
 	}
 	if !username {
-		r.source.logger.Warn("no user has the configured attribute", "source", r.source.name, "key", "users.username", "attribute", r.layout.users.Username)
+		r.source.logger.Warn("no user has the configured attribute", "key", "users.username", "attribute", r.layout.users.Username)
 	}
 }

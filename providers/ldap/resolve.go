@@ -99,7 +99,7 @@ func (v *resolver) close(at int, complete bool) {
 // report says in the log what references lead nowhere for a reason of its own.
 func (v *resolver) report() {
 	if v.beyond > 0 {
-		v.source.logger.Warn("more member references than are looked at name no user or group", "source", v.source.name, "looked", v.looks, "beyond", v.beyond)
+		v.source.logger.Warn("more member references than are looked at name no user or group", "looked", v.looks, "beyond", v.beyond)
 	}
 	count, example := 0, ""
 	for n, name := range v.groups.names {
@@ -111,7 +111,7 @@ func (v *resolver) report() {
 		}
 	}
 	if count > 0 {
-		v.source.logger.Warn("members from another forest are known here by their SID only and are left out", "source", v.source.name, "count", count, "dn", example)
+		v.source.logger.Warn("members from another forest are known here by their SID only and are left out", "count", count, "dn", example)
 	}
 }
 

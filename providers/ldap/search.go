@@ -37,7 +37,7 @@ func (s *session) read(ctx context.Context, q query, each func(*wire.Entry) erro
 		return f, err
 	}
 	s.lowered = true
-	s.source.logger.Warn("the server refuses the page size; a smaller one is tried", "source", s.source.name, "page_size", s.pageSize, "smaller", smaller, "err", reason(err))
+	s.source.logger.Warn("the server refuses the page size; a smaller one is tried", "page_size", s.pageSize, "smaller", smaller, "err", reason(err))
 	s.pageSize = smaller
 	return ask()
 }

@@ -248,9 +248,9 @@ func (s *source) say(w way, why string) {
 	switch {
 	case told:
 	case w == "":
-		s.logger.Info("the directory is read as a whole each time", "source", s.name, "reason", why)
+		s.logger.Info("the directory is read as a whole each time", "reason", why)
 	default:
-		s.logger.Info("changes of the directory can be read alone", "source", s.name, "way", string(w), "reason", why)
+		s.logger.Info("changes of the directory can be read alone", "way", string(w), "reason", why)
 	}
 }
 
@@ -280,7 +280,7 @@ func (s *source) seal(c *cursor, snapshot *directory.Snapshot, r *reader) []byte
 	c.Print = fingerprint(snapshot)
 	raw, err := c.encode()
 	if err != nil {
-		s.logger.Warn("the place where changes begin cannot be kept", "source", s.name, "err", err)
+		s.logger.Warn("the place where changes begin cannot be kept", "err", err)
 		return nil
 	}
 	return raw

@@ -86,6 +86,6 @@ func (s *Session) sayDropped(set permission.Set, after plan.Defaults) {
 	}
 	dropped := slices.DeleteFunc(set.Keys(), func(key string) bool { _, ok := have[key]; return ok })
 	if len(dropped) > 0 {
-		s.c.log.Warn("this version of Open WebUI does not know default permissions that were set", "target", s.c.name, "permissions", dropped)
+		s.c.log.Warn("this version of Open WebUI does not know default permissions that were set", "permissions", dropped)
 	}
 }

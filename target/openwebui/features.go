@@ -89,7 +89,7 @@ func (c *Client) sayUntested(version string) {
 		return
 	}
 	if said := c.said.Swap(&version); said == nil || *said != version {
-		c.log.Warn("this Open WebUI is newer than those that groupsyncd was tested with", "target", c.name, "version", version, "tested", latest)
+		c.log.Warn("this Open WebUI is newer than those that groupsyncd was tested with", "version", version, "tested", latest)
 	}
 }
 

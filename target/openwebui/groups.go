@@ -243,7 +243,7 @@ func (s *Session) onlyOne(ctx context.Context, before map[string]bool, spec *pla
 	if first == nil {
 		return made.group(), nil
 	}
-	s.c.log.Warn("a lost creation had its effect late, the second group is deleted", "target", s.c.name, "group", first.ID, "second", made.ID)
+	s.c.log.Warn("a lost creation had its effect late, the second group is deleted", "group", first.ID, "second", made.ID)
 	if err := s.deleteGroup(ctx, made.ID); err != nil {
 		return plan.Group{}, err
 	}

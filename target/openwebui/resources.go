@@ -60,7 +60,7 @@ func (s *Session) observeResources(ctx context.Context, look plan.Look, o *plan.
 			if needed || ctx.Err() != nil {
 				return err
 			}
-			s.c.log.Warn("what is shared could not be read", "target", s.c.name, "type", kind, "err", err)
+			s.c.log.Warn("what is shared could not be read", "type", kind, "err", err)
 			continue
 		}
 		o.Resources = append(o.Resources, list...)
