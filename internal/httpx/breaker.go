@@ -19,6 +19,8 @@ type breaker struct {
 
 	mu     sync.Mutex
 	failed int
+	// why is the latest of these failures.
+	why error
 	// until is when the next probe is due; zero: the breaker is closed.
 	until time.Time
 	// probing says that the one request is on its way.
@@ -53,9 +55,9 @@ func (b *breaker) leave(err error) bool {
 	case kind == fault.Canceled:
 		b.probing = false
 	case !kind.Retryable():
-		b.failed, b.until, b.probing = 0, time.Time{}, false
+		b.failed, b.why, b.until, b.probing = 0, nil, time.Time{}, false
 	default:
-		b.probing = false
+		b.probing, b.why = false, err
 		if b.failed++; b.failed >= b.after {
 			wait, _ := retryAfter(err)
 			b.until = b.now().Add(max(b.pause, min(wait, longestPause)))
@@ -68,11 +70,22 @@ func (b *breaker) leave(err error) bool {
 // not keep a sound server unasked for a day.
 const longestPause = 10 * time.Minute
 
-// spared is the error of a request that was not sent because the server fails.
+// last gives the latest failure.
+func (b *breaker) last() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.why
+}
+
+// spared is the error of a request that was not sent because the server fails. It says how
+// the server failed, because nobody finds the attempt that did.
 func (s *Session) spared(q *Request, wait time.Duration) error {
-	due := s.c.o.Now().Add(wait)
-	f := s.fail(fault.Unavailable, q, fmt.Errorf("%w: the last %d attempts in a row failed, the next is made after %s",
-		errOpen, s.c.o.Retry.Break, due.UTC().Format(time.RFC3339)), "")
+	due, why, hint := s.c.o.Now().Add(wait), "", ""
+	if last := s.c.breaker.last(); last != nil {
+		why, hint = ": "+cause(last).Error(), fault.HintOf(last)
+	}
+	f := s.fail(fault.Unavailable, q, fmt.Errorf("%w: the last %d attempts in a row failed, the next is made after %s%s",
+		errOpen, s.c.o.Retry.Break, due.UTC().Format(time.RFC3339), why), hint)
 	f.After = wait
 	return f
 }

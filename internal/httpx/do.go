@@ -100,7 +100,7 @@ func (s *Session) Do(ctx context.Context, q Request) (*Answer, error) {
 	}
 	a, err := backoff.Retry(ctx, attempt, backoff.WithBackOff(s.steps(&q)), backoff.WithMaxTries(s.c.o.Retry.Tries),
 		backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(_ error, wait time.Duration) {
-			s.c.o.Logger.Warn("request failed, trying again", "server", s.c.o.Name, "err", failed, "wait", wait.Round(time.Millisecond).String())
+			s.c.o.Logger.Info("request failed, trying again", "server", s.c.o.Name, "err", failed, "wait", wait.Round(time.Millisecond).String())
 		}))
 	if err == nil {
 		s.earn()

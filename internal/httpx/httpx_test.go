@@ -153,6 +153,9 @@ func TestAnAnswerSaysWhatItMeans(t *testing.T) {
 			if len(err.Error()) > 400 || strings.ContainsAny(err.Error(), "\n\x1b") {
 				t.Errorf("the error does not fit one line: %q", err)
 			}
+			if name == "connection dropped" && !strings.Contains(fault.HintOf(err), "hangs up without an answer: is that its port, and does it speak http:// there?") {
+				t.Errorf("the hint reads %q", fault.HintOf(err))
+			}
 			for _, text := range []string{err.Error(), fault.HintOf(err), w.logs.String()} {
 				if strings.Contains(text, "canary") {
 					t.Errorf("a secret shows: %s", text)

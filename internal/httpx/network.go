@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"strings"
@@ -59,6 +60,9 @@ func Network(err error, base *url.URL) (kind fault.Kind, hint string) {
 	}
 	if h, ok := tlsHint(err); ok {
 		return fault.Invalid, h
+	}
+	if hint == "" && errors.Is(err, io.EOF) {
+		hint = "the server hangs up without an answer: is that its port, and does it speak " + base.Scheme + ":// there?"
 	}
 	return kind, hint
 }
