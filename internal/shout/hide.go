@@ -114,6 +114,9 @@ func judge(ctx context.Context, err error) (fault.Kind, string) {
 	case errors.Is(err, context.DeadlineExceeded):
 		return fault.Unavailable, reach
 	}
+	if strings.Contains(err.Error(), "certificate signed by unknown authority") {
+		return fault.Invalid, "add the certificate of its authority to those of the system, or name the file with it by the variable SSL_CERT_FILE: docs/notices.md"
+	}
 	if _, ok := errors.AsType[net.Error](err); ok {
 		kind, h := httpx.Network(err, &url.URL{})
 		if h == "" || strings.HasSuffix(h, "://") {

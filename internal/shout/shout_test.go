@@ -4,14 +4,18 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +26,25 @@ import (
 
 func TestMain(m *testing.M) {
 	http.DefaultTransport = Transport() //nolint:reassign // as the program does before anything else
+	if address := os.Getenv(envSend); address != "" {
+		os.Exit(sendOnce(address))
+	}
 	os.Exit(m.Run())
+}
+
+// envSend makes the test binary a process that sends one message to the address in it.
+const envSend = "GROUPSYNCD_TEST_SEND"
+
+func sendOnce(address string) int {
+	s, err := Parse(secret.New(address))
+	if err == nil {
+		err = s.Send(context.Background(), Message{"t", "b"})
+	}
+	if err != nil {
+		fmt.Println(err, "hint:", fault.HintOf(err))
+		return 1
+	}
+	return 0
 }
 
 const canary = "canary7hunter2"
@@ -81,6 +103,39 @@ func TestAWebhookGetsTitleAndText(t *testing.T) {
 	for range 2 {
 		if err := s.Send(t.Context(), Message{"t", "b"}); err != nil || (<-got).path != "/other" {
 			t.Error(err)
+		}
+	}
+}
+
+// TestAnAuthorityOfOnesOwnIsNamedByTheEnvironment: a company's own services are reached by
+// the variables that all Go programs know. They are read once in each process.
+func TestAnAuthorityOfOnesOwnIsNamedByTheEnvironment(t *testing.T) {
+	t.Parallel()
+	taken := make(chan struct{}, 4)
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { taken <- struct{}{} }))
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0) // whoever does not trust us hangs up
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "company.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		env  string
+		sent int
+	}{"nothing": {"HOME=" + dir, 0}, "a file": {"SSL_CERT_FILE=" + file, 1}, "a folder": {"SSL_CERT_DIR=" + dir, 1}, "a file that is not there": {"SSL_CERT_FILE=" + file + "x", 0}} {
+		cmd := exec.CommandContext(t.Context(), os.Args[0])
+		cmd.Env = append(os.Environ(), envSend+"=generic://"+s.Listener.Addr().String()+"/"+canary+"?template=json", c.env)
+		out, err := cmd.CombinedOutput()
+		if (err == nil) != (c.sent == 1) || len(taken) != c.sent {
+			t.Errorf("%s: %v, %d taken: %s", name, err, len(taken), out)
+		}
+		if err != nil && (!strings.Contains(string(out), "unknown authority") || !strings.Contains(string(out), "SSL_CERT_FILE") || strings.Contains(string(out), canary)) {
+			t.Errorf("%s: what to do is not said: %s", name, out)
+		}
+		for range len(taken) {
+			<-taken
 		}
 	}
 }
