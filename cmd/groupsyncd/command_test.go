@@ -196,9 +196,9 @@ func TestTextsStayTextsInYAML(t *testing.T) {
 func TestProgressIsForTerminalsOnly(t *testing.T) {
 	t.Parallel()
 	c, _, errs := printer()
-	show, done := c.progress()
-	done()
-	if show != nil || errs.Len() != 0 {
+	l := c.progress()
+	l.clear()
+	if l.progress() != nil || l.over(c.Out) != c.Out || errs.Len() != 0 {
 		t.Errorf("progress is written to a buffer: %q", errs)
 	}
 	f, err := os.Create(filepath.Join(t.TempDir(), "log"))
@@ -215,21 +215,35 @@ func TestProgressIsOneLineThatGoesAway(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		show, done := liveLine(&out, time.Second)
-		show("corp", "users", 1, 0)
-		show("corp", "users", 2, 0) // Too soon.
+		l := &liveLine{out: &out, every: time.Second}
+		l.show("corp", "users", 1, 0)
+		l.show("corp", "users", 2, 0) // Too soon.
 		time.Sleep(2 * time.Second)
-		show("chat\x1b[2J", "calls", 3, 9)
-		done()
+		l.show("chat\x1b[2J", "calls", 3, 9)
+		l.clear()
 		if want := "\r\x1b[Kcorp: 1 users\r\x1b[Kchat\uFFFD[2J: 3 of 9 calls\r\x1b[K"; out.String() != want {
 			t.Errorf("got %q, want %q", out.String(), want)
 		}
 		out.Reset()
-		_, done = liveLine(&out, time.Second)
-		if done(); out.Len() != 0 {
+		l = &liveLine{out: &out, every: time.Second}
+		if l.clear(); out.Len() != 0 {
 			t.Errorf("a line that was never shown is cleared: %q", out.String())
 		}
 	})
+}
+
+func TestAReportDoesNotBeginInTheLineOfProgress(t *testing.T) {
+	t.Parallel()
+	var screen bytes.Buffer
+	l := &liveLine{out: &screen}
+	report := l.over(&screen)
+	l.show("corp", "users", 1, 0)
+	fmt.Fprint(report, "run 1\n")
+	fmt.Fprint(report, "SOURCE\n")
+	l.clear()
+	if want := "\r\x1b[Kcorp: 1 users\r\x1b[Krun 1\nSOURCE\n"; screen.String() != want {
+		t.Errorf("got %q, want %q", screen.String(), want)
+	}
 }
 
 // started is a daemon that has its socket at last.

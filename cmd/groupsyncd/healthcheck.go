@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"groupsyncd/config"
+	"groupsyncd/internal/scalar"
 	"groupsyncd/server"
 	"groupsyncd/sync/run"
 
@@ -38,12 +39,15 @@ unhealthy; "groupsyncd status" and /readyz?verbose tell more.
 Exit codes: 0 alive, 1 not, 2 configuration.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, cfg, err := c.load()
-			if err != nil {
-				return err
-			}
 			ctx, stop := context.WithTimeout(c.ctx, healthBound)
 			defer stop()
+			file, cfg, err := c.load()
+			if err != nil {
+				if cfg = c.unchanged(ctx, file); cfg == nil {
+					return err
+				}
+				c.complain(err)
+			}
 			asked, err := askHealth(ctx, cfg)
 			h := health{Healthy: err == nil, Asked: asked, Answer: "ok"}
 			if err != nil {
@@ -59,6 +63,19 @@ Exit codes: 0 alive, 1 not, 2 configuration.`,
 			})
 		},
 	}
+}
+
+// unchanged gives what is needed to ask a daemon that goes on although its file has mistakes
+// now: whoever ended it for them would end the last one that works. Nil: there is none.
+func (c *command) unchanged(ctx context.Context, file string) *config.Config {
+	if file == "" {
+		return nil
+	}
+	cfg := &config.Config{State: scalar.Path(config.StateFolder(file))}
+	if _, err := askSocket(ctx, cfg); err != nil {
+		return nil
+	}
+	return cfg
 }
 
 // askHealth asks the daemon of a configuration for a sign of life, and says where it asked.

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/user"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -120,24 +119,6 @@ pending (plan --check), 9 the world changed since the plan (apply), 130 interrup
 	return root
 }
 
-// misused gives cobra's own complaints about commands and arguments, which have no
-// kind, theirs, and a hint.
-func misused(cmd *cobra.Command, err error) error {
-	text := err.Error()
-	unknown := strings.HasPrefix(text, "unknown command")
-	if fault.KindOf(err) != 0 || !unknown && !strings.Contains(text, "arg(s)") && !strings.Contains(text, "required flag") {
-		return err
-	}
-	hint := "see: " + cmd.CommandPath() + " --help"
-	if parts := strings.Split(text, `"`); unknown && len(parts) > 1 {
-		cmd.SuggestionsMinimumDistance = 2
-		if near := cmd.SuggestionsFor(parts[1]); len(near) > 0 {
-			hint = "did you mean " + near[0] + "? Otherwise " + hint
-		}
-	}
-	return fault.New(fault.Invalid, "", "", err, hint)
-}
-
 // usage is a mistake in the command line.
 func usage(format string, args ...any) error {
 	return fault.New(fault.Invalid, "", "", fmt.Errorf(format, args...), "")
@@ -212,15 +193,17 @@ func (c *command) with(work func(server.Backend, *config.Config) error) error {
 }
 
 // look is with for commands that only look: where there is no state yet they work on an
-// empty one and make none.
+// empty one and make none. While the file has mistakes they ask the daemon that goes on with
+// the one before: what it does is never as interesting as then.
 func (c *command) look(work func(server.Backend, *config.Config) error) error {
-	return c.withState(work, func(cfg *config.Config) bool {
-		missing := app.NothingYet(cfg)
-		if missing && !c.quiet {
-			fmt.Fprintf(c.Err, "nothing has run yet: there is no state in %s\n", cfg.State)
-		}
-		return missing
-	})
+	file, cfg, err := c.load()
+	if err == nil {
+		return c.loaded(file, cfg, work, c.nothingYet)
+	}
+	if daemon := c.despite(file, err); daemon != nil {
+		return work(daemon, &config.Config{})
+	}
+	return err
 }
 
 func (c *command) withState(work func(server.Backend, *config.Config) error, empty func(*config.Config) bool) error {
@@ -228,10 +211,15 @@ func (c *command) withState(work func(server.Backend, *config.Config) error, emp
 	if err != nil {
 		return err
 	}
-	progress, done := c.progress()
-	defer done()
+	return c.loaded(file, cfg, work, empty)
+}
+
+func (c *command) loaded(file string, cfg *config.Config, work func(server.Backend, *config.Config) error, empty func(*config.Config) bool) error {
+	live, plain := c.progress(), c.Streams
+	c.Streams = Streams{Out: live.over(plain.Out), Err: live.over(plain.Err)}
+	defer func() { live.clear(); c.Streams = plain }()
 	daemon, a, err := c.open(cfg, app.Options{File: file, Config: cfg, Logger: c.logger(cfg, false), LockTimeout: c.lockTimeout,
-		Progress: progress, Now: c.now}, empty)
+		Progress: live.progress(), Now: c.now}, empty)
 	switch {
 	case err != nil:
 		return err
@@ -239,6 +227,31 @@ func (c *command) withState(work func(server.Backend, *config.Config) error, emp
 		return work(daemon, cfg)
 	}
 	return errors.Join(work(a, cfg), a.Close())
+}
+
+// nothingYet reports, and says, that there is no state yet.
+func (c *command) nothingYet(cfg *config.Config) bool {
+	missing := app.NothingYet(cfg)
+	if missing && !c.quiet {
+		fmt.Fprintf(c.Err, "nothing has run yet: there is no state in %s\n", cfg.State)
+	}
+	return missing
+}
+
+// despite finds the daemon that goes on although its file has mistakes now, and tells of them.
+func (c *command) despite(file string, mistakes error) *server.Client {
+	if file == "" {
+		return nil
+	}
+	daemon, err := server.Dial(c.ctx, config.StateFolder(file))
+	if daemon == nil || err != nil {
+		return nil
+	}
+	if !c.quiet {
+		c.complain(mistakes)
+		fmt.Fprintln(c.Err, "the daemon goes on with the configuration that it loaded before; it says:")
+	}
+	return daemon
 }
 
 // redial is how often a daemon is looked for while another process holds the state.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"groupsyncd/app"
+	"groupsyncd/config"
 	"groupsyncd/internal/fault"
 	"groupsyncd/internal/logging"
 	"groupsyncd/internal/sdnotify"
@@ -62,9 +63,9 @@ func (c *command) reloadCommand() *cobra.Command {
 		Long:  "Make the running daemon read its configuration again. A file with mistakes leaves the\nold configuration in force; the mistakes are shown.",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, cfg, err := c.load()
+			file, cfg, err := c.load()
 			if err != nil {
-				return c.reloadUnread(err)
+				return c.reloadUnread(file, err)
 			}
 			daemon, err := server.Dial(c.ctx, string(cfg.State))
 			if err != nil {
@@ -82,15 +83,19 @@ func (c *command) reloadCommand() *cobra.Command {
 }
 
 // reloadUnread asks for a reload with a file that we cannot read ourselves. It fails, and the
-// log, the metrics and the status of the daemon say so as well. Where that is, only systemd
-// can tell, whose ExecReload we are then.
-func (c *command) reloadUnread(mistakes error) error {
+// log, the metrics and the status of the daemon say so as well. Where that is, systemd tells,
+// whose ExecReload we may be, or what can be read of the file.
+func (c *command) reloadUnread(file string, mistakes error) error {
 	dir := os.Getenv("STATE_DIRECTORY")
 	if dir == "" {
-		return mistakes
+		if file == "" {
+			return mistakes
+		}
+		dir = config.StateFolder(file)
 	}
 	if daemon, err := server.Dial(c.ctx, dir); err == nil && daemon != nil {
-		if err := daemon.Reload(c.ctx); err != nil {
+		err := daemon.Reload(c.ctx)
+		if _, seen := asProblems(mistakes); err != nil && !seen {
 			return err
 		}
 	}

@@ -12,46 +12,90 @@ import (
 
 // terminal reports whether a stream is a terminal that a person looks at.
 func terminal(w io.Writer) bool {
+	if over, ok := w.(writeOver); ok {
+		w = over.to
+	}
 	f, ok := w.(*os.File)
 	return ok && isatty.IsTerminal(f.Fd()) && os.Getenv("TERM") != "dumb"
 }
 
 func noColor() bool { return os.Getenv("NO_COLOR") != "" }
 
-// progress shows how far a long run is, in one line of the terminal that is written
-// anew; nothing where there is no terminal. done clears the line.
-func (c *command) progress() (show func(where, what string, done, total int), done func()) {
+// progress is a line that shows how far a long run is; nil where nobody looks at a terminal.
+func (c *command) progress() *liveLine {
 	if !terminal(c.Err) || c.quiet || c.verbose {
-		return nil, func() {}
+		return nil
 	}
-	return liveLine(c.Err, 100*time.Millisecond)
+	return &liveLine{out: c.Err, every: 100 * time.Millisecond}
 }
 
-// liveLine writes how far a run is into one line, anew at most once in each interval.
-func liveLine(out io.Writer, every time.Duration) (show func(where, what string, done, total int), done func()) {
-	var (
-		mu    sync.Mutex
-		last  time.Time
-		shown bool
-	)
-	show = func(where, what string, done, total int) {
-		mu.Lock()
-		defer mu.Unlock()
-		if time.Since(last) < every {
-			return
-		}
-		last, shown = time.Now(), true
-		text := fmt.Sprintf("%s: %d %s", where, done, what)
-		if total > 0 {
-			text = fmt.Sprintf("%s: %d of %d %s", where, done, total, what)
-		}
-		fmt.Fprintf(out, "\r\x1b[K%s", harmless(text))
+// liveLine is one line of a terminal that is written anew, at most once in each interval.
+// Whatever else is written takes it away first: a report does not begin in its middle.
+type liveLine struct {
+	out   io.Writer
+	every time.Duration
+
+	mu    sync.Mutex
+	last  time.Time
+	shown bool
+}
+
+// progress gives what runs tell how far they are; nil where nothing is shown.
+func (l *liveLine) progress() func(where, what string, done, total int) {
+	if l == nil {
+		return nil
 	}
-	return show, func() {
-		mu.Lock()
-		defer mu.Unlock()
-		if shown {
-			fmt.Fprint(out, "\r\x1b[K")
-		}
+	return l.show
+}
+
+func (l *liveLine) show(where, what string, done, total int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Since(l.last) < l.every {
+		return
 	}
+	l.last, l.shown = time.Now(), true
+	text := fmt.Sprintf("%s: %d %s", where, done, what)
+	if total > 0 {
+		text = fmt.Sprintf("%s: %d of %d %s", where, done, total, what)
+	}
+	fmt.Fprintf(l.out, "\r\x1b[K%s", harmless(text))
+}
+
+// clear takes the line away.
+func (l *liveLine) clear() {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.away()
+}
+
+// away is clear for who holds mu.
+func (l *liveLine) away() {
+	if l.shown {
+		l.shown = false
+		fmt.Fprint(l.out, "\r\x1b[K")
+	}
+}
+
+// over gives a stream that takes the line away before it writes.
+func (l *liveLine) over(w io.Writer) io.Writer {
+	if l == nil {
+		return w
+	}
+	return writeOver{l, w}
+}
+
+type writeOver struct {
+	line *liveLine
+	to   io.Writer
+}
+
+func (o writeOver) Write(p []byte) (int, error) {
+	o.line.mu.Lock()
+	defer o.line.mu.Unlock()
+	o.line.away()
+	return o.to.Write(p)
 }
