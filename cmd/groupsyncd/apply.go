@@ -57,7 +57,7 @@ func readPlan(name string) (*run.PlanFile, error) {
 	const again = "make a new plan with: groupsyncd plan --out FILE"
 	data, err := os.ReadFile(name)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "read the plan", "", err, "")
+		return nil, fault.New(fault.Invalid, "read the plan", "", err, "the file is one that was written with: groupsyncd plan --out FILE")
 	}
 	var f run.PlanFile
 	dec := json.NewDecoder(bytes.NewReader(data))

@@ -85,7 +85,7 @@ func (c *command) readImport(name string, req *run.ImportRequest) error {
 	if name != "-" {
 		file, err := os.Open(name)
 		if err != nil {
-			return fault.New(fault.Invalid, op, "", err, "")
+			return fault.New(fault.Invalid, op, "", err, "name a file, or - for standard input")
 		}
 		defer file.Close() //nolint:errcheck // it was only read
 		from, req.Name = file, filepath.Base(name)

@@ -29,7 +29,15 @@ func (c *command) listCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return c.print(map[string]any{"groups": all}, func() { c.directoryGroups(all, unmatched, full) })
+				none := unmatched // Nobody has read anything where the whole list is empty too.
+				if none && len(all) == 0 {
+					read, err := b.ListGroups(c.ctx, source, false)
+					if err != nil {
+						return err
+					}
+					none = len(read) > 0
+				}
+				return c.print(map[string]any{"groups": all}, func() { c.directoryGroups(all, none, full) })
 			})
 		},
 	}
@@ -43,7 +51,15 @@ func (c *command) listCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return c.print(map[string]any{"users": all}, func() { c.directoryUsers(all, unmatched, full) })
+				none := unmatched
+				if none && len(all) == 0 {
+					read, err := b.ListUsers(c.ctx, source, false)
+					if err != nil {
+						return err
+					}
+					none = len(read) > 0
+				}
+				return c.print(map[string]any{"users": all}, func() { c.directoryUsers(all, none, full) })
 			})
 		},
 	}

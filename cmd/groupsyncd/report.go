@@ -87,6 +87,9 @@ func (c *command) targetTable(r *run.Report, t *run.TargetReport, full bool) {
 	if t.Error == "" || t.Summary != (run.Summary{}) {
 		c.line("  %s", summaryLine(&t.Summary))
 	}
+	if t.Error == "" && r.User == "" && len(t.Holds) == 0 && t.Summary == (run.Summary{}) && slices.ContainsFunc(r.Sources, func(s run.SourceReport) bool { return s.Groups > 0 }) {
+		c.hint("groups were read, and no rule makes anything of them; which rule takes which: groupsyncd list groups")
+	}
 	for _, h := range t.Holds {
 		text := plural(h.Changes, "change")
 		if h.Changes == 0 {
