@@ -74,8 +74,7 @@ func (p *page) findHold(r *http.Request) (*run.Hold, error) {
 		return nil, err
 	}
 	for i := range list {
-		earlier := slices.ContainsFunc(list[i].Earlier, func(e run.EarlierList) bool { return e.Hash == hash })
-		if list[i].Hash == hash || earlier {
+		if _, listed := list[i].Under(hash); listed {
 			return &list[i], nil
 		}
 	}

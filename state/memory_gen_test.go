@@ -139,7 +139,8 @@ func drawLists(t *rapid.T, m *plan.Memory, at *rapid.Generator[time.Time]) {
 		m.Holds = append(m.Holds, run.Hold{Hash: anyText().Draw(t, "hash"), Check: run.MaxPeople, Target: m.Target, Scope: anyText().Draw(t, "scope"), Detail: anyText().Draw(t, "detail"),
 			Since: at.Draw(t, "since"), Changes: rapid.SliceOfN(anyChange(), 0, 3).Draw(t, "changes"), Approve: anyText().Draw(t, "approve"), Keys: texts.Draw(t, "keys"),
 			Accepts: rapid.Ptr(anyAccepted(), true).Draw(t, "accepts"),
-			Earlier: []run.EarlierList{{Hash: anyText().Draw(t, "hash"), Keys: texts.Draw(t, "keys"), Accepts: rapid.Ptr(anyAccepted(), true).Draw(t, "accepts"), Until: at.Draw(t, "until")}}})
+			List:    rapid.Int().Draw(t, "list"), Entered: rapid.SliceOfN(rapid.Int(), 0, 3).Draw(t, "entered"),
+			Earlier: []run.EarlierList{{Hash: anyText().Draw(t, "hash"), List: rapid.Int().Draw(t, "list"), Accepts: rapid.Ptr(anyAccepted(), true).Draw(t, "accepts"), Until: at.Draw(t, "until")}}})
 		m.Approvals = append(m.Approvals, run.Approval{Hash: anyText().Draw(t, "hash"), Check: run.Exact, Target: m.Target, Scope: anyText().Draw(t, "scope"),
 			Keys: texts.Draw(t, "keys"), By: anyText().Draw(t, "by"), Reason: anyText().Draw(t, "reason"), At: at.Draw(t, "at"), Until: at.Draw(t, "until")})
 		m.Accepted = append(m.Accepted, plan.AcceptedRule{Key: anyText().Draw(t, "key"), Hash: anyText().Draw(t, "hash"), Spec: anyRaw().Draw(t, "spec")})

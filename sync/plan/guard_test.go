@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -531,6 +532,61 @@ func TestEarlierHashLetsItsOwnListThrough(t *testing.T) {
 	w.run()
 	if h, _ := plan.FindHold(w.mem.Holds, first.Hash); h != nil {
 		t.Errorf("found by %s: %+v", first.Hash, h)
+	}
+}
+
+// TestEarlierHashKnowsWhoWasGoneInBetween: who came back and left again is another matter than
+// the one that the first notice told of.
+func TestEarlierHashKnowsWhoWasGoneInBetween(t *testing.T) {
+	t.Parallel()
+	w, people := full(t, 20)
+	w.limits.MaxPeople = plan.LimitPercent(20)
+	w.leave(10, 12, people)
+	first := w.hold(run.MaxPeople)
+	w.leave(20, 6, people) // Six are back.
+	w.leave(30, 18, people)
+	if _, listed := plan.FindHold(w.mem.Holds, first.Hash); len(listed.Keys) != 6 {
+		t.Errorf("%d changes are listed under the first hash; six have been held all the time", len(listed.Keys))
+	}
+	w.leave(40, 12, people)
+	if again := w.hold(run.MaxPeople); again.Hash != first.Hash {
+		t.Errorf("the same list has the hash %s, and had %s", again.Hash, first.Hash)
+	}
+	w.leave(50, 18, people)
+	w.approve(first.Hash) // It was told at minute 40 too.
+	if planned, held := outcomes(w.run()); planned != 12 || held != 6 {
+		t.Errorf("%d planned, %d held", planned, held)
+	}
+}
+
+// TestAHoldThatGrowsForADayStaysSmall: a directory that goes bad slowly changes its hold with
+// each read, and each of its hashes stays good for a day.
+func TestAHoldThatGrowsForADayStaysSmall(t *testing.T) {
+	t.Parallel()
+	w, people := full(t, 200)
+	w.limits.MaxPeople = plan.LimitPercent(2)
+	w.leave(10, 6, people)
+	alone, err := json.Marshal(w.hold(run.MaxPeople).Keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hashes := []string{w.hold(run.MaxPeople).Hash}
+	for n := 12; n < 200; n += 6 {
+		w.leave(n, n, people)
+		hashes = append(hashes, w.hold(run.MaxPeople).Hash)
+	}
+	h := w.hold(run.MaxPeople)
+	for i, hash := range hashes {
+		if listed, _ := h.Under(hash); len(listed.Keys) != 6*(i+1) {
+			t.Fatalf("%s, the hash %d, lists %d changes", hash, i, len(listed.Keys))
+		}
+	}
+	earlier, err := json.Marshal(h.Earlier)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if perList, perKey := len(earlier)/len(h.Earlier), len(alone)/6; perList > 4*perKey {
+		t.Errorf("each of %d earlier lists takes %d bytes, a key %d", len(h.Earlier), perList, perKey)
 	}
 }
 

@@ -147,17 +147,25 @@ func commands(h *run.Hold) {
 	}
 }
 
-// follow gives a hold its hash, its command, and what it keeps of the form that it had.
+// follow gives a hold its hash, its commands, and what it keeps of the form that it had.
 func follow(h, last *run.Hold, now time.Time, ttl time.Duration) {
 	h.Hash = holdHash(h)
 	commands(h)
+	h.List, h.Entered = 1, slices.Repeat([]int{1}, len(h.Keys))
 	if last.Hash == "" {
 		return
 	}
-	h.Since = last.Since
+	h.Since, h.List = last.Since, last.List
 	h.Earlier = slices.DeleteFunc(slices.Clone(last.Earlier), func(e run.EarlierList) bool { return !now.Before(e.Until) })
 	if last.Hash != h.Hash {
-		h.Earlier = append(h.Earlier, run.EarlierList{Hash: last.Hash, Keys: last.Keys, Accepts: last.Accepts, Until: now.Add(ttl)})
+		h.Earlier = append(h.Earlier, run.EarlierList{Hash: last.Hash, List: last.List, Accepts: last.Accepts, Until: now.Add(ttl)})
+		h.List++
+	}
+	for i, k := range h.Keys {
+		h.Entered[i] = h.List
+		if n, listed := slices.BinarySearch(last.Keys, k); listed && n < len(last.Entered) {
+			h.Entered[i] = last.Entered[n]
+		}
 	}
 }
 
@@ -228,18 +236,17 @@ func (m *Memory) approved(now time.Time) map[string]bool {
 
 // FindHold finds a hold by its hash, or by an earlier one whose list is still good, and
 // gives what an approval of that hash lets through and accepts.
-func FindHold(holds []run.Hold, hash string) (*run.Hold, run.EarlierList) {
+func FindHold(holds []run.Hold, hash string) (*run.Hold, run.Listed) {
 	for i := range holds {
-		if h := &holds[i]; h.Hash == hash {
-			return h, run.EarlierList{Hash: hash, Keys: h.Keys, Accepts: h.Accepts}
+		if holds[i].Hash == hash {
+			listed, _ := holds[i].Under(hash)
+			return &holds[i], listed
 		}
 	}
 	for i := range holds {
-		for _, e := range holds[i].Earlier {
-			if e.Hash == hash {
-				return &holds[i], e
-			}
+		if listed, found := holds[i].Under(hash); found {
+			return &holds[i], listed
 		}
 	}
-	return nil, run.EarlierList{}
+	return nil, run.Listed{}
 }

@@ -243,27 +243,23 @@ func (r *releasing) shorten(h *run.Hold, gone map[string]bool) {
 	if !slices.ContainsFunc(h.Keys, func(k string) bool { return gone[k] }) {
 		return
 	}
-	drop := func(k string) bool { return gone[k] }
-	was := h.Hash
-	var keys []string
-	var changes []run.Change
-	for i, k := range h.Keys {
+	was := *h
+	h.Keys, h.Entered, h.Changes = nil, nil, nil
+	for i, k := range was.Keys {
 		if gone[k] {
 			r.Held++
 			continue
 		}
-		keys = append(keys, k)
-		if i < len(h.Changes) {
-			changes = append(changes, h.Changes[i])
+		h.Keys = append(h.Keys, k)
+		if i < len(was.Entered) {
+			h.Entered = append(h.Entered, was.Entered[i])
+		}
+		if i < len(was.Changes) {
+			h.Changes = append(h.Changes, was.Changes[i])
 		}
 	}
-	earlier := slices.Clone(h.Earlier)
-	for i := range earlier {
-		earlier[i].Keys = slices.DeleteFunc(slices.Clone(earlier[i].Keys), drop)
-	}
-	h.Keys, h.Changes = keys, changes
-	earlier = append(earlier, run.EarlierList{Hash: was, Keys: slices.Clone(keys), Accepts: h.Accepts, Until: r.Until})
-	h.Earlier = earlier
+	h.Earlier = append(slices.Clone(h.Earlier), run.EarlierList{Hash: was.Hash, List: was.List, Accepts: was.Accepts, Until: r.Until})
+	h.List++
 	h.Hash = holdHash(h)
 	commands(h)
 	r.Dirty.Holds = true

@@ -1,6 +1,9 @@
 package run
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Hold is a set of changes that the guard keeps back, with one reason and one way
 // to let them through. It is keyed by check, target and scope, and stays until its
@@ -21,6 +24,10 @@ type Hold struct {
 
 	// Keys identify the held changes across runs, sorted, one per change.
 	Keys []string `json:"keys"`
+	// List counts the lists that the hold has had, one for each hash, and Entered says for each
+	// key with which of them it came in.
+	List    int   `json:"list,omitempty"`
+	Entered []int `json:"entered,omitempty"`
 	// Accepts is what approving takes as the new word of a source, where the hold is about
 	// a source: as it looked to whoever was told of the hash, and not as it looks by then.
 	Accepts *AcceptedSource `json:"accepts,omitempty"`
@@ -29,12 +36,41 @@ type Hold struct {
 	Earlier []EarlierList `json:"earlier,omitempty"`
 }
 
-// EarlierList is what a hold listed under an earlier hash, and what it would have accepted.
+// EarlierList is the list of a hold under an earlier hash: what has been held since then
+// without a break. It keeps no keys of its own, because a large hold of a directory that goes
+// bad slowly has hundreds of them.
 type EarlierList struct {
 	Hash    string          `json:"hash"`
-	Keys    []string        `json:"keys"`
+	List    int             `json:"list"`
 	Accepts *AcceptedSource `json:"accepts,omitempty"`
 	Until   time.Time       `json:"until"`
+}
+
+// Listed is what an approval of a hash lets through and accepts.
+type Listed struct {
+	Keys    []string
+	Accepts *AcceptedSource
+}
+
+// Under gives what the hold lists under its hash or an earlier one that is still good.
+func (h *Hold) Under(hash string) (Listed, bool) {
+	if h.Hash == hash {
+		return Listed{h.Keys, h.Accepts}, true
+	}
+	// A list that came back has its hash twice, and was told again.
+	for _, e := range slices.Backward(h.Earlier) {
+		if e.Hash != hash || len(h.Entered) != len(h.Keys) {
+			continue
+		}
+		listed := Listed{Accepts: e.Accepts}
+		for k, key := range h.Keys {
+			if h.Entered[k] <= e.List {
+				listed.Keys = append(listed.Keys, key)
+			}
+		}
+		return listed, true
+	}
+	return Listed{}, false
 }
 
 // AcceptedSource is what a source looked like when its reads were last accepted: what it is

@@ -89,7 +89,8 @@ func copyOwned(o *plan.OwnedGroup) *plan.OwnedGroup {
 func copyHolds(holds []run.Hold) []run.Hold {
 	out := slices.Clone(holds)
 	for i := range out {
-		out[i].Keys, out[i].Changes, out[i].Earlier = slices.Clone(out[i].Keys), slices.Clone(out[i].Changes), slices.Clone(out[i].Earlier)
+		h := &out[i]
+		h.Keys, h.Entered, h.Changes, h.Earlier = slices.Clone(h.Keys), slices.Clone(h.Entered), slices.Clone(h.Changes), slices.Clone(h.Earlier)
 	}
 	return out
 }
