@@ -5,14 +5,39 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"unicode"
 )
 
-var link = regexp.MustCompile(`\[([^\]]+)\]\(([^)#]+)[^)]*\)`)
+var (
+	link    = regexp.MustCompile(`\[([^\]]+)\]\(([^)#]*)(?:#([^)]*))?\)`)
+	heading = regexp.MustCompile(`(?m)^#+ +(.*)$`)
+	fence   = regexp.MustCompile("(?ms)^```.*?^```")
+)
+
+// anchors are the places in a page to which a link can lead, named as GitHub names them.
+func anchors(text string) []string {
+	var all []string
+	for _, m := range heading.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {
+		name := strings.Map(func(r rune) rune {
+			switch {
+			case r == ' ':
+				return '-'
+			case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
+				return unicode.ToLower(r)
+			}
+			return -1
+		}, link.ReplaceAllString(m[1], "$1"))
+		all = append(all, name)
+	}
+	return all
+}
 
 // TestLinksLeadSomewhere: every link to a file in our documents leads to one, and one
-// that is named after a test to a file that has this test.
+// that is named after a test to a file that has this test. One that leads to a place in a
+// page leads to a heading that is there.
 func TestLinksLeadSomewhere(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join("..", "..")
@@ -31,15 +56,24 @@ func TestLinksLeadSomewhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
-			name, to := m[1], m[2]
+			name, to, place := m[1], m[2], m[3]
 			if strings.Contains(to, "://") {
 				continue
 			}
 			links++
 			file := filepath.Join(filepath.Dir(page), filepath.FromSlash(to))
+			if to == "" {
+				file = page
+			}
 			if _, err := os.Stat(file); err != nil {
 				t.Errorf("%s: [%s] leads to %s, which is not there", page, name, to)
 				continue
+			}
+			if place != "" {
+				there, err := os.ReadFile(file)
+				if err != nil || !slices.Contains(anchors(string(there)), place) {
+					t.Errorf("%s: [%s] leads to #%s, which %s does not have", page, name, place, file)
+				}
 			}
 			if !strings.HasPrefix(name, "Test") {
 				continue
