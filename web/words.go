@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -194,6 +195,9 @@ func summary(r run.Report) string {
 		if p.n > 0 {
 			parts = append(parts, plural(p.n, p.noun)+" "+p.text)
 		}
+	}
+	if len(parts) == 0 && slices.ContainsFunc(r.Targets, func(t run.TargetReport) bool { return t.Error != "" }) {
+		return "nothing was done"
 	}
 	if len(parts) == 0 {
 		return "nothing to do"

@@ -54,7 +54,12 @@ func (c *command) historyTable(runs []run.Report) {
 		r := &runs[i]
 		about := subject(r)
 		for j := range r.Targets {
-			rows = append(rows, []string{r.Run, c.when(r.Started), string(r.Mode), string(r.Trigger), r.Targets[j].Name, strconv.Itoa(r.Exit), summaryLine(&r.Targets[j].Summary) + about})
+			t := &r.Targets[j]
+			what := summaryLine(&t.Summary)
+			if t.Error != "" && t.Summary == (run.Summary{}) {
+				what = "nothing was done"
+			}
+			rows = append(rows, []string{r.Run, c.when(r.Started), string(r.Mode), string(r.Trigger), t.Name, strconv.Itoa(r.Exit), what + about})
 		}
 		if len(r.Targets) == 0 {
 			rows = append(rows, []string{r.Run, c.when(r.Started), string(r.Mode), string(r.Trigger), "-", strconv.Itoa(r.Exit), exitWords(r.Exit) + about})
