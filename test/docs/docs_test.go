@@ -14,7 +14,7 @@ import (
 var (
 	link    = regexp.MustCompile(`\[([^\]]+)\]\(([^)#]*)(?:#([^)]*))?\)`)
 	heading = regexp.MustCompile(`(?m)^#+ +(.*)$`)
-	fence   = regexp.MustCompile("(?ms)^```.*?^```")
+	fence   = regexp.MustCompile("(?s)```.*?```")
 )
 
 // anchors are the places in a page to which a link can lead, named as GitHub names them.
