@@ -2,7 +2,6 @@ package authentik
 
 import (
 	"context"
-	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -14,29 +13,12 @@ import (
 // checkMembers is how many members of groups doctor looks for.
 const checkMembers = 10
 
-// findings gathers what doctor says.
-type findings struct{ list []providers.Finding }
-
-func (f *findings) ok(check, format string, args ...any) {
-	f.list = append(f.list, providers.Finding{Level: providers.OK, Check: check, Message: fmt.Sprintf(format, args...)})
-}
-
-func (f *findings) warn(check, remedy, format string, args ...any) {
-	f.list = append(f.list, providers.Finding{Level: providers.Warning, Check: check, Message: fmt.Sprintf(format, args...), Remedy: remedy})
-}
-
-func (f *findings) failed(check, remedy, format string, args ...any) {
-	f.list = append(f.list, providers.Finding{Level: providers.Failed, Check: check, Message: fmt.Sprintf(format, args...), Remedy: remedy})
-}
-
-func (f *findings) fail(check string, err error) { f.failed(check, fault.HintOf(err), "%s", err) }
-
 // Check asks who we are and reads the first page of each list.
 func (s *source) Check(ctx context.Context) []providers.Finding {
-	f, r := &findings{list: providers.InClear(s.config.URL)}, s.reading()
+	f, r := &providers.Findings{List: providers.InClear(s.config.URL)}, s.reading()
 	if err := s.begin(ctx, "check"); err != nil {
-		f.fail("account", err)
-		return f.list
+		f.Err("account", err)
+		return f.List
 	}
 	var own me
 	err := r.get(ctx, "read our own account", "/core/users/me/", nil, &own)
@@ -44,16 +26,16 @@ func (s *source) Check(ctx context.Context) []providers.Finding {
 		err = s.fail(fault.Invalid, "read our own account", "is url the address of authentik?", "the answer names no user")
 	}
 	if err != nil {
-		f.fail("account", err)
-		return f.list
+		f.Err("account", err)
+		return f.List
 	}
-	f.ok("account", "%s answers, and knows us as %s", s.config.URL, own.User.Username)
+	f.OK("account", "%s answers, and knows us as %s", s.config.URL, own.User.Username)
 	if own.User.Superuser {
-		f.warn("account", "take it out of superuser groups and give its role \"Can view User\" and \"Can view Group\" alone", "%s is a superuser, which is more than reading needs", own.User.Username)
+		f.Warn("account", "take it out of superuser groups and give its role \"Can view User\" and \"Can view Group\" alone", "%s is a superuser, which is more than reading needs", own.User.Username)
 	}
 	r.checkUsers(ctx, f, own)
 	r.checkGroups(ctx, f, own)
-	return f.list
+	return f.List
 }
 
 // first reads the first page of a list.
@@ -75,19 +57,19 @@ func first[T row[T]](ctx context.Context, r *reading, what, path string, query u
 	return *p.Results, int(*p.Pagination.Count), nil
 }
 
-func (r *reading) checkUsers(ctx context.Context, f *findings, own me) {
+func (r *reading) checkUsers(ctx context.Context, f *providers.Findings, own me) {
 	rows, count, err := first[userRow](ctx, r, "users", "/core/users/", leanUsers())
 	if err != nil {
-		f.fail("users", err)
+		f.Err("users", err)
 		return
 	}
 	_, seen, err := one[userRow](ctx, r, "our own account", "/core/users/"+userRow{PK: own.User.PK}.id()+"/", nil)
 	switch {
 	case err != nil:
-		f.fail("users", err)
+		f.Err("users", err)
 		return
 	case !seen:
-		f.failed("users", hintRights, "the token sees only some users: %s itself is not among them", own.User.Username)
+		f.Fail("users", hintRights, "the token sees only some users: %s itself is not among them", own.User.Username)
 		return
 	}
 	people, mail := 0, 0
@@ -95,7 +77,7 @@ func (r *reading) checkUsers(ctx context.Context, f *findings, own me) {
 		u := &rows[i]
 		switch {
 		case r.config.key(u) == "":
-			f.failed("users", "write users: {id: pk}, which every version has", "the user %s has no uuid", u.Username)
+			f.Fail("users", "write users: {id: pk}, which every version has", "the user %s has no uuid", u.Username)
 			return
 		case !r.config.counts(u):
 		default:
@@ -105,42 +87,42 @@ func (r *reading) checkUsers(ctx context.Context, f *findings, own me) {
 			}
 		}
 	}
-	f.ok("users", "%d users are listed; of the first %d, %d are of the types %s", count, len(rows), people, strings.Join(r.config.Types, ", "))
+	f.OK("users", "%d users are listed; of the first %d, %d are of the types %s", count, len(rows), people, strings.Join(r.config.Types, ", "))
 	if people > 0 && mail == 0 {
-		f.warn("mail", "check users.email, or link people by sign_in", "none of the first %d people has a mail address", people)
+		f.Warn("mail", "check users.email, or link people by sign_in", "none of the first %d people has a mail address", people)
 	}
 }
 
-func (r *reading) checkGroups(ctx context.Context, f *findings, own me) {
+func (r *reading) checkGroups(ctx context.Context, f *providers.Findings, own me) {
 	rows, count, err := first[groupRow](ctx, r, "groups", "/core/groups/", leanGroups())
 	if err != nil {
-		f.fail("groups", err)
+		f.Err("groups", err)
 		return
 	}
 	for _, g := range own.User.Groups {
 		_, seen, err := one[groupRow](ctx, r, "a group of our own", "/core/groups/"+url.PathEscape(g.PK)+"/", leanGroups())
 		if err != nil {
-			f.fail("groups", err)
+			f.Err("groups", err)
 			return
 		}
 		if !seen {
-			f.failed("groups", hintRights, "the token sees only some groups: one that %s is in is not among them", own.User.Username)
+			f.Fail("groups", hintRights, "the token sees only some groups: one that %s is in is not among them", own.User.Username)
 			return
 		}
 	}
-	f.ok("groups", "%d groups are listed", count)
+	f.OK("groups", "%d groups are listed", count)
 	if len(own.User.Groups) == 0 {
-		f.warn("groups", "put the service account into a group of its own, with nothing else in it", "%s is in no group, so that missing rights on groups may go unnoticed", own.User.Username)
+		f.Warn("groups", "put the service account into a group of its own, with nothing else in it", "%s is in no group, so that missing rights on groups may go unnoticed", own.User.Username)
 	}
 	r.checkMembers(ctx, f, rows)
 }
 
 // checkMembers looks for some members of groups among the users.
-func (r *reading) checkMembers(ctx context.Context, f *findings, rows []groupRow) {
+func (r *reading) checkMembers(ctx context.Context, f *providers.Findings, rows []groupRow) {
 	var members []int64
 	for _, g := range rows {
 		if g.Users == nil {
-			f.ok("members", "this version gives members only together with their users: reads of groups are larger")
+			f.OK("members", "this version gives members only together with their users: reads of groups are larger")
 			return
 		}
 		for _, pk := range *g.Users {
@@ -152,13 +134,13 @@ func (r *reading) checkMembers(ctx context.Context, f *findings, rows []groupRow
 	for _, pk := range members {
 		_, seen, err := one[userRow](ctx, r, "a member", "/core/users/"+userRow{PK: pk}.id()+"/", nil)
 		if err != nil {
-			f.fail("members", err)
+			f.Err("members", err)
 			return
 		}
 		if !seen {
-			f.failed("members", hintRights, "the token sees only some users: the member %d of a group is not among them", pk)
+			f.Fail("members", hintRights, "the token sees only some users: the member %d of a group is not among them", pk)
 			return
 		}
 	}
-	f.ok("members", "%d members of groups were looked for and found", len(members))
+	f.OK("members", "%d members of groups were looked for and found", len(members))
 }

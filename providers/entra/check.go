@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"net/url"
 	"os"
 	"strings"
@@ -27,36 +26,21 @@ const (
 	lookedAt = 3
 )
 
-// findings gathers what doctor says.
-type findings struct{ list []providers.Finding }
-
-func (f *findings) ok(check, format string, args ...any) {
-	f.list = append(f.list, providers.Finding{Level: providers.OK, Check: check, Message: fmt.Sprintf(format, args...)})
-}
-
-func (f *findings) warn(check, remedy, format string, args ...any) {
-	f.list = append(f.list, providers.Finding{Level: providers.Warning, Check: check, Message: fmt.Sprintf(format, args...), Remedy: remedy})
-}
-
-func (f *findings) fail(check string, err error) {
-	f.list = append(f.list, providers.Finding{Level: providers.Failed, Check: check, Message: err.Error(), Remedy: fault.HintOf(err)})
-}
-
 // Check gets a token and reads a page of everything that a read needs.
 func (s *source) Check(ctx context.Context) []providers.Finding {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
-	f := &findings{}
+	f := &providers.Findings{}
 	r := s.begin(nil, normal)
 	s.checkCertificate(f)
 	if _, err := s.grants.bearer(s.tokens.Bearer)(ctx, secret.Value{}); err != nil {
-		f.fail("token", s.explain(err, ""))
-		return f.list
+		f.Err("token", s.explain(err, ""))
+		return f.List
 	}
 	if tid := s.grants.tid(); tid != "" {
-		f.ok("token", "tenant %s gives access tokens to the application", tid)
+		f.OK("token", "tenant %s gives access tokens to the application", tid)
 	} else {
-		f.warn("token", "doctor finds out by requests what is missing", "there are access tokens, and what they permit cannot be read")
+		f.Warn("token", "doctor finds out by requests what is missing", "there are access tokens, and what they permit cannot be read")
 	}
 	s.checkPermissions(f)
 	r.checkUsers(ctx, f)
@@ -65,11 +49,11 @@ func (s *source) Check(ctx context.Context) []providers.Finding {
 		r.checkApplication(ctx, f)
 	}
 	r.checkSecret(ctx, f)
-	return f.list
+	return f.List
 }
 
 // checkPermissions names what was not granted, before a request is refused for it.
-func (s *source) checkPermissions(f *findings) {
+func (s *source) checkPermissions(f *providers.Findings) {
 	needed := []permission{readMembers, readUsers}
 	if s.config.AssignedTo != "" {
 		needed = append(needed, readApplications)
@@ -77,20 +61,19 @@ func (s *source) checkPermissions(f *findings) {
 	for _, p := range needed {
 		switch granted, known := s.grants.has(p); {
 		case granted:
-			f.ok("permission "+string(p), "is granted")
+			f.OK("permission "+string(p), "is granted")
 		case known:
-			f.list = append(f.list, providers.Finding{Level: providers.Failed, Check: "permission " + string(p), Message: "is not granted",
-				Remedy: "add it under API permissions (Microsoft Graph, application permissions) and give admin consent"})
+			f.Fail("permission "+string(p), "add it under API permissions (Microsoft Graph, application permissions) and give admin consent", "is not granted")
 		}
 	}
 }
 
-func (r *reading) checkUsers(ctx context.Context, f *findings) {
+func (r *reading) checkUsers(ctx context.Context, f *providers.Findings) {
 	q := selecting(r.config.userProperties())
 	q.Set("$top", "100")
 	var p page
 	if err := r.get(ctx, asking{op: "read users", need: readUsers, cost: 1, path: "/users", query: q}, &p); err != nil {
-		f.fail("users", err)
+		f.Err("users", err)
 		return
 	}
 	mails, statuses := 0, 0
@@ -106,17 +89,17 @@ func (r *reading) checkUsers(ctx context.Context, f *findings) {
 	n := len(p.Value)
 	switch {
 	case n == 0:
-		f.warn("users", "is this the right tenant?", "there are none")
+		f.Warn("users", "is this the right tenant?", "there are none")
 	case statuses == 0:
-		f.warn("users", "grant "+string(readUsers)+"; what less shows does not tell who is disabled", "none of %d users shows accountEnabled", n)
+		f.Warn("users", "grant "+string(readUsers)+"; what less shows does not tell who is disabled", "none of %d users shows accountEnabled", n)
 	case mails == 0:
-		f.warn("users", "set users.email: userPrincipalName if those are the addresses of your people", "none of %d users has %s", n, strings.Join(r.config.Users.Email, " or "))
+		f.Warn("users", "set users.email: userPrincipalName if those are the addresses of your people", "none of %d users has %s", n, strings.Join(r.config.Users.Email, " or "))
 	default:
-		f.ok("users", "of %d users %d have a mail address", n, mails)
+		f.OK("users", "of %d users %d have a mail address", n, mails)
 	}
 }
 
-func (r *reading) checkGroups(ctx context.Context, f *findings) {
+func (r *reading) checkGroups(ctx context.Context, f *providers.Findings) {
 	q := selecting([]string{"id", "displayName", "visibility"})
 	q.Set("$top", "999")
 	a := asking{op: "read groups", need: readMembers, cost: 1, path: "/groups", query: q}
@@ -124,7 +107,7 @@ func (r *reading) checkGroups(ctx context.Context, f *findings) {
 	for page := 0; page < lookedAt && (page == 0 || a.next != ""); page++ {
 		p, err := r.onePage(ctx, a)
 		if err != nil {
-			f.fail("groups", err)
+			f.Err("groups", err)
 			return
 		}
 		for _, o := range p.Value {
@@ -140,15 +123,15 @@ func (r *reading) checkGroups(ctx context.Context, f *findings) {
 	if a.next != "" {
 		more = " and more"
 	}
-	f.ok("groups", "there are %d groups%s", n, more)
+	f.OK("groups", "there are %d groups%s", n, more)
 	switch granted, _ := r.grants.has(readHidden); {
 	case granted:
-		f.ok("permission "+string(readHidden), "is granted")
+		f.OK("permission "+string(readHidden), "is granted")
 	case hidden > 0 && r.config.AssignedTo == "":
-		f.warn("permission "+string(readHidden), "grant it, or show other groups by assigned_to; until then no read is complete",
+		f.Warn("permission "+string(readHidden), "grant it, or show other groups by assigned_to; until then no read is complete",
 			"is not granted, and the members of %d groups, such as %q, are hidden", hidden, example)
 	default:
-		f.ok("permission "+string(readHidden), "is not granted; only groups with hidden members need it")
+		f.OK("permission "+string(readHidden), "is not granted; only groups with hidden members need it")
 	}
 }
 
@@ -158,10 +141,10 @@ func (r *reading) onePage(ctx context.Context, a asking) (page, error) {
 	return p, err
 }
 
-func (r *reading) checkApplication(ctx context.Context, f *findings) {
+func (r *reading) checkApplication(ctx context.Context, f *providers.Findings) {
 	app, err := r.application(ctx)
 	if err != nil {
-		f.fail("assigned_to", err)
+		f.Err("assigned_to", err)
 		return
 	}
 	people := 0
@@ -170,36 +153,36 @@ func (r *reading) checkApplication(ctx context.Context, f *findings) {
 	}
 	switch {
 	case len(app.groups) == 0 && (people == 0 || !r.config.shows(AppRoles)):
-		f.warn("assigned_to", "assign groups under Enterprise applications, Users and groups; people assigned by themselves need include: [app_roles]", "no group is assigned to %q", app.name)
+		f.Warn("assigned_to", "assign groups under Enterprise applications, Users and groups; people assigned by themselves need include: [app_roles]", "no group is assigned to %q", app.name)
 	case people > 0 && !r.config.shows(AppRoles):
-		f.warn("assigned_to", "add app_roles to include, if they are meant", "%d groups are assigned to %q; %d people are assigned by themselves, and no group shows them", len(app.groups), app.name, people)
+		f.Warn("assigned_to", "add app_roles to include, if they are meant", "%d groups are assigned to %q; %d people are assigned by themselves, and no group shows them", len(app.groups), app.name, people)
 	default:
-		f.ok("assigned_to", "%d groups and %d people are assigned to %q, which has %d app roles", len(app.groups), people, app.name, len(app.roles)-1)
+		f.OK("assigned_to", "%d groups and %d people are assigned to %q, which has %d app roles", len(app.groups), people, app.name, len(app.roles)-1)
 	}
 }
 
 // checkCertificate looks at the end of our certificate.
-func (s *source) checkCertificate(f *findings) {
+func (s *source) checkCertificate(f *providers.Findings) {
 	if s.config.Certificate == "" {
 		return
 	}
 	ends, err := certificateEnd(string(s.config.Certificate))
 	if err != nil {
-		f.fail("certificate", fault.New(fault.Invalid, "read certificate", string(s.config.Certificate), err, "it has to be the PEM file that was uploaded to the application"))
+		f.Err("certificate", fault.New(fault.Invalid, "read certificate", string(s.config.Certificate), err, "it has to be the PEM file that was uploaded to the application"))
 		return
 	}
-	f.expiry("certificate", ends, s.now())
+	expiry(f, "certificate", ends, s.now())
 }
 
-func (f *findings) expiry(check string, ends, now time.Time) {
+func expiry(f *providers.Findings, check string, ends, now time.Time) {
 	const remedy = "make a new one under Certificates & secrets before that, and put it in place of the old one: it is read anew without a restart"
 	switch left := ends.Sub(now); {
 	case left <= 0:
-		f.list = append(f.list, providers.Finding{Level: providers.Failed, Check: check, Message: "expired on " + ends.UTC().Format(time.DateOnly), Remedy: remedy})
+		f.Fail(check, remedy, "expired on %s", ends.UTC().Format(time.DateOnly))
 	case left < expiresSoon:
-		f.warn(check, remedy, "expires on %s", ends.UTC().Format(time.DateOnly))
+		f.Warn(check, remedy, "expires on %s", ends.UTC().Format(time.DateOnly))
 	default:
-		f.ok(check, "is good until %s", ends.UTC().Format(time.DateOnly))
+		f.OK(check, "is good until %s", ends.UTC().Format(time.DateOnly))
 	}
 }
 
@@ -222,19 +205,19 @@ func certificateEnd(file string) (time.Time, error) {
 }
 
 // checkSecret looks at the end of our client secret, where we may see our registration.
-func (r *reading) checkSecret(ctx context.Context, f *findings) {
+func (r *reading) checkSecret(ctx context.Context, f *providers.Findings) {
 	if r.config.ClientSecret.IsZero() {
 		return
 	}
 	if granted, known := r.grants.has(readApplications); known && !granted {
-		f.ok("client secret", "works; when it expires is shown to applications with %s only", readApplications)
+		f.OK("client secret", "works; when it expires is shown to applications with %s only", readApplications)
 		return
 	}
 	var o object
 	err := r.get(ctx, asking{op: "read our registration", need: readApplications, cost: 1, path: "/applications(appId='" + url.PathEscape(r.config.ClientID) + "')", query: selecting([]string{"passwordCredentials"})}, &o)
 	var list []object
 	if err != nil || json.Unmarshal(o["passwordCredentials"], &list) != nil {
-		f.ok("client secret", "works; when it expires cannot be seen")
+		f.OK("client secret", "works; when it expires cannot be seen")
 		return
 	}
 	// Which of several secrets is ours is not told, so the first that ends is spoken of.
@@ -246,8 +229,8 @@ func (r *reading) checkSecret(ctx context.Context, f *findings) {
 		}
 	}
 	if ends.IsZero() {
-		f.ok("client secret", "works; when it expires cannot be seen")
+		f.OK("client secret", "works; when it expires cannot be seen")
 		return
 	}
-	f.expiry("client secret", ends, r.now())
+	expiry(f, "client secret", ends, r.now())
 }

@@ -11,45 +11,37 @@ import (
 	"groupsyncd/providers"
 )
 
-// checking collects findings.
+// checking gathers what doctor says.
 type checking struct {
+	providers.Findings
 	s       *source
 	session *httpx.Session
-	list    []providers.Finding
-}
-
-func (c *checking) ok(check, format string, args ...any) {
-	c.list = append(c.list, providers.Finding{Level: providers.OK, Check: check, Message: fmt.Sprintf(format, args...)})
-}
-
-func (c *checking) warn(check, remedy, format string, args ...any) {
-	c.list = append(c.list, providers.Finding{Level: providers.Warning, Check: check, Message: fmt.Sprintf(format, args...), Remedy: remedy})
 }
 
 // bad reports an error, and whether there was one.
 func (c *checking) bad(check string, err error) bool {
 	if err != nil {
-		c.list = append(c.list, providers.Finding{Level: providers.Failed, Check: check, Message: err.Error(), Remedy: fault.HintOf(err)})
+		c.Err(check, err)
 	}
 	return err != nil
 }
 
 // Check looks at the rights of the service account and at what makes a realm hard to read.
 func (s *source) Check(ctx context.Context) []providers.Finding {
-	c := &checking{s: s, session: s.client.Session(), list: providers.InClear(s.config.URL)}
+	c := &checking{s: s, session: s.client.Session(), Findings: providers.Findings{List: providers.InClear(s.config.URL)}}
 	_, asked := s.count(ctx, c.session, nil)
 	rights, err := s.rights(ctx)
 	if c.bad("sign in", err) {
-		return c.list
+		return c.List
 	}
-	c.ok("sign in", "the realm %s gives the client %s access tokens", s.config.tokenRealm(), s.config.ClientID)
+	c.OK("sign in", "the realm %s gives the client %s access tokens", s.config.tokenRealm(), s.config.ClientID)
 	if !c.rights(rights) || c.bad("users", asked) {
-		return c.list
+		return c.List
 	}
 	c.users(ctx)
 	c.groups(ctx)
 	c.events(ctx, rights)
-	return c.list
+	return c.List
 }
 
 // rights reports each right that is missing, and whether all are there.
@@ -61,18 +53,16 @@ func (c *checking) rights(rights map[string]bool) bool {
 	all := true
 	for _, n := range c.s.config.needs() {
 		if n.holds(rights) {
-			c.ok("rights", "%s: %s", n.roles[0], n.what)
+			c.OK("rights", "%s: %s", n.roles[0], n.what)
 			continue
 		}
 		all = false
-		c.list = append(c.list, providers.Finding{
-			Level: providers.Failed, Check: "rights", Message: fmt.Sprintf("the service account lacks %s for %s; without it the server leaves them out and says nothing", n.roles[0], n.what),
-			Remedy: fmt.Sprintf("Clients, %s, Service account roles, Assign role: %s of %s", c.s.config.ClientID, n.roles[0], c.s.managedBy()),
-		})
+		c.Fail("rights", fmt.Sprintf("Clients, %s, Service account roles, Assign role: %s of %s", c.s.config.ClientID, n.roles[0], c.s.managedBy()),
+			"the service account lacks %s for %s; without it the server leaves them out and says nothing", n.roles[0], n.what)
 	}
 	for _, more := range []string{"manage-users", "manage-realm", "manage-clients", "realm-admin"} {
 		if rights[more] {
-			c.warn("rights", "take the role away and leave the view- roles", "the service account has %s, and nothing here writes", more)
+			c.Warn("rights", "take the role away and leave the view- roles", "the service account has %s, and nothing here writes", more)
 		}
 	}
 	return all
@@ -87,10 +77,10 @@ func (c *checking) users(ctx context.Context) {
 	if c.bad("users", c.s.get(ctx, c.session, "read users", "/users", page(0, defaultPageSize, true), &some)) {
 		return
 	}
-	c.ok("users", "the realm has %d people", total)
+	c.OK("users", "the realm has %d people", total)
 	for _, u := range some {
 		if u.FederationLink != "" {
-			c.warn("federation", "watch the federation's own health, and keep safety.max_group_loss and max_people", "people come from a user federation: while that cannot be reached, Keycloak answers with fewer people and members and says nothing")
+			c.Warn("federation", "watch the federation's own health, and keep safety.max_group_loss and max_people", "people come from a user federation: while that cannot be reached, Keycloak answers with fewer people and members and says nothing")
 			break
 		}
 	}
@@ -98,11 +88,11 @@ func (c *checking) users(ctx context.Context) {
 	switch {
 	case c.bad("mail", err):
 	case unverified == 0:
-		c.ok("mail", "every mail address is verified")
+		c.OK("mail", "every mail address is verified")
 	case c.s.config.UnverifiedEmail:
-		c.warn("mail", "make sure that nobody can register or change their own mail address without verifying it", "%d of %d people have no verified mail address, and unverified ones are used", unverified, total)
+		c.Warn("mail", "make sure that nobody can register or change their own mail address without verifying it", "%d of %d people have no verified mail address, and unverified ones are used", unverified, total)
 	default:
-		c.warn("mail", "have the addresses verified, switch Trust Email on for the federation or identity provider they come from, or write unverified_email: true where nobody can write their own",
+		c.Warn("mail", "have the addresses verified, switch Trust Email on for the federation or identity provider they come from, or write unverified_email: true where nobody can write their own",
 			"%d of %d people have no verified mail address: it is not used, and their accounts are found by other means only", unverified, total)
 	}
 }
@@ -111,7 +101,7 @@ func (c *checking) groups(ctx context.Context) {
 	if c.s.config.Group != "" {
 		root, err := c.s.root(ctx, c.session)
 		if !c.bad("groups", err) {
-			c.ok("groups", "%s and the groups below it are read", root.Path)
+			c.OK("groups", "%s and the groups below it are read", root.Path)
 		}
 		return
 	}
@@ -123,7 +113,7 @@ func (c *checking) groups(ctx context.Context) {
 		err = c.s.fail(fault.Incomplete, "count groups", "", "%w", errNull)
 	}
 	if !c.bad("groups", err) {
-		c.ok("groups", "the realm has %s groups", strconv.Itoa(*count.Count))
+		c.OK("groups", "the realm has %s groups", strconv.Itoa(*count.Count))
 	}
 }
 
@@ -135,16 +125,16 @@ func (c *checking) events(ctx context.Context, rights map[string]bool) {
 			switch {
 			case c.bad("events", err):
 			case config.Admin && config.Events:
-				c.ok("events", "the realm saves admin events and those of people: changes show within seconds")
+				c.OK("events", "the realm saves admin events and those of people: changes show within seconds")
 			case config.Admin:
-				c.warn("events", remedyEvents, "the realm saves admin events and not those of people: what changes at a sign-in shows with the next read")
+				c.Warn("events", remedyEvents, "the realm saves admin events and not those of people: what changes at a sign-in shows with the next read")
 			case config.Events:
-				c.warn("events", remedyEvents, "the realm saves events of people and no admin events: changes of groups show with the next read")
+				c.Warn("events", remedyEvents, "the realm saves events of people and no admin events: changes of groups show with the next read")
 			default:
-				c.warn("events", remedyEvents, "the realm saves no events: changes show with the next read")
+				c.Warn("events", remedyEvents, "the realm saves no events: changes show with the next read")
 			}
 			return
 		}
 	}
-	c.warn("events", remedyRight+" of "+c.s.managedBy()+", and "+remedyEvents, "the service account may not read events: changes show with the next read")
+	c.Warn("events", remedyRight+" of "+c.s.managedBy()+", and "+remedyEvents, "the service account may not read events: changes show with the next read")
 }

@@ -27,30 +27,15 @@ const (
 	slowSearch = 40 * time.Millisecond
 )
 
-// findings gathers what doctor says.
-type findings struct{ list []providers.Finding }
-
-func (f *findings) ok(check, format string, args ...any) {
-	f.list = append(f.list, providers.Finding{Level: providers.OK, Check: check, Message: fmt.Sprintf(format, args...)})
-}
-
-func (f *findings) warn(check, remedy, format string, args ...any) {
-	f.list = append(f.list, providers.Finding{Level: providers.Warning, Check: check, Message: fmt.Sprintf(format, args...), Remedy: remedy})
-}
-
-func (f *findings) fail(check string, err error) {
-	f.list = append(f.list, providers.Finding{Level: providers.Failed, Check: check, Message: err.Error(), Remedy: fault.HintOf(err)})
-}
-
 // Check looks at every server, and through the first that lets us in at the bases, at
 // what searches cost, and at everything that a read shows. It writes nothing.
 func (s *source) Check(ctx context.Context) []providers.Finding {
-	f := &findings{}
+	f := &providers.Findings{}
 	ctx, end, err := s.begin(ctx)
 	defer end()
 	if err != nil {
-		f.fail("connection", err)
-		return f.list
+		f.Err("connection", err)
+		return f.List
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
@@ -59,18 +44,18 @@ func (s *source) Check(ctx context.Context) []providers.Finding {
 		made, err := s.checkServer(ctx, f, text)
 		switch {
 		case err != nil:
-			f.fail(partOf(err), err)
+			f.Err(partOf(err), err)
 		case good == nil:
 			good = made
 		default:
 			if made.layout.scope() != good.layout.scope() {
-				f.warn("layout", "write the layout, so that all servers are read alike", "%s and %s have schemas of their own, which give different layouts", good.server.text, text)
+				f.Warn("layout", "write the layout, so that all servers are read alike", "%s and %s have schemas of their own, which give different layouts", good.server.text, text)
 			}
 			made.close()
 		}
 	}
 	if good == nil {
-		return f.list
+		return f.List
 	}
 	s.checkOwn(f)
 	s.checkLayout(ctx, f, good)
@@ -80,7 +65,7 @@ func (s *source) Check(ctx context.Context) []providers.Finding {
 	s.checkPages(ctx, f, good)
 	good.close()
 	s.checkRead(ctx, f, good)
-	return f.list
+	return f.List
 }
 
 // partOf names the part of getting in that failed.
@@ -97,7 +82,7 @@ func partOf(err error) string {
 }
 
 // checkServer connects to one server and looks at what it is.
-func (s *source) checkServer(ctx context.Context, f *findings, text string) (*session, error) {
+func (s *source) checkServer(ctx context.Context, f *providers.Findings, text string) (*session, error) {
 	to, err := parseServer(text)
 	if err != nil {
 		return nil, err
@@ -106,26 +91,26 @@ func (s *source) checkServer(ctx context.Context, f *findings, text string) (*se
 	if err != nil {
 		return nil, err
 	}
-	f.ok("connection", "%s answers and accepts the bind", text)
+	f.OK("connection", "%s answers and accepts the bind", text)
 	switch {
 	case made.who != "":
-		f.ok("bind", "%s knows us as %s", text, made.who)
+		f.OK("bind", "%s knows us as %s", text, made.who)
 	case !s.config.Bind.used():
-		f.ok("bind", "we read anonymously, as configured")
+		f.OK("bind", "we read anonymously, as configured")
 	default:
-		f.ok("bind", "%s does not say as whom it knows us", text)
+		f.OK("bind", "%s does not say as whom it knows us", text)
 	}
 	s.checkTLS(f, made)
 	before := time.Now()
 	root, err := made.root(ctx)
 	if err != nil {
-		f.fail("paging", err)
+		f.Err("paging", err)
 		return made, nil
 	}
 	if slices.Contains(root.GetEqualFoldAttributeValues("supportedControl"), ldap.ControlTypePaging) {
-		f.ok("paging", "%s offers paged results", text)
+		f.OK("paging", "%s offers paged results", text)
 	} else {
-		f.warn("paging", "without paged results no list can be read to a proved end: enable them on the server",
+		f.Warn("paging", "without paged results no list can be read to a proved end: enable them on the server",
 			"%s does not announce paged results (%s)", text, ldap.ControlTypePaging)
 	}
 	s.checkClock(f, made, root, time.Since(before))
@@ -136,18 +121,18 @@ func (s *source) checkServer(ctx context.Context, f *findings, text string) (*se
 func (b *Bind) used() bool { return b.DN != "" || b.External || b.GSSAPI.used() }
 
 // checkTLS looks at how what we read is secured, and at the ends of certificates.
-func (s *source) checkTLS(f *findings, made *session) {
+func (s *source) checkTLS(f *providers.Findings, made *session) {
 	where := made.server.text
 	state := made.tls
 	if state == nil {
 		if made.server.loopback() {
-			f.ok("tls", "%s is not encrypted, and does not leave this machine", where)
+			f.OK("tls", "%s is not encrypted, and does not leave this machine", where)
 		} else {
-			f.warn("tls", "write ldaps:// or start_tls: true", "%s is not encrypted: whoever is on the way can read and change who is in which group", where)
+			f.Warn("tls", "write ldaps:// or start_tls: true", "%s is not encrypted: whoever is on the way can read and change who is in which group", where)
 		}
 		return
 	}
-	f.ok("tls", "%s speaks %s with %s", where, tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite))
+	f.OK("tls", "%s speaks %s with %s", where, tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite))
 	now := s.now()
 	for i, c := range state.PeerCertificates {
 		if i == 0 {
@@ -163,23 +148,23 @@ func (s *source) checkTLS(f *findings, made *session) {
 	}
 }
 
-func checkEnd(f *findings, check, remedy, what string, until, now time.Time) {
+func checkEnd(f *providers.Findings, check, remedy, what string, until, now time.Time) {
 	day := until.UTC().Format(time.DateOnly)
 	if until.Sub(now) < soon {
-		f.warn(check, remedy, "%s is valid until %s", what, day)
+		f.Warn(check, remedy, "%s is valid until %s", what, day)
 		return
 	}
-	f.ok(check, "%s is valid until %s", what, day)
+	f.OK(check, "%s is valid until %s", what, day)
 }
 
 // checkOwn looks at our own certificate.
-func (s *source) checkOwn(f *findings) {
+func (s *source) checkOwn(f *providers.Findings) {
 	if s.config.CertFile == "" {
 		return
 	}
 	ours, err := s.certificate()
 	if err != nil {
-		f.fail("cert_file", err)
+		f.Err("cert_file", err)
 		return
 	}
 	checkEnd(f, "cert_file", "renew our certificate; the new one is used at the next connect", "our certificate", ours.Leaf.NotAfter, s.now())
@@ -190,7 +175,7 @@ func (s *source) checkOwn(f *findings) {
 const maxSkew = time.Minute
 
 // checkClock compares clocks where a server tells its own: Active Directory does.
-func (s *source) checkClock(f *findings, made *session, root *ldap.Entry, took time.Duration) {
+func (s *source) checkClock(f *providers.Findings, made *session, root *ldap.Entry, took time.Duration) {
 	theirs, err := time.Parse("20060102150405.0Z", root.GetEqualFoldAttributeValue("currentTime"))
 	if err != nil {
 		return
@@ -198,16 +183,16 @@ func (s *source) checkClock(f *findings, made *session, root *ldap.Entry, took t
 	// The time has whole seconds, and was read somewhere within the request.
 	off := s.now().Sub(theirs)
 	if off.Abs() > maxSkew+took+time.Second {
-		f.warn("clock", "set both clocks by NTP; Kerberos fails at five minutes, and accounts expire by the clock", "the clock of %s is %s off ours", made.server.text, off.Abs().Round(time.Second))
+		f.Warn("clock", "set both clocks by NTP; Kerberos fails at five minutes, and accounts expire by the clock", "the clock of %s is %s off ours", made.server.text, off.Abs().Round(time.Second))
 		return
 	}
-	f.ok("clock", "the clock of %s agrees with ours", made.server.text)
+	f.OK("clock", "the clock of %s agrees with ours", made.server.text)
 }
 
 // checkCatalog warns of the Global Catalog, which has a part of each entry only.
-func checkCatalog(f *findings, to server) {
+func checkCatalog(f *providers.Findings, to server) {
 	if _, port, err := net.SplitHostPort(to.addr); err == nil && (port == "3268" || port == "3269") {
-		f.warn("global_catalog", "use port 389 or 636 of a domain controller; read several domains as several sources",
+		f.Warn("global_catalog", "use port 389 or 636 of a domain controller; read several domains as several sources",
 			"%s is the Global Catalog: members of domain-local and of other domains' global groups are missing there, and every removal would be wrong", to.text)
 	}
 }

@@ -126,15 +126,15 @@ func TestDoctorLooksAtTheWayAndItsCertificates(t *testing.T) {
 	found(t, list, providers.OK, "certificate", "is valid until")
 	found(t, list, providers.Warning, "cert_file", "our certificate is valid until")
 
-	f := &findings{}
+	f := &providers.Findings{}
 	s := open(t, config)
 	s.checkTLS(f, &session{server: at389(t, "ldap://ldap.example.org")})
 	checkCatalog(f, at389(t, "ldaps://dc1.example.org:3269"))
 	checkCatalog(f, at389(t, "ldaps://dc1.example.org"))
-	found(t, f.list, providers.Warning, "tls", "is not encrypted: whoever is on the way")
-	found(t, f.list, providers.Warning, "global_catalog", "use port 389 or 636")
-	if len(f.list) != 2 {
-		t.Errorf("findings %+v", f.list)
+	found(t, f.List, providers.Warning, "tls", "is not encrypted: whoever is on the way")
+	found(t, f.List, providers.Warning, "global_catalog", "use port 389 or 636")
+	if len(f.List) != 2 {
+		t.Errorf("findings %+v", f.List)
 	}
 }
 

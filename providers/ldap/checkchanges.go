@@ -9,7 +9,7 @@ import (
 
 // checkChanges says how changes between whole reads are seen, and what would make that
 // better. Reading everything each time is no fault.
-func (s *source) checkChanges(ctx context.Context, f *findings, made *session) {
+func (s *source) checkChanges(ctx context.Context, f *providers.Findings, made *session) {
 	s.origin(ctx, made)
 	s.mu.Lock()
 	told := s.told
@@ -19,7 +19,7 @@ func (s *source) checkChanges(ctx context.Context, f *findings, made *session) {
 		if why != "" {
 			message += ": " + why
 		}
-		f.list = append(f.list, providers.Finding{Level: providers.OK, Check: "changes", Message: message, Remedy: remedy})
+		f.List = append(f.List, providers.Finding{Level: providers.OK, Check: "changes", Message: message, Remedy: remedy})
 	}
 	const grant = `for deletions told at once, grant the account "Replicating Directory Changes" on the domain`
 	switch way(w) {

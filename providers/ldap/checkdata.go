@@ -13,7 +13,7 @@ import (
 )
 
 // checkLayout says how the directory is read and what it could be asked besides.
-func (s *source) checkLayout(ctx context.Context, f *findings, made *session) {
+func (s *source) checkLayout(ctx context.Context, f *providers.Findings, made *session) {
 	l := made.layout
 	chosen := l.name + " is configured"
 	if l.detected {
@@ -23,7 +23,7 @@ func (s *source) checkLayout(ctx context.Context, f *findings, made *session) {
 	if l.groups.ID != ids {
 		ids += " and " + l.groups.ID
 	}
-	f.ok("layout", "%s: people are %s, groups are %s, ids are in %s, members in %s", chosen, l.users.Filter, l.groups.Filter, ids, l.membersText())
+	f.OK("layout", "%s: people are %s, groups are %s, ids are in %s, members in %s", chosen, l.users.Filter, l.groups.Filter, ids, l.membersText())
 	if l.ad {
 		return
 	}
@@ -37,14 +37,14 @@ func (s *source) checkLayout(ctx context.Context, f *findings, made *session) {
 	}
 	if l.users.Disabled == "" {
 		if filter := lockedFilter(root, known); filter != "" {
-			f.warn("users.disabled", "write users: {disabled: \""+filter+"\"}, or that people are locked elsewhere: disabled: \"(!(objectClass=*))\"",
+			f.Warn("users.disabled", "write users: {disabled: \""+filter+"\"}, or that people are locked elsewhere: disabled: \"(!(objectClass=*))\"",
 				"nobody counts as disabled, though the schema knows a way to lock accounts")
 		}
 		return
 	}
 	for _, name := range namesIn(l.users.Disabled) {
 		if !known.attribute(name) {
-			f.warn("users.disabled", "correct the name of the attribute", "the schema knows no attribute %s, so that %s may find nobody", name, l.users.Disabled)
+			f.Warn("users.disabled", "correct the name of the attribute", "the schema knows no attribute %s, so that %s may find nobody", name, l.users.Disabled)
 		}
 	}
 }
@@ -77,7 +77,7 @@ func namesIn(filter string) []string {
 
 // checkBases looks whether each base exists and shows entries with the attributes
 // that are needed.
-func (s *source) checkBases(ctx context.Context, f *findings, made *session) {
+func (s *source) checkBases(ctx context.Context, f *providers.Findings, made *session) {
 	l := made.layout
 	for _, base := range l.users.Base {
 		s.checkBase(ctx, f, made, "users", base, l.users.Filter, []string{l.users.ID, l.users.Email, l.users.Username})
@@ -88,7 +88,7 @@ func (s *source) checkBases(ctx context.Context, f *findings, made *session) {
 	if l.users.Disabled != "" {
 		_, err := made.ask(sample(l.users.Base[0], and(l.users.Filter, l.users.Disabled), []string{"1.1"}))
 		if err != nil && code(err) != ldap.LDAPResultSizeLimitExceeded {
-			f.fail("users.disabled", searchError(ctx, made.server, "search", "users", l.users.Base[0], err))
+			f.Err("users.disabled", searchError(ctx, made.server, "search", "users", l.users.Base[0], err))
 		}
 	}
 }
@@ -100,28 +100,28 @@ func sample(base, filter string, attributes []string) *ldap.SearchRequest {
 	return q
 }
 
-func (s *source) checkBase(ctx context.Context, f *findings, made *session, block, base, filter string, attributes []string) {
+func (s *source) checkBase(ctx context.Context, f *providers.Findings, made *session, block, base, filter string, attributes []string) {
 	check := block + ".base"
 	result, err := made.ask(sample(base, filter, attributes))
 	if err != nil && code(err) != ldap.LDAPResultSizeLimitExceeded {
-		f.fail(check, searchError(ctx, made.server, "search", block, base, err))
+		f.Err(check, searchError(ctx, made.server, "search", block, base, err))
 		return
 	}
 	if len(result.Entries) == 0 {
-		f.warn(check, "check "+block+".base and "+block+".filter, and what the account of bind.dn may see", "no %s below %q with %s", block, base, filter)
+		f.Warn(check, "check "+block+".base and "+block+".filter, and what the account of bind.dn may see", "no %s below %q with %s", block, base, filter)
 		return
 	}
 	for _, a := range attributes {
 		if !slices.ContainsFunc(result.Entries, func(e *ldap.Entry) bool { return len(rawValues(e, a)) > 0 }) {
-			f.warn(check, "correct the name of the attribute, or let the account of bind.dn read it", "the first %s below %q have no %s", block, base, a)
+			f.Warn(check, "correct the name of the attribute, or let the account of bind.dn read it", "the first %s below %q have no %s", block, base, a)
 			return
 		}
 	}
-	f.ok(check, "there are %s below %q", block, base)
+	f.OK(check, "there are %s below %q", block, base)
 }
 
 // checkPages asks for one page of the configured size, which some servers refuse.
-func (s *source) checkPages(ctx context.Context, f *findings, made *session) {
+func (s *source) checkPages(ctx context.Context, f *providers.Findings, made *session) {
 	l := made.layout
 	ask := func(size int) error {
 		if err := ctx.Err(); err != nil {
@@ -138,7 +138,7 @@ func (s *source) checkPages(ctx context.Context, f *findings, made *session) {
 	}
 	for smaller := size / 2; smaller > 0; smaller /= 2 {
 		if ask(smaller) == nil {
-			f.warn("page_size", fmt.Sprintf("set page_size: %d, or raise the server's limit for the account of bind.dn (OpenLDAP: limits … size.pr)", smaller),
+			f.Warn("page_size", fmt.Sprintf("set page_size: %d, or raise the server's limit for the account of bind.dn (OpenLDAP: limits … size.pr)", smaller),
 				"%s refuses pages of %d entries, and takes %d", made.server.text, size, smaller)
 			return
 		}
@@ -151,7 +151,7 @@ type probe struct{ block, attribute, base, value string }
 // checkIndexes looks up one value of each attribute that is searched for when one
 // person is looked up, and compares what that costs with a read of one entry: without
 // an index the server reads the whole directory each time.
-func (s *source) checkIndexes(ctx context.Context, f *findings, made *session) {
+func (s *source) checkIndexes(ctx context.Context, f *providers.Findings, made *session) {
 	probes, at := s.probes(made)
 	if len(probes) == 0 {
 		return
@@ -176,15 +176,15 @@ func (s *source) checkIndexes(ctx context.Context, f *findings, made *session) {
 			return
 		case failed != nil:
 			slow = true
-			f.warn("index", indexRemedy(made, p.attribute), "a search for one %s fails: %s", p.attribute, reason(failed))
+			f.Warn("index", indexRemedy(made, p.attribute), "a search for one %s fails: %s", p.attribute, reason(failed))
 		case s.suspicious(one, took):
 			slow = true
-			f.warn("index", indexRemedy(made, p.attribute), "a search for one %s takes %s, and reading one entry %s: has %s an index?",
+			f.Warn("index", indexRemedy(made, p.attribute), "a search for one %s takes %s, and reading one entry %s: has %s an index?",
 				p.attribute, roughly(took), roughly(one), p.attribute)
 		}
 	}
 	if !slow {
-		f.ok("index", "searches for one value of %s are fast", list(attributesOfProbes(probes), 8))
+		f.OK("index", "searches for one value of %s are fast", list(attributesOfProbes(probes), 8))
 	}
 }
 

@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"groupsyncd/directory"
+	"groupsyncd/providers"
 )
 
 // checkRead reads everything, as a run does, and looks at what came: whatever limit of
 // the server, missing right or odd entry stands in the way shows here.
-func (s *source) checkRead(ctx context.Context, f *findings, made *session) {
+func (s *source) checkRead(ctx context.Context, f *providers.Findings, made *session) {
 	reading, cancel := context.WithTimeoutCause(ctx, s.reading, errSlow)
 	defer cancel()
 	begin := time.Now()
@@ -29,25 +30,25 @@ func (s *source) checkRead(ctx context.Context, f *findings, made *session) {
 	}
 	switch {
 	case errors.Is(context.Cause(reading), errSlow) && ctx.Err() == nil && err != nil:
-		f.warn("read", "a large directory may take that long; look at the server's load and indexes, and at the way to it",
+		f.Warn("read", "a large directory may take that long; look at the server's load and indexes, and at the way to it",
 			"reading everything was given up after %s, at %d users and %d groups", roughly(s.reading), len(snapshot.Users), groups)
 		return
 	case err != nil:
-		f.fail("read", err)
+		f.Err("read", err)
 		if snapshot.Coverage() == directory.None {
 			return
 		}
 	default:
-		f.ok("read", "%s and %s with %s, read completely in %s", plural(len(snapshot.Users), "user"), plural(groups, "group"), plural(snapshot.Memberships(), "membership"), roughly(took))
+		f.OK("read", "%s and %s with %s, read completely in %s", plural(len(snapshot.Users), "user"), plural(groups, "group"), plural(snapshot.Memberships(), "membership"), roughly(took))
 	}
 	if largest >= 0 {
 		g := &snapshot.Groups[largest]
 		if n := len(g.Direct); n > s.config.PageSize && g.MembersKnown {
-			f.ok("members", "the largest group, %s, has %d members, and all of them came", g.Name, n)
+			f.OK("members", "the largest group, %s, has %d members, and all of them came", g.Name, n)
 		}
 	}
 	if l := made.layout; l.users.Disabled == "" && !l.ad {
-		f.ok("users.disabled", "nothing is configured that tells who is disabled")
+		f.OK("users.disabled", "nothing is configured that tells who is disabled")
 	} else {
 		checkStatus(f, l, snapshot)
 	}
@@ -58,7 +59,7 @@ func (s *source) checkRead(ctx context.Context, f *findings, made *session) {
 var errSlow = errors.New("the read takes too long for a check")
 
 // checkPeople counts who cannot be linked with an account.
-func checkPeople(f *findings, snapshot *directory.Snapshot) {
+func checkPeople(f *providers.Findings, snapshot *directory.Snapshot) {
 	if len(snapshot.Users) == 0 {
 		return
 	}
@@ -82,20 +83,20 @@ func checkPeople(f *findings, snapshot *directory.Snapshot) {
 	const linked = "accounts are linked by mail where sign-ins do not name people; see users.email, and what the account of bind.dn may read"
 	switch {
 	case noMail*2 > all:
-		f.warn("users.email", linked, "%d of %d users have no mail", noMail, all)
+		f.Warn("users.email", linked, "%d of %d users have no mail", noMail, all)
 	case noMail > 0:
-		f.ok("users.email", "%d of %d users have no mail", noMail, all)
+		f.OK("users.email", "%d of %d users have no mail", noMail, all)
 	default:
-		f.ok("users.email", "every user has a mail address")
+		f.OK("users.email", "every user has a mail address")
 	}
 	if shared > 0 {
-		f.warn("users.email", "such people are not linked by mail: give each an address of their own, or leave shared accounts out by users.filter",
+		f.Warn("users.email", "such people are not linked by mail: give each an address of their own, or leave shared accounts out by users.filter",
 			"%s belong to more than one user", plural(shared, "mail address", "mail addresses"))
 	}
 }
 
 // checkStatus counts who is disabled.
-func checkStatus(f *findings, l *layout, snapshot *directory.Snapshot) {
+func checkStatus(f *providers.Findings, l *layout, snapshot *directory.Snapshot) {
 	disabled, unknown := 0, 0
 	for i := range snapshot.Users {
 		if snapshot.Users[i].Disabled {
@@ -112,16 +113,16 @@ func checkStatus(f *findings, l *layout, snapshot *directory.Snapshot) {
 	switch {
 	case len(snapshot.Users) == 0:
 	case unknown > 0:
-		f.warn("users.disabled", "let the account of bind.dn read what tells it", "of %d users it is not known whether they are disabled, by %s", unknown, by)
+		f.Warn("users.disabled", "let the account of bind.dn read what tells it", "of %d users it is not known whether they are disabled, by %s", unknown, by)
 	case disabled > 0:
-		f.ok("users.disabled", "%s disabled, by %s", plural(disabled, "user is", "users are"), by)
+		f.OK("users.disabled", "%s disabled, by %s", plural(disabled, "user is", "users are"), by)
 	default:
-		f.ok("users.disabled", "nobody is disabled, by %s; if that is not so, the account of bind.dn may not read that", by)
+		f.OK("users.disabled", "nobody is disabled, by %s; if that is not so, the account of bind.dn may not read that", by)
 	}
 }
 
 // checkGroups names what is odd about who is in groups.
-func checkGroups(f *findings, snapshot *directory.Snapshot) {
+func checkGroups(f *providers.Findings, snapshot *directory.Snapshot) {
 	var cycles []string
 	for _, cycle := range snapshot.Cycles {
 		if len(cycle) < 2 {
@@ -134,7 +135,7 @@ func checkGroups(f *findings, snapshot *directory.Snapshot) {
 		cycles = append(cycles, list(names, shownGroups))
 	}
 	if len(cycles) > 0 {
-		f.warn("nesting", "they all have the same members; take one out of the other if that is not meant",
+		f.Warn("nesting", "they all have the same members; take one out of the other if that is not meant",
 			"%s of groups that contain each other: %s", plural(len(cycles), "cycle"), list(cycles, shownCycles))
 	}
 	foreign, nobody, example := map[string]bool{}, 0, ""
@@ -151,11 +152,11 @@ func checkGroups(f *findings, snapshot *directory.Snapshot) {
 		}
 	}
 	if len(foreign) > 0 {
-		f.warn("foreign_members", "people of another forest are known here by their SID only: read that forest with a source of its own",
+		f.Warn("foreign_members", "people of another forest are known here by their SID only: read that forest with a source of its own",
 			"%s of another forest, such as %s, are left out", plural(len(foreign), "member"), example)
 	}
 	if nobody > 0 {
-		f.ok("members", "%s of groups name nobody who is listed", plural(nobody, "reference"))
+		f.OK("members", "%s of groups name nobody who is listed", plural(nobody, "reference"))
 	}
 }
 

@@ -2,7 +2,6 @@ package scim
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -11,52 +10,37 @@ import (
 	"groupsyncd/providers"
 )
 
-// findings gathers what doctor says.
-type findings struct{ list []providers.Finding }
-
-func (f *findings) ok(check, format string, args ...any) {
-	f.list = append(f.list, providers.Finding{Level: providers.OK, Check: check, Message: fmt.Sprintf(format, args...)})
-}
-
-func (f *findings) warn(check, remedy, format string, args ...any) {
-	f.list = append(f.list, providers.Finding{Level: providers.Warning, Check: check, Message: fmt.Sprintf(format, args...), Remedy: remedy})
-}
-
-func (f *findings) fail(check string, err error) {
-	f.list = append(f.list, providers.Finding{Level: providers.Failed, Check: check, Message: err.Error(), Remedy: fault.HintOf(err)})
-}
-
 // Check asks what the server says of itself, reads everything once, and tries what look-ups
 // need. It writes nothing.
 func (s *source) Check(ctx context.Context) []providers.Finding {
-	f := &findings{list: providers.InClear(s.config.URL, s.config.TokenURL)}
+	f := &providers.Findings{List: providers.InClear(s.config.URL, s.config.TokenURL)}
 	r := s.reader()
 	d, err := r.describe(ctx)
 	if err != nil {
-		f.fail("connection", err)
-		return f.list
+		f.Err("connection", err)
+		return f.List
 	}
 	snapshot, err := s.Pull(ctx, nil)
 	switch {
 	case len(d.said) > 0:
-		f.ok("description", "the server gives %s; users are at %s and groups at %s", strings.Join(d.said, ", "), d.users, d.groups)
+		f.OK("description", "the server gives %s; users are at %s and groups at %s", strings.Join(d.said, ", "), d.users, d.groups)
 	case err == nil || snapshot.UsersListed || snapshot.GroupsListed:
 		// Of a server that gave nothing at all the error says enough.
-		f.warn("description", "nothing has to be done: it is read by trying", "the server describes itself by none of ServiceProviderConfig, ResourceTypes and Schemas")
+		f.Warn("description", "nothing has to be done: it is read by trying", "the server describes itself by none of ServiceProviderConfig, ResourceTypes and Schemas")
 	}
 	if err != nil {
-		f.fail(partOf(err), err)
+		f.Err(partOf(err), err)
 	}
 	if !snapshot.UsersListed && !snapshot.GroupsListed {
-		return f.list
+		return f.List
 	}
-	f.ok("read", "%d users, %d groups and %d memberships in %d requests", len(snapshot.Users), len(snapshot.Groups), snapshot.Memberships(), snapshot.Requests)
+	f.OK("read", "%d users, %d groups and %d memberships in %d requests", len(snapshot.Users), len(snapshot.Groups), snapshot.Memberships(), snapshot.Requests)
 	r.checkWay(f)
 	checkPeople(f, snapshot)
 	if err == nil {
 		r.checkLookUps(ctx, f, d)
 	}
-	return f.list
+	return f.List
 }
 
 // partOf names the part of a read that failed.
@@ -70,25 +54,25 @@ func partOf(err error) string {
 	return "read"
 }
 
-func (r *reader) checkWay(f *findings) {
+func (r *reader) checkWay(f *providers.Findings) {
 	k := r.knows()
 	walked := "startIndex"
 	if k.users.cursor || k.groups.cursor {
 		walked = "cursors"
 	}
-	f.ok("paging", "lists are walked with %s", walked)
+	f.OK("paging", "lists are walked with %s", walked)
 	switch how := r.way(k.description); {
 	case how == unknown:
 	case how == ofGroup:
-		f.ok("members", "members are asked for by a filter for each group, which shows no groups in groups")
+		f.OK("members", "members are asked for by a filter for each group, which shows no groups in groups")
 	case how.perUser():
-		f.ok("members", "memberships are asked for by a filter for each user (%s), which takes a request for each", how)
+		f.OK("members", "memberships are asked for by a filter for each user (%s), which takes a request for each", how)
 	default:
-		f.ok("members", "members are read %s", how)
+		f.OK("members", "members are read %s", how)
 	}
 }
 
-func checkPeople(f *findings, s *directory.Snapshot) {
+func checkPeople(f *providers.Findings, s *directory.Snapshot) {
 	mails, status, dangling := 0, 0, 0
 	for i := range s.Users {
 		if s.Users[i].Email == "" {
@@ -102,31 +86,31 @@ func checkPeople(f *findings, s *directory.Snapshot) {
 		dangling += len(s.Groups[i].Unresolved)
 	}
 	if mails > 0 {
-		f.warn("users", "choose another address with users.email, or configure sign_in", "%d of %d users have no mail address", mails, len(s.Users))
+		f.Warn("users", "choose another address with users.email, or configure sign_in", "%d of %d users have no mail address", mails, len(s.Users))
 	}
 	if status > 0 {
-		f.warn("users", "let the server show the attribute active, if somebody can be disabled there", "%d of %d users do not say whether they are active", status, len(s.Users))
+		f.Warn("users", "let the server show the attribute active, if somebody can be disabled there", "%d of %d users do not say whether they are active", status, len(s.Users))
 	}
 	if dangling > 0 {
-		f.warn("members", "look at those groups at the provider", "%d members are neither a user nor a group of this server", dangling)
+		f.Warn("members", "look at those groups at the provider", "%d members are neither a user nor a group of this server", dangling)
 	}
 }
 
 // checkLookUps tries how one person is found at a sign-in.
-func (r *reader) checkLookUps(ctx context.Context, f *findings, d description) {
+func (r *reader) checkLookUps(ctx context.Context, f *providers.Findings, d description) {
 	last := r.remembered()
 	if last == nil || last.group == "" {
 		return
 	}
 	for _, how := range []way{ofMember, ofMembers} {
 		if works, err := r.trusted(ctx, d, how, last); err == nil && works {
-			f.ok("look-ups", "the groups of one person are found by the filter %s", how)
+			f.OK("look-ups", "the groups of one person are found by the filter %s", how)
 			return
 		}
 	}
 	if r.knows().userGroups {
-		f.ok("look-ups", "the groups of one person are taken from the person, where all of them were seen to be right")
+		f.OK("look-ups", "the groups of one person are taken from the person, where all of them were seen to be right")
 		return
 	}
-	f.warn("look-ups", "nothing has to be done where there are few groups; else sign-ins wait for the next read", "the server finds groups by no filter, and people do not show all of theirs: a sign-in reads all groups")
+	f.Warn("look-ups", "nothing has to be done where there are few groups; else sign-ins wait for the next read", "the server finds groups by no filter, and people do not show all of theirs: a sign-in reads all groups")
 }

@@ -17,7 +17,7 @@ func TestEveryFindingOfDoctorHasAPlaceInItsPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	said := regexp.MustCompile(`(?:\.(?:ok|warn|fail|failed|bad|ends|expiry)\(|Check: *|(?:add|failed)\((?:providers\.\w+, )?|check = |checkEnd\(f, )"([a-z_. ]+)"`)
+	said := regexp.MustCompile(`(?:\b[fc]\.(?:OK|Warn|Fail|Err)\(|\.(?:fail|failed|bad|ends)\(|Check: *|(?:add|failed)\((?:providers\.\w+, )?|check = |(?:checkEnd|expiry)\(f, )"([a-z_. ]+)"`)
 	var names []string
 	for _, pattern := range []string{"providers/*.go", "providers/*/check*.go", "providers/file/source.go", "providers/scimpush/*.go", "target/openwebui/*.go", "app/*doctor*.go", "app/upstream.go", "app/notices.go", "cmd/groupsyncd/doctor.go"} {
 		files, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(pattern)))
