@@ -228,6 +228,7 @@ func TestChangesGiveThePictureOfAFullRead(t *testing.T) {
 	t.Parallel()
 	var compared atomic.Int64
 	rapid.Check(t, func(r *rapid.T) { play(r, t, &compared) })
+	t.Logf("%d pictures were compared", compared.Load())
 	if compared.Load() == 0 || compared.Load() < 100 && !testing.Short() {
 		t.Errorf("only %d pictures were compared", compared.Load())
 	}
