@@ -5,7 +5,7 @@ LINT_VERSION := $(shell sed -n 's/^lint_version=//p' .ci/run)
 LINT := $(CACHE)/golangci-lint-$(LINT_VERSION)/golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint generate peers soak ci man dist release
+.PHONY: help build test race lint generate peers soak fuzz ci man dist release
 
 help: ## Show this list.
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-10s %s\n' "$$name" "$$text"; done
@@ -24,7 +24,7 @@ $(LINT):
 
 lint: $(LINT) ## Check the code, and the scripts where shellcheck is installed.
 	$(LINT) run ./...
-	@if command -v shellcheck >/dev/null; then shellcheck -x -P . .ci/run test/peers/run test/peers/*.sh; fi
+	@if command -v shellcheck >/dev/null; then shellcheck -x -P . .ci/run test/fuzz/run test/peers/run test/peers/*.sh; fi
 
 generate: ## Make the generated files again.
 	go generate ./...
@@ -34,6 +34,9 @@ peers: ## Run the tests against real servers: OpenLDAP, Samba, 389 Directory Ser
 
 soak: ## Run the program for half an hour among people and troubles; fails when it grows.
 	go run ./test/soak
+
+fuzz: ## Give every fuzz target half a minute; FOR=10m gives more, RUN=Patch chooses.
+	test/fuzz/run $(if $(FOR),-for $(FOR)) $(if $(RUN),-run '$(RUN)')
 
 ci: ## Run everything that must hold before a change is good.
 	.ci/run
