@@ -18,32 +18,14 @@ import (
 
 // refusal is an answer of the token endpoint that is no token.
 type refusal struct {
-	status     int
-	code, text string
-	// location is where a redirect points, without its query.
-	location string
-	nonce    bool
-}
-
-// Error gives the status, and what the server said.
-func (r *refusal) Error() string {
-	s := fmt.Sprintf("%d %s", r.status, http.StatusText(r.status))
-	if r.location != "" {
-		s += " to " + r.location
-	}
-	if r.code != "" {
-		s += ": " + r.code
-	}
-	if r.text != "" {
-		s += ": " + r.text
-	}
-	return s
+	httpx.StatusError
+	nonce bool
 }
 
 // Code gives the word by which a token endpoint names why it gives no token, or nothing.
 func Code(err error) string {
 	if r, ok := errors.AsType[*refusal](err); ok {
-		return r.code
+		return r.Code
 	}
 	return ""
 }
@@ -108,14 +90,14 @@ func originOf(text string) string {
 
 // answered makes the error of an answer that is no token.
 func (c *Client) answered(e *oauth2.RetrieveError, sent []secret.Value) error {
-	r := &refusal{status: e.Response.StatusCode, code: e.ErrorCode, text: e.ErrorDescription}
+	r := &refusal{StatusError: httpx.StatusError{Status: e.Response.StatusCode, Code: e.ErrorCode, Detail: e.ErrorDescription}}
 	for _, s := range sent {
-		r.code, r.text = s.Hide(r.code), s.Hide(r.text)
+		r.Code, r.Detail = s.Hide(r.Code), s.Hide(r.Detail)
 	}
-	r.code, r.text = httpx.Shorten(r.code, 80), httpx.Shorten(r.text, 300)
+	r.Code, r.Detail = httpx.Shorten(r.Code, 80), httpx.Shorten(r.Detail, 300)
 	r.nonce = e.Response.Header.Get("DPoP-Nonce") != "" && (e.ErrorCode == "use_dpop_nonce" || wantsNonce(e.Response.Header))
-	if u, err := url.Parse(e.Response.Header.Get("Location")); err == nil && u.Host != "" && r.status < 400 {
-		r.location = httpx.Shorten(u.Scheme+"://"+u.Host+u.Path, 200)
+	if u, err := url.Parse(e.Response.Header.Get("Location")); err == nil && u.Host != "" && r.Status < 400 {
+		r.Location = httpx.Shorten(u.Scheme+"://"+u.Host+u.Path, 200)
 	}
 	kind, hint := c.meaning(r)
 	f := fault.New(kind, opToken, c.where(), r, hint)
@@ -143,7 +125,7 @@ func clocks(h http.Header, now time.Time) string {
 // meaning gives the kind of a refusal, and what to do about it.
 func (c *Client) meaning(r *refusal) (fault.Kind, string) {
 	scopes := strings.Join(c.o.Scopes, " ")
-	switch r.code {
+	switch r.Code {
 	case "invalid_client":
 		return fault.Auth, c.unknown()
 	case "unauthorized_client", "access_denied":
@@ -166,17 +148,17 @@ func (c *Client) meaning(r *refusal) (fault.Kind, string) {
 		return fault.Unavailable, ""
 	}
 	switch {
-	case r.status == http.StatusTooManyRequests:
+	case r.Status == http.StatusTooManyRequests:
 		return fault.Throttled, ""
-	case r.status >= 500 && r.status != http.StatusNotImplemented, r.status == http.StatusRequestTimeout:
+	case r.Status >= 500 && r.Status != http.StatusNotImplemented, r.Status == http.StatusRequestTimeout:
 		return fault.Unavailable, ""
-	case r.status == http.StatusUnauthorized:
+	case r.Status == http.StatusUnauthorized:
 		return fault.Auth, c.unknown()
-	case r.status == http.StatusForbidden:
+	case r.Status == http.StatusForbidden:
 		return fault.Auth, "may this machine reach the token endpoint, and is the client active?"
-	case r.status == http.StatusNotFound:
+	case r.Status == http.StatusNotFound:
 		return fault.Invalid, "check the address: there is no token endpoint at it"
-	case r.location != "":
+	case r.Location != "":
 		return fault.Invalid, "write the address to which it leads into the configuration; redirects are not followed with credentials"
 	}
 	return fault.Invalid, ""

@@ -49,7 +49,7 @@ func clients() []mutation {
 		{name: "a failure stands for all", file: oauth + "token.go", old: "if c.failed == nil || left <= 0 {", new: "if c.failed == nil || left > 0 {", run: "TestFailureStandsForAFewSeconds"},
 		{name: "who gives up takes nobody along", file: oauth + "token.go", old: "func (c *Client) remember(ctx context.Context, err error) error {\n\tif ctx.Err() != nil {", new: "func (c *Client) remember(ctx context.Context, err error) error {\n\tif ctx == nil {", run: "TestWhoGivesUpTakesNobodyAlong"},
 		{name: "a token without an end has one", file: oauth + "token.go", old: "life = unknownLife\n", new: "life = 1000 * unknownLife\n", run: "TestTokenIsExchangedShortlyBeforeItsEnd"},
-		{name: "a server repeats no secret", file: oauth + "errors.go", old: "r.code, r.text = s.Hide(r.code), s.Hide(r.text)", new: "_ = s.Hide(r.text)", run: "TestErrorsHoldNoAssertion"},
+		{name: "a server repeats no secret", file: oauth + "errors.go", old: "r.Code, r.Detail = s.Hide(r.Code), s.Hide(r.Detail)", new: "_ = s.Hide(r.Detail)", run: "TestErrorsHoldNoAssertion"},
 		{name: "what x/oauth2 says of an answer is not told", file: oauth + "errors.go", old: `errors.New("the answer holds no access token, or is cut")`, new: `fmt.Errorf("the answer holds no access token, or is cut: %w", err)`, run: "TestRefusalsSayWhatToDo"},
 		{name: "a small key is refused", file: oauth + "key.go", old: "ok && r.N.BitLen() < 2048 {", new: "ok && r.N.BitLen() < 512 {", run: "TestKeysThatCannotBeUsedSayWhy"},
 		{name: "a certificate is that of its key", file: oauth + "key.go", old: "if !ok || !public.Equal(key.Public()) {", new: "if _ = public; !ok {", run: "TestKeysThatCannotBeUsedSayWhy"},
