@@ -170,16 +170,9 @@ func (s *Source) patch(c *call, kind *resourceType, id string) (*reply, error) {
 func (s *Source) update(c *call, kind *resourceType, id string, change func(*table, *stored) (*roll, error)) (*reply, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t, err := s.current()
+	t, r, err := s.meant(c, kind, id)
 	if err != nil {
 		return nil, err
-	}
-	r, err := s.load(t, kind, id)
-	if err != nil {
-		return nil, err
-	}
-	if c.match != "" && !matches(c.match, r.etag()) {
-		return nil, refuse(http.StatusPreconditionFailed, "", "it was changed meanwhile")
 	}
 	members, err := change(t, r)
 	if err != nil {
@@ -191,6 +184,23 @@ func (s *Source) update(c *call, kind *resourceType, id string, change func(*tab
 		}
 	}
 	return s.store(c, t, kind, id, r, members, http.StatusOK)
+}
+
+// meant gives the resource that a call is about, when the condition of the call holds. The
+// lock is held for writing.
+func (s *Source) meant(c *call, kind *resourceType, id string) (*table, *stored, error) {
+	t, err := s.current()
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := s.load(t, kind, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	if c.match != "" && !matches(c.match, r.etag()) {
+		return nil, nil, refuse(http.StatusPreconditionFailed, "", "it was changed meanwhile")
+	}
+	return t, r, nil
 }
 
 // store keeps a resource as it is now, and answers with it. The lock is held for writing.
@@ -271,16 +281,9 @@ func (s *Source) before(t *table, kind *resourceType, id string) (*stored, error
 func (s *Source) delete(c *call, kind *resourceType, id string) (*reply, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t, err := s.current()
+	t, _, err := s.meant(c, kind, id)
 	if err != nil {
 		return nil, err
-	}
-	r, err := s.load(t, kind, id)
-	if err != nil {
-		return nil, err
-	}
-	if c.match != "" && !matches(c.match, r.etag()) {
-		return nil, refuse(http.StatusPreconditionFailed, "", "it was changed meanwhile")
 	}
 	ch := &change{}
 	if err := s.leaveAll(t, ch, id); err != nil {
