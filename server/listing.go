@@ -12,12 +12,18 @@ type HoldList struct {
 	Holds []run.Hold `json:"holds"`
 }
 
-// ListHolds makes a list in JSON also of none.
+// ListHolds makes a list in JSON also of none, and of a hold that lists none yet. How a hold
+// came to be what it is is left out.
 func ListHolds(holds []run.Hold) HoldList {
-	if holds == nil {
-		holds = []run.Hold{}
+	list := append([]run.Hold{}, holds...)
+	for i := range list {
+		h := &list[i]
+		h.List, h.Entered, h.Earlier = 0, nil, nil
+		if h.Keys == nil {
+			h.Changes, h.Keys = []run.Change{}, []string{}
+		}
 	}
-	return HoldList{holds}
+	return HoldList{list}
 }
 
 // RunList is what `history -o json` prints and the API answers.

@@ -262,6 +262,25 @@ func TestOnlyAFormOfOursDecides(t *testing.T) {
 	}
 }
 
+// TestWhoApprovesASourceReadsWhatItIsTakenFor: such a hold can list nobody, while a grace
+// is not over, and approving it lets people go all the same.
+func TestWhoApprovesASourceReadsWhatItIsTakenFor(t *testing.T) {
+	t.Parallel()
+	h := newHall()
+	h.list = append(h.list, run.Hold{Hash: "h1", Check: run.MaxSourceShrink, Target: "chat", Scope: "corp", Accepts: &run.AcceptedSource{Users: 1300, Groups: 1}})
+	b := opened(t, h)
+	b.signIn(approveToken)
+	page := b.ask(http.MethodGet, "/holds/h1", nil).Body.String()
+	for _, want := range []string{"<button>Let it through</button>", "with 1,300 people and 1 group: who is missing there goes when the grace is over"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not say %q: %s", want, page)
+		}
+	}
+	if page := b.ask(http.MethodGet, "/holds/h0", nil).Body.String(); !strings.Contains(page, "once, and nothing else.") || strings.Contains(page, "grace") {
+		t.Errorf("a hold about people: %s", page)
+	}
+}
+
 func TestAnApprovalHasAReasonAndANameAndLeadsToItsRun(t *testing.T) {
 	t.Parallel()
 	h := newHall()

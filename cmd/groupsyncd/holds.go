@@ -50,7 +50,12 @@ func (c *command) holdsTable(holds []run.Hold, full bool) {
 		if len(h.Changes) > shownLines && !full {
 			c.line("  … and %d more; see all with: groupsyncd holds --full", len(h.Changes)-shownLines)
 		}
-		c.line("  let it through with: %s", h.Approve)
+		if a := h.Accepts; a != nil {
+			c.line("  letting it through takes the source as it is, with %s and %s: who is missing there goes when the grace is over", plural(a.Users, "person"), plural(a.Groups, "group"))
+		}
+		if h.Approve != "" {
+			c.line("  let it through with: %s", h.Approve)
+		}
 		if h.Release != "" {
 			c.line("  keep it with:        %s", h.Release)
 		}
@@ -63,7 +68,8 @@ func (c *command) approveCommand() *cobra.Command {
 		Use:   "approve HASH --reason TEXT",
 		Short: "Let through what a hold lists, each change once",
 		Long: `Let through what the hold with that hash lists, each change once. A running daemon
-starts a run at once; otherwise the next "groupsyncd sync" does it.`,
+starts a run at once; otherwise the next "groupsyncd sync" does it. A hold about a source
+that shrank or whose filter changed also takes the source as it was when it was shown.`,
 		Example: "  groupsyncd approve 3f9a1c0d2b7e --reason 'department closed, ticket 4711'",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
