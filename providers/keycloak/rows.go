@@ -27,8 +27,11 @@ func (u userRow) place() (id, key string) { return u.ID, u.Username }
 // serviceAccount reports whether this is the account of a client, as its name says where
 // nothing else does: Keycloak gives the name to no person.
 func (u userRow) serviceAccount() bool {
-	return u.ServiceAccountOf != "" || strings.HasPrefix(u.Username, "service-account-")
+	return u.ServiceAccountOf != "" || strings.HasPrefix(u.Username, serviceAccounts)
 }
+
+// serviceAccounts begins the names of the accounts of clients.
+const serviceAccounts = "service-account-"
 
 // user gives the person. A mail address that is not verified may be one that somebody typed
 // in to become somebody else, so it is left out unless the configuration trusts them.

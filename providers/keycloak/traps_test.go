@@ -195,6 +195,11 @@ func refused(t *testing.T, name string, source providers.Source) {
 func TestMailThatIsNotVerifiedLinksNobody(t *testing.T) {
 	t.Parallel()
 	server := keycloaktest.New(t, family())
+	if !slices.ContainsFunc(server.Open(t).(providers.Checker).Check(t.Context()), func(f providers.Finding) bool {
+		return f.Check == "mail" && f.Level == providers.OK
+	}) {
+		t.Error("doctor counts the account of a client as somebody without a verified mail address")
+	}
 	server.Admin(http.MethodPut, "/users/"+person(3), map[string]any{"email": "ann2@example.org", "emailVerified": false})
 	for trust, want := range map[bool]string{false: "", true: "ann2@example.org"} {
 		source := server.Open(t, func(c *keycloak.Config) { c.UnverifiedEmail = trust })

@@ -81,9 +81,11 @@ func (s *Server) listUsers(r *http.Request) answer {
 }
 
 func (s *Server) countUsers(r *http.Request) answer {
-	verified := r.URL.Query().Get("emailVerified")
+	verified, name := r.URL.Query().Get("emailVerified"), r.URL.Query().Get("username")
 	return ok(len(s.people(func(u *user) bool {
-		return sees(r) && u.serviceAccountOf == "" && (verified == "" || (verified == "true") == u.verified)
+		// The accounts of clients are left out of a count without a condition only.
+		hidden := u.serviceAccountOf != "" && verified == "" && name == ""
+		return sees(r) && !hidden && (verified == "" || (verified == "true") == u.verified) && strings.Contains(u.username, name)
 	})))
 }
 
