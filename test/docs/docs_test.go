@@ -12,9 +12,10 @@ import (
 )
 
 var (
-	link    = regexp.MustCompile(`\[([^\]]+)\]\(([^)#]*)(?:#([^)]*))?\)`)
-	heading = regexp.MustCompile(`(?m)^#+ +(.*)$`)
-	fence   = regexp.MustCompile("(?s)```.*?```")
+	link     = regexp.MustCompile(`\[([^\]]+)\]\(([^)#]*)(?:#([^)]*))?\)`)
+	testName = regexp.MustCompile(`^(Test|Fuzz)[A-Z]\w*$`)
+	heading  = regexp.MustCompile(`(?m)^#+ +(.*)$`)
+	fence    = regexp.MustCompile("(?s)```.*?```")
 )
 
 // anchors are the places in a page to which a link can lead, named as GitHub names them.
@@ -75,11 +76,11 @@ func TestLinksLeadSomewhere(t *testing.T) {
 					t.Errorf("%s: [%s] leads to #%s, which %s does not have", page, name, place, file)
 				}
 			}
-			if !strings.HasPrefix(name, "Test") {
+			if !testName.MatchString(name) {
 				continue
 			}
 			code, err := os.ReadFile(file)
-			if err != nil || !strings.Contains(string(code), "\nfunc "+name+"(t *testing.T)") {
+			if err != nil || !strings.Contains(string(code), "\nfunc "+name+"(") {
 				t.Errorf("%s: %s has no test %s", page, to, name)
 			}
 		}
