@@ -232,6 +232,22 @@ func TestProgressIsOneLineThatGoesAway(t *testing.T) {
 	})
 }
 
+// full is a stream behind which there is no room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+func TestATableThatCannotBeWrittenIsAFailure(t *testing.T) {
+	t.Parallel()
+	for _, form := range []string{"table", "json", "yaml"} {
+		var errs bytes.Buffer
+		if code := Main(t.Context(), nil, []string{"version", "-o", form}, Streams{Out: full{}, Err: &errs}); code != run.ExitFailure ||
+			errs.String() != "groupsyncd: write the output: no space left on device\n" {
+			t.Errorf("%s: ended with %d: %q", form, code, errs.String())
+		}
+	}
+}
+
 func TestAReportDoesNotBeginInTheLineOfProgress(t *testing.T) {
 	t.Parallel()
 	var screen bytes.Buffer

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -61,6 +62,21 @@ func blockStyle(n *yaml.Node) {
 	for _, child := range n.Content {
 		blockStyle(child)
 	}
+}
+
+// watched is a stream that remembers the first write that failed: a table that was cut by a
+// full disk must not end like a whole one.
+type watched struct {
+	io.Writer
+	err error
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if w.err == nil {
+		w.err = err
+	}
+	return n, err
 }
 
 func written(err error) error {

@@ -55,14 +55,19 @@ func Main(ctx context.Context, hup <-chan struct{}, args []string, streams Strea
 
 // mainAt is Main in another world.
 func mainAt(ctx context.Context, hup <-chan struct{}, args []string, streams Streams, w world) int {
+	out := &watched{Writer: streams.Out}
+	streams.Out = out
 	c := &command{ctx: ctx, hup: hup, Streams: streams, world: w}
 	root := c.root()
 	root.SetArgs(args)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
 	cmd, err := root.ExecuteContextC(ctx)
-	if err == nil {
+	if err == nil && (out.err == nil || c.code != run.ExitOK) {
 		return c.code
+	}
+	if err == nil {
+		err = written(out.err)
 	}
 	err = misused(cmd, err)
 	c.complain(err)

@@ -15,6 +15,9 @@ func terminal(w io.Writer) bool {
 	if over, ok := w.(writeOver); ok {
 		w = over.to
 	}
+	if out, ok := w.(*watched); ok {
+		w = out.Writer
+	}
 	f, ok := w.(*os.File)
 	return ok && isatty.IsTerminal(f.Fd()) && os.Getenv("TERM") != "dumb"
 }
