@@ -153,9 +153,7 @@ func (p *Public) denyProvider(w http.ResponseWriter, r *http.Request, name strin
 	if d.why != "" {
 		p.told.tell(r.Context(), cause{logging.KeySource, name, d.result}, d.why, from)
 	}
-	if r.Body != http.NoBody && (r.ContentLength < 0 || r.ContentLength >= 256<<10) && !p.limits.linger() {
-		panic(http.ErrAbortHandler)
-	}
+	p.unread(w, r)
 	head := w.Header()
 	if d.status == http.StatusUnauthorized {
 		head.Set("WWW-Authenticate", `Bearer realm="groupsyncd"`)

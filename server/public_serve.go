@@ -206,11 +206,7 @@ func (p *Public) deny(w http.ResponseWriter, r *http.Request, h *hook, from send
 		h.seen.refused(p.Now(), d.why)
 		p.told.say(r.Context(), h, d.result, d.why, from)
 	}
-	// A connection of which much is left unread stays a while behind its answer, so that the
-	// answer arrives: net/http sees to that from 256 KiB up. Only so many may.
-	if r.Body != http.NoBody && (r.ContentLength < 0 || r.ContentLength >= hooks.MaxBody) && !p.limits.linger() {
-		panic(http.ErrAbortHandler)
-	}
+	p.unread(w, r)
 	if d.after > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(d.after.Round(time.Second)/time.Second))))
 	}
@@ -220,6 +216,28 @@ func (p *Public) deny(w http.ResponseWriter, r *http.Request, h *hook, from send
 	p.answer(w, d.status, struct {
 		Error string `json:"error"`
 	}{d.text})
+}
+
+// unread sees to it that an answer arrives although the body before it was not read, or not
+// all of it: what comes in after a connection was closed resets it, and the answer is lost.
+func (p *Public) unread(w http.ResponseWriter, r *http.Request) {
+	if r.Body == http.NoBody {
+		return
+	}
+	// A connection of which much is left stays a while behind its answer: net/http sees to
+	// that from 256 KiB up. Only so many may.
+	large := r.ContentLength >= hooks.MaxBody
+	if (large || r.ContentLength < 0) && !p.limits.linger() {
+		panic(http.ErrAbortHandler)
+	}
+	// It sees to nothing where the sender ends the connection, as a proxy does that speaks
+	// HTTP/1.0 to us: it stays if a reader was given too much, and it reads a rest for itself.
+	switch {
+	case r.Close && large:
+		_, _ = http.MaxBytesReader(w, io.NopCloser(strings.NewReader("x")), 0).Read(make([]byte, 1))
+	case r.Close:
+		_, _ = io.CopyN(io.Discard, r.Body, hooks.MaxBody)
+	}
 }
 
 func (p *Public) answer(w http.ResponseWriter, status int, v any) {

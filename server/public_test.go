@@ -376,6 +376,20 @@ func TestEveryRefusalHasItsStatusAndAsksForNothing(t *testing.T) {
 	}
 }
 
+// TestARefusalArrivesAtWhoeverEndsTheConnection, as a proxy does that speaks HTTP/1.0: the
+// body that nobody read must not reset the connection before the answer is read.
+func TestARefusalArrivesAtWhoeverEndsTheConnection(t *testing.T) {
+	t.Parallel()
+	p := newPorch(t, &notebook{})
+	for _, size := range []int{100, 60 << 10, 200 << 10, 300 << 10, 2 << 20} {
+		for range 3 { // Who is refused more often is told to wait.
+			if r := p.post(letter{"POST", "/hooks/canary", strings.Repeat("x", size), nil, false}); r.status != 404 {
+				t.Errorf("%d bytes: %d %s", size, r.status, r.body)
+			}
+		}
+	}
+}
+
 func TestAWrongSecretInTheAddressLooksLikeANameThatNobodyHas(t *testing.T) {
 	t.Parallel()
 	p := newPorch(t, &notebook{})
