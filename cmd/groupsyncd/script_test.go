@@ -93,7 +93,7 @@ func scripts() testscript.Params {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
-			s := &stage{dir: e.WorkDir}
+			s := &stage{dir: e.WorkDir, doors: map[string]int{}}
 			e.Values[stageKey{}] = s
 			// What was put off last is done first, and files are whole once all has stopped.
 			e.Defer(func() { keepsSecrets(e) })
@@ -131,6 +131,8 @@ type stage struct {
 	idp  *idpStage
 	ear  *earStage
 	held *state.DB
+	// doors are the sockets that keep the addresses of what was stopped.
+	doors map[string]int
 
 	children map[string]*process
 	systemd  *systemd
@@ -159,6 +161,9 @@ func (s *stage) close() {
 	}
 	if s.systemd != nil {
 		s.systemd.close()
+	}
+	for address := range s.doors {
+		s.open(address)
 	}
 }
 

@@ -46,6 +46,8 @@ func (l *ldapStage) stop() {
 	}
 }
 
+func (l *ldapStage) address() string { return strings.TrimPrefix(l.url, "ldap://") }
+
 // dn completes a short name: uid=ana is a person, cn=dep-sales a group.
 func dn(name string) string {
 	switch {
@@ -80,15 +82,16 @@ func ldapCommand(ts *testscript.TestScript, neg bool, args []string) {
 			}
 			addr := "127.0.0.1:0"
 			if s.ldap.url != "" {
-				addr = strings.TrimPrefix(s.ldap.url, "ldap://")
+				addr = s.ldap.address()
 			}
+			s.open(addr)
 			if err := s.ldap.start(addr); err != nil {
 				return err
 			}
 			ts.Setenv("LDAP_URL", s.ldap.url)
 			return secretFile(s.dir, "ldap", ldapPassword)
 		}},
-		"stop": {0, "", func([]string) error { s.ldap.stop(); return nil }},
+		"stop": {0, "", func([]string) error { s.ldap.stop(); return s.shut(s.ldap.address()) }},
 		"add": {1, "FILE", func(args []string) error {
 			entries, err := readLDIF(ts.ReadFile(args[0]))
 			if err != nil {
@@ -253,7 +256,10 @@ func chatCommand(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Setenv("CHAT_HOST", strings.TrimPrefix(s.chat.server.URL, "http://"))
 			return secretFile(s.dir, "openwebui", chatKey)
 		}},
-		"stop": {0, "", func([]string) error { s.chat.server.Close(); return nil }},
+		"stop": {0, "", func([]string) error {
+			s.chat.server.Close()
+			return s.shut(strings.TrimPrefix(s.chat.server.URL, "http://"))
+		}},
 		"account": {1, "MAIL", func(args []string) error {
 			s.chat.server.AddAccount(openwebuitest.Account{Email: args[0] + "@example.org", Name: args[0]})
 			return nil
