@@ -21,6 +21,27 @@ func (c *command) branches(cmd *cobra.Command) {
 	}
 }
 
+// help lets "help" end as a mistake when there is no such command.
+func (c *command) help(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	help, _, err := root.Find([]string{"help"})
+	if err != nil {
+		return
+	}
+	help.Run = nil
+	help.RunE = func(_ *cobra.Command, args []string) error {
+		cmd, rest, err := root.Find(args)
+		if err == nil && len(rest) > 0 {
+			err = fmt.Errorf("unknown command %q for %q", rest[0], cmd.CommandPath())
+		}
+		if err != nil {
+			return fault.New(fault.Invalid, "", "", err, "see: "+root.Name()+" --help")
+		}
+		cmd.InitDefaultHelpFlag()
+		return cmd.Help()
+	}
+}
+
 // astray shows what a command holds. What is wrong comes last, next to the prompt.
 func (c *command) astray(cmd *cobra.Command, args []string) error {
 	fmt.Fprintln(c.Err, cmd.UsageString())

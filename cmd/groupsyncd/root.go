@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/user"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -110,6 +111,9 @@ pending (plan --check), 9 the world changed since the plan (apply), 130 interrup
 		return usage("-o takes table, json or yaml, not %q", c.output)
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if text, _, long := strings.Cut(err.Error(), ": strconv."); long {
+			err = errors.New(text) // Which function could not read it helps nobody.
+		}
 		return fault.New(fault.Invalid, "", "", err, "see: "+cmd.CommandPath()+" --help")
 	})
 	root.AddCommand(c.serveCommand(), c.syncCommand(), c.planCommand(), c.explainCommand(), c.accessCommand(), c.teamsCommand(), c.statusCommand(), c.historyCommand(),
@@ -119,6 +123,7 @@ pending (plan --check), 9 the world changed since the plan (apply), 130 interrup
 	root.AddCommand(c.manCommand(), c.metricsCommand(), c.notifyCommand(), c.supportBundleCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.InitDefaultCompletionCmd()
+	c.help(root)
 	c.branches(root)
 	c.completions(root)
 	return root

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"strconv"
 
 	"groupsyncd/internal/fault"
 	"groupsyncd/internal/httpx"
@@ -124,7 +123,11 @@ func (c *checking) groups(ctx context.Context) {
 		err = c.s.fail(fault.Incomplete, "count groups", "", "%w", errNull)
 	}
 	if !c.bad("groups", err) {
-		c.OK("groups", "the realm has %s groups", strconv.Itoa(*count.Count))
+		noun := "groups"
+		if *count.Count == 1 {
+			noun = "group"
+		}
+		c.OK("groups", "the realm has %d %s", *count.Count, noun)
 	}
 }
 
