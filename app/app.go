@@ -197,7 +197,7 @@ func (a *App) Run(ctx context.Context, req run.Request, file *server.NewConfig) 
 		if err := a.beginNotices(req); err != nil {
 			return nil, err
 		}
-		report, err := a.engine.Run(ctx, req)
+		report, err := a.perform(ctx, req)
 		if err == nil {
 			a.afterRun(ctx, req)
 		}

@@ -114,6 +114,7 @@ func (a *App) Serve(ctx context.Context, hup <-chan struct{}) (err error) {
 	life.Add("daemon", func(context.Context) error { a.setDaemon(nil); return nil })
 	life.Add("old sources", func(context.Context) error { d.closing.Wait(); return nil })
 	doormen := a.hireDoormen(d, nil) // Before any run learns more.
+	changed := a.looksChanged(ctx)   // Before schedules begin.
 	runner.Replace(entries)
 	go func() { defer close(d.ran); runner.Run(running) }()
 	life.Add("schedules", func(ctx context.Context) error {
@@ -138,6 +139,9 @@ func (a *App) Serve(ctx context.Context, hup <-chan struct{}) (err error) {
 	life.Add("watches of sign-ins", func(ctx context.Context) error { return a.lockDoors(ctx, d) })
 	life.Add("watchdog", a.watchdog(running))
 	a.ready(ctx)
+	if changed {
+		a.soon(run.Request{Trigger: run.Reload, Mode: run.Apply})
+	}
 	a.loop(ctx, d, hup)
 	enough = a.stopping(ctx)
 	return nil
@@ -252,7 +256,7 @@ func (a *App) noteStart(source string) error {
 
 // quiet carries out a run whose report nobody waits for; nil, when there is none.
 func (a *App) quiet(ctx context.Context, req run.Request) *run.Report {
-	report, err := a.engine.Run(ctx, req)
+	report, err := a.perform(ctx, req)
 	if err != nil && req.ID != "" {
 		a.recent.keep(req.ID, report, err) // Whoever was told the id asks for it.
 	}

@@ -100,7 +100,8 @@ func (db *DB) checkRecords(ctx context.Context) error {
 	_, err = db.Sources()
 	_, bad := db.chain(nil)
 	_, sick := db.Health()
-	return errors.Join(err, bad, sick, db.checkDeliveries(), db.checkDesk(),
+	_, old := db.Applied()
+	return errors.Join(err, bad, sick, old, db.checkDeliveries(), db.checkDesk(),
 		each(sources, func(s string) error { _, err := db.Replica(s); return err }),
 		each(pushed, db.checkPushed),
 		each(targets, func(t string) error { _, err := db.Memory(t); return err }),

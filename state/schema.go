@@ -14,6 +14,7 @@ import (
 //	    schema                      version of this picture (its form never changes)
 //	    instance                    id of this state, time of its creation
 //	    health                      troubles of sources and targets, what people were told of
+//	    applied                     sum of the configuration that the last run of everything was for
 //	sources/
 //	    ID                          name, place, scope, last start, last complete read
 //	replica/
@@ -91,6 +92,7 @@ const (
 	keySchema    = "schema"
 	keyInstance  = "instance"
 	keyHealth    = "health"
+	keyApplied   = "applied"
 	keyHead      = "head"
 	keyMissing   = "missing"
 	keyDeleted   = "deleted"
