@@ -94,6 +94,8 @@ func judge(s *engine.Status, steps []Step) Verdict {
 		return Verdict{"warn", "Something needs a look"}
 	case s.Last == nil:
 		return Verdict{"wait", "The first run has not ended yet"}
+	case s.Last.WouldHold():
+		return Verdict{"wait", "The last run only planned; the guard would hold a part of it"}
 	case s.Last.Exit != run.ExitOK:
 		return Verdict{"wait", "The last run was not perfect, and nothing is left to decide"}
 	case s.Last.Pending() > 0:

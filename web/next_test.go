@@ -56,4 +56,11 @@ func TestTheVerdictIsNoBetterThanTheLastRun(t *testing.T) {
 			t.Errorf("%d: %+v", exit, got)
 		}
 	}
+	held := &run.Report{Mode: run.Plan, Exit: run.ExitHeld}
+	if got, _ := web.Judge(&engine.Status{Last: held}); got != (web.Verdict{Level: "wait", Text: "The last run only planned; the guard would hold a part of it"}) {
+		t.Errorf("a plan that the guard would hold: %+v", got)
+	}
+	if got, _ := web.Judge(&engine.Status{Last: held, Holds: []run.Hold{{}}}); got.Text != "One hold waits for your decision" {
+		t.Errorf("a plan beside a hold: %+v", got)
+	}
 }

@@ -20,6 +20,7 @@ func TestTheFirstLineIsTheWorst(t *testing.T) {
 	fine := &run.Report{Run: "01A", Trigger: run.Schedule, Started: now.Add(-time.Minute)}
 	partly := &run.Report{Run: "01B", Exit: run.ExitPartly, Started: now.Add(-time.Minute)}
 	cut := &run.Report{Run: "01C", Exit: run.ExitInterrupted, Started: now.Add(-time.Minute)}
+	would := &run.Report{Run: "01D", Mode: run.Plan, Exit: run.ExitHeld, Started: now.Add(-time.Minute), Targets: []run.TargetReport{{Summary: run.Summary{Held: 1, MembersAdded: 2}}}}
 	held := []run.Hold{{Since: now.Add(-time.Hour), Keys: []string{"a"}}}
 	old := &engine.StateStatus{Backup: engine.BackupStatus{Overdue: true}}
 	silent := []run.NotifyStatus{{Name: "slack", Waiting: 2, Failing: now.Add(-time.Hour), Reason: "401"}}
@@ -38,6 +39,7 @@ func TestTheFirstLineIsTheWorst(t *testing.T) {
 		"stale":         {engine.Status{Daemon: daemon, Last: fine, Sources: []engine.SourceStatus{{Name: "corp", Stale: true, CompleteAsOf: now.Add(-49 * time.Hour)}}}, "trouble since 2026-02-27 02:00:00 (49h0m0s ago): source corp is stale: it was not read completely for too long", "next: find out with: groupsyncd doctor; then try at once with: groupsyncd sync --source corp", "waiting: nothing"},
 		"hold, stopped": {engine.Status{Last: fine, Holds: held}, "the guard waits for a decision since 2026-03-01 02:00:00 (1h0m0s ago), and no daemon runs", "next: 1 hold waiting for a decision; see them with: groupsyncd holds", "waiting: 1 change in 1 hold for a decision"},
 		"hold, backup":  {engine.Status{Daemon: daemon, Last: fine, Holds: held, State: old}, "the guard waits for a decision since 2026-03-01 02:00:00 (1h0m0s ago); and 1 more below", "next: 1 hold waiting for a decision; see them with: groupsyncd holds", "waiting: 1 change in 1 hold for a decision"},
+		"would be held": {engine.Status{Daemon: daemon, Last: would}, "the last run only planned; the guard would hold 1 change and make 2", "next: see what with: groupsyncd history 01D; let it wait for a decision with: groupsyncd sync", "waiting: nothing"},
 		"interrupted":   {engine.Status{Last: cut}, "the last run was not perfect, and nothing is left to decide", "next: see why with: groupsyncd history 01C", "waiting: nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {

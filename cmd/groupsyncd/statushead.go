@@ -23,7 +23,10 @@ func (c *command) statusHead(s *engine.Status) {
 	}
 	if s.Last != nil {
 		ended := exitWords(s.Last.Exit)
-		if s.Last.Exit == run.ExitOK && s.Last.Pending() > 0 {
+		switch {
+		case s.Last.WouldHold():
+			ended = "planned, something would be held (4)"
+		case s.Last.Exit == run.ExitOK && s.Last.Pending() > 0:
 			ended = "planned, nothing written"
 		}
 		c.line("last run: %s, %s, %s, %s", s.Last.Run, s.Last.Trigger, c.when(s.Last.Started), ended)
@@ -67,6 +70,12 @@ func (c *command) verdict(s *engine.Status) (verdict, next string) {
 		return "just started: no run has ended yet", "wait for the first run, or start one with: groupsyncd sync"
 	case s.Last == nil:
 		return "nothing has run yet", "see what a run would do with: groupsyncd plan"
+	case s.Last.WouldHold() && c.planning:
+		return "nothing is written while the configuration says mode: plan; the guard would hold " + c.wouldHold(s),
+			"see what with: groupsyncd history " + s.Last.Run + "; with mode: apply it waits for a decision"
+	case s.Last.WouldHold():
+		return "the last run only planned; the guard would hold " + c.wouldHold(s),
+			"see what with: groupsyncd history " + s.Last.Run + "; let it wait for a decision with: groupsyncd sync"
 	case s.Last.Exit == run.ExitOK && s.Last.Pending() > 0 && c.planning:
 		return fmt.Sprintf("nothing is written while the configuration says mode: plan; %s planned", areOrIs(s.Last.Pending())),
 			"see what with: groupsyncd history " + s.Last.Run + "; then say mode: apply"
@@ -79,6 +88,18 @@ func (c *command) verdict(s *engine.Status) (verdict, next string) {
 		return "no daemon runs; all was well when the last run ended", "groups follow again with: groupsyncd serve, or once with: groupsyncd sync"
 	}
 	return "all is well: " + exitWords(s.Last.Exit) + " since the last run", "nothing to do" + c.nextRead(s)
+}
+
+// wouldHold counts what a plan found to be held, and what it would have done beside that.
+func (c *command) wouldHold(s *engine.Status) string {
+	text := "something" // Where a source is held as a whole, no changes are listed.
+	if n := s.Last.Total().Held; n > 0 {
+		text = plural(n, "change")
+	}
+	if n := s.Last.Pending(); n > 0 {
+		text += fmt.Sprintf(" and make %d", n)
+	}
+	return text
 }
 
 func areOrIs(changes int) string {

@@ -279,6 +279,10 @@ func (r *Report) Pending() int {
 		t.AccountsCreated + t.DefaultsChanged
 }
 
+// WouldHold reports whether a run that only planned met what the guard would hold: nothing
+// waits for a decision yet.
+func (r *Report) WouldHold() bool { return r.Mode == Plan && r.Exit == ExitHeld }
+
 // ReadKind says how a source was read.
 type ReadKind string
 
