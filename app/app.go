@@ -238,11 +238,18 @@ func (a *App) Holds(context.Context) ([]run.Hold, error) { return a.engine.Holds
 
 // Approve lets through what a hold lists; a daemon starts a run at once.
 func (a *App) Approve(ctx context.Context, hash, reason, by string) (*run.Approval, error) {
-	approval, err := a.engine.Approve(ctx, hash, reason, by)
-	if err == nil {
-		approval.Run = a.follow(approval, by)
+	all, err := a.ApproveAll(ctx, []string{hash}, reason, by)
+	if err != nil {
+		return nil, err
 	}
-	return approval, err
+	return &all[0], nil
+}
+
+// ApproveAll lets through what several holds list; a daemon starts a run for all of it.
+func (a *App) ApproveAll(ctx context.Context, hashes []string, reason, by string) ([]run.Approval, error) {
+	all, err := a.engine.ApproveAll(ctx, hashes, reason, by)
+	a.follow(all, by) // What was decided is carried out, although something else failed.
+	return all, err
 }
 
 // AcceptTarget takes a changed target as the right one; a daemon starts a run at once.

@@ -27,11 +27,22 @@ func (a *App) ApplyPlan(ctx context.Context, file *run.PlanFile, reason, by stri
 	return a.engine.ApplyPlan(ctx, file, reason, by)
 }
 
-// follow starts the runs that carry out what was approved: one from the directories, whose
-// id it gives, and the undoing of runs, which that would not plan.
-func (a *App) follow(approval *run.Approval, by string) string {
-	for _, id := range approval.Reverts {
-		a.soon(run.Request{Trigger: run.Manual, Mode: run.Apply, Target: approval.Target, Revert: id, Reason: approval.Reason, By: by})
+// follow starts the runs that carry out what was approved: one for each target from the
+// directories, whose id each approval gets, and the undoing of runs, which that would not plan.
+func (a *App) follow(approvals []run.Approval, by string) {
+	begun := map[[2]string]string{}
+	start := func(target, undoes, reason string) string {
+		if _, twice := begun[[2]string{target, undoes}]; !twice {
+			begun[[2]string{target, undoes}] = a.soon(run.Request{Trigger: run.Manual, Mode: run.Apply, Target: target, Revert: undoes, Reason: reason, By: by})
+		}
+		return begun[[2]string{target, undoes}]
 	}
-	return a.soon(run.Request{Trigger: run.Manual, Mode: run.Apply, Target: approval.Target, By: by})
+	for i := range approvals {
+		for _, id := range approvals[i].Reverts {
+			start(approvals[i].Target, id, approvals[i].Reason)
+		}
+	}
+	for i := range approvals {
+		approvals[i].Run = start(approvals[i].Target, "", "")
+	}
 }

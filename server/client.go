@@ -64,6 +64,11 @@ func (c *Client) Approve(ctx context.Context, hash, reason, _ string) (*run.Appr
 	return call[*run.Approval](ctx, c, http.MethodPost, "/v1/approve", approval{Hash: hash, Reason: reason})
 }
 
+// ApproveAll lets through what several holds list.
+func (c *Client) ApproveAll(ctx context.Context, hashes []string, reason, _ string) ([]run.Approval, error) {
+	return call[[]run.Approval](ctx, c, http.MethodPost, "/v1/approvals", approvals{Hashes: hashes, Reason: reason})
+}
+
 // AcceptTarget takes a changed target as the right one.
 func (c *Client) AcceptTarget(ctx context.Context, name, _ string) error {
 	_, err := call[done](ctx, c, http.MethodPost, "/v1/targets/"+url.PathEscape(name)+"/accept", nil)

@@ -28,6 +28,8 @@ type Backend interface {
 	Run(ctx context.Context, req run.Request, config *NewConfig) (*run.Report, error)
 	Holds(ctx context.Context) ([]run.Hold, error)
 	Approve(ctx context.Context, hash, reason, by string) (*run.Approval, error)
+	// ApproveAll lets through what several holds list, in one run.
+	ApproveAll(ctx context.Context, hashes []string, reason, by string) ([]run.Approval, error)
 	AcceptTarget(ctx context.Context, name, by string) error
 	AcceptSource(ctx context.Context, name, by string) error
 	RestartSource(ctx context.Context, name, by string) error
@@ -82,6 +84,7 @@ func Control(b Backend, log *slog.Logger, caller func(context.Context) string) h
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/run", c.run)
 	mux.HandleFunc("POST /v1/approve", c.approve)
+	mux.HandleFunc("POST /v1/approvals", c.approveAll)
 	mux.HandleFunc("POST /v1/targets/{name}/accept", c.accept)
 	mux.HandleFunc("POST /v1/sources/{name}/accept", c.acceptSource)
 	mux.HandleFunc("POST /v1/sources/{name}/restart", c.restartSource)
@@ -157,6 +160,22 @@ func (c *control) approve(w http.ResponseWriter, r *http.Request) {
 
 // done is the answer of what has nothing to say.
 type done struct{}
+
+// approvals is the body of a request that approves several holds.
+type approvals struct {
+	Hashes []string `json:"hashes"`
+	Reason string   `json:"reason"`
+}
+
+func (c *control) approveAll(w http.ResponseWriter, r *http.Request) {
+	reply(c, w, func() ([]run.Approval, error) {
+		var a approvals
+		if err := decode(r, &a); err != nil {
+			return nil, err
+		}
+		return c.b.ApproveAll(r.Context(), a.Hashes, a.Reason, c.caller(r.Context()))
+	})
+}
 
 func (c *control) accept(w http.ResponseWriter, r *http.Request) {
 	reply(c, w, func() (done, error) {

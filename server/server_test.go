@@ -63,6 +63,10 @@ func (b *backend) Approve(_ context.Context, hash, reason, by string) (*run.Appr
 	return &run.Approval{Hash: hash, By: by}, b.note("approve %s %s %s", hash, reason, by)
 }
 
+func (b *backend) ApproveAll(_ context.Context, hashes []string, reason, by string) ([]run.Approval, error) {
+	return make([]run.Approval, len(hashes)), b.note("approve all %s %s %s", strings.Join(hashes, ","), reason, by)
+}
+
 func (b *backend) AcceptSource(_ context.Context, name, by string) error {
 	return b.note("accept source %s %s", name, by)
 }
@@ -178,6 +182,11 @@ func TestEveryQuestionReachesTheDaemonUnchanged(t *testing.T) {
 	if a.By != me(t) {
 		t.Errorf("approved by %q", a.By)
 	}
+	both, err := c.ApproveAll(ctx, []string{"abc", "def"}, odd, "forged")
+	check(err)
+	if len(both) != 2 {
+		t.Errorf("approved: %+v", both)
+	}
 	check(c.AcceptTarget(ctx, odd, "forged"))
 	check(c.AcceptSource(ctx, odd, "forged"))
 	check(c.RestartSource(ctx, odd, "forged"))
@@ -210,7 +219,7 @@ func TestEveryQuestionReachesTheDaemonUnchanged(t *testing.T) {
 	check(err)
 	_, err = c.ApplyPlan(ctx, nil, odd, "forged")
 	check(err)
-	want := []string{"run plan s t " + odd + " " + me(t) + " [a.yaml in /d: x: \xff]", "holds", "approve abc " + odd + " " + me(t), "accept " + odd + " " + me(t), "accept source " + odd + " " + me(t), "restart source " + odd + " " + me(t),
+	want := []string{"run plan s t " + odd + " " + me(t) + " [a.yaml in /d: x: \xff]", "holds", "approve abc " + odd + " " + me(t), "approve all abc,def " + odd + " " + me(t), "accept " + odd + " " + me(t), "accept source " + odd + " " + me(t), "restart source " + odd + " " + me(t),
 		"status", "history 7", "report " + odd, "user " + odd, "group " + odd, "reload",
 		"revert " + odd + " plan " + odd + " " + me(t), "plan file t " + me(t), fmt.Sprintf("apply 01P of %d %s %s", maxBody, odd, me(t)), "apply  of 0 " + odd + " " + me(t)}
 	if diff := cmp.Diff(want, b.asked); diff != "" {
@@ -246,6 +255,7 @@ func TestWhatIsNoRequestIsRefused(t *testing.T) {
 	for _, r := range []struct{ method, path, body, want string }{
 		{http.MethodPost, "/v1/run", "{", "unexpected EOF"},
 		{http.MethodPost, "/v1/approve", `["x"]`, "cannot unmarshal"},
+		{http.MethodPost, "/v1/approvals", `["x"]`, "cannot unmarshal"},
 		{http.MethodPost, "/v1/run", `{"user": "` + strings.Repeat("x", maxBody) + `"}`, "too large"},
 		{http.MethodGet, "/v1/nothing", "", "404"},
 		{http.MethodDelete, "/v1/holds", "", "405"},

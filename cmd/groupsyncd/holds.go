@@ -1,6 +1,9 @@
 package main
 
 import (
+	"slices"
+	"strings"
+
 	"groupsyncd/config"
 	"groupsyncd/server"
 	"groupsyncd/sync/run"
@@ -53,6 +56,9 @@ func (c *command) holdsTable(holds []run.Hold, full bool) {
 		if a := h.Accepts; a != nil {
 			c.line("  letting it through takes the source as it is, with %s and %s: who is missing there goes when the grace is over", plural(a.Users, "person"), plural(a.Groups, "group"))
 		}
+		if h.Check == run.Reverted {
+			c.line("  what that run did stays undone until then; letting it through does it again")
+		}
 		if h.Approve != "" {
 			c.line("  let it through with: %s", h.Approve)
 		}
@@ -60,38 +66,62 @@ func (c *command) holdsTable(holds []run.Hold, full bool) {
 			c.line("  keep it with:        %s", h.Release)
 		}
 	}
+	for _, u := range undoings(holds) {
+		c.line("let all that is held of undoing run %s through with: %s", u.run, u.approve)
+	}
 }
 
 func (c *command) approveCommand() *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
-		Use:   "approve HASH --reason TEXT",
+		Use:   "approve HASH… --reason TEXT",
 		Short: "Let through what a hold lists, each change once",
 		Long: `Let through what the hold with that hash lists, each change once. A running daemon
 starts a run at once; otherwise the next "groupsyncd sync" does it. A hold about a source
-that shrank or whose filter changed also takes the source as it was when it was shown.`,
-		Example: "  groupsyncd approve 3f9a1c0d2b7e --reason 'department closed, ticket 4711'",
-		Args:    cobra.ExactArgs(1),
+that shrank or whose filter changed also takes the source as it was when it was shown.
+
+Several hashes are one decision: all of it is recorded, or nothing where no hold has one of
+them, and one run carries it out. "groupsyncd holds" shows such a command for a run whose
+undoing is held in parts.`,
+		Example: `  groupsyncd approve 3f9a1c0d2b7e --reason 'department closed, ticket 4711'
+  groupsyncd approve 3f9a1c0d2b7e a11e1287b0c3 --reason 'undo it whole, ticket 4711'`,
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if reason == "" {
 				return usage("say why with --reason TEXT: it is kept with the approval")
 			}
 			return c.with(func(b server.Backend, _ *config.Config) error {
+				if len(args) > 1 {
+					all, err := b.ApproveAll(c.ctx, args, reason, whoami())
+					if err != nil {
+						return err
+					}
+					return c.print(map[string]any{"approvals": all}, func() { c.approvedTable(b, all) })
+				}
 				a, err := b.Approve(c.ctx, args[0], reason, whoami())
 				if err != nil {
 					return err
 				}
-				return c.print(a, func() {
-					c.line("approved: %s on target %s, %s, until %s", a.Check, a.Target, plural(len(a.Keys), "change"), c.when(a.Until))
-					if _, daemon := b.(*server.Client); !daemon {
-						c.line("carry it out with: %s", carryOut(a))
-					}
-				})
+				return c.print(a, func() { c.approvedTable(b, []run.Approval{*a}) })
 			})
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why; kept with the approval")
 	return cmd
+}
+
+func (c *command) approvedTable(b server.Backend, all []run.Approval) {
+	var out []string
+	for i := range all {
+		a := &all[i]
+		c.line("approved: %s on target %s, %s, until %s", a.Check, a.Target, plural(len(a.Keys), "change"), c.when(a.Until))
+		if how := carryOut(a); !slices.Contains(out, how) {
+			out = append(out, how)
+		}
+	}
+	if _, daemon := b.(*server.Client); !daemon {
+		c.line("carry it out with: %s", strings.Join(out, "; "))
+	}
 }
 
 func (c *command) sourceCommand() *cobra.Command {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"groupsyncd/config"
@@ -45,7 +47,10 @@ something is held, 6 the target could not be reached or refused us, 7 state, 130
 				if err != nil {
 					return err
 				}
-				return c.showRun(report, false, full)
+				if err := c.showRun(report, false, full); err != nil {
+					return err
+				}
+				return c.showUndoing(b, report)
 			})
 		},
 	}
@@ -54,6 +59,75 @@ something is held, 6 the target could not be reached or refused us, 7 state, 130
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "show what would be undone, and write nothing")
 	cmd.Flags().BoolVar(&full, "full", false, "show every line")
 	return cmd
+}
+
+// showUndoing says with which one command the undoing that is held in parts goes through.
+func (c *command) showUndoing(b server.Backend, r *run.Report) error {
+	held := slices.ContainsFunc(r.Targets, func(t run.TargetReport) bool { return len(t.Holds) > 0 })
+	if !held || r.Mode != run.Apply || c.output != "" && c.output != "table" {
+		return nil
+	}
+	holds, err := b.Holds(c.ctx)
+	for _, u := range undoings(holds) {
+		if u.run == r.Reverts {
+			c.hint("or let all of it through with: " + u.approve)
+		}
+	}
+	return err
+}
+
+// undoing is a run whose undoing several holds keep back, and the command that lets it through.
+type undoing struct{ run, approve string }
+
+// undoings finds the runs whose undoing is held in parts. A command is given only where it
+// lets through that and nothing else.
+func undoings(holds []run.Hold) []undoing {
+	parts, mixed, barred := map[string][]*run.Hold{}, map[string][]string{}, map[string]bool{}
+	for i := range holds {
+		h := &holds[i]
+		only := onlyUndoes(h)
+		if only != "" && h.Approve != "" {
+			parts[only] = append(parts[only], h)
+			continue
+		}
+		for j := range h.Changes {
+			if id := h.Changes[j].Reverts; id != "" && h.Approve == "" {
+				barred[id] = true // Nobody can let that through, whatever else lists it.
+			} else if id != "" && j < len(h.Keys) {
+				mixed[id] = append(mixed[id], h.Target+" "+h.Keys[j])
+			}
+		}
+	}
+	var out []undoing
+	for _, id := range slices.Sorted(maps.Keys(parts)) {
+		listed, hashes := map[string]bool{}, []string{}
+		for _, h := range parts[id] {
+			before := len(listed)
+			for _, k := range h.Keys {
+				listed[h.Target+" "+k] = true
+			}
+			if len(listed) > before {
+				hashes = append(hashes, h.Hash)
+			}
+		}
+		left := slices.ContainsFunc(mixed[id], func(k string) bool { return !listed[k] })
+		if len(parts[id]) > 1 && !left && !barred[id] {
+			out = append(out, undoing{id, "groupsyncd approve " + strings.Join(hashes, " ") + " --reason TEXT"})
+		}
+	}
+	return out
+}
+
+// onlyUndoes gives the run whose undoing is everything that a hold lists, or nothing.
+func onlyUndoes(h *run.Hold) string {
+	if len(h.Changes) == 0 || len(h.Changes) != len(h.Keys) {
+		return ""
+	}
+	id := h.Changes[0].Reverts
+	if slices.ContainsFunc(h.Changes, func(c run.Change) bool { return c.Reverts != id }) {
+		return ""
+	}
+	return id
 }
 
 // carryOut gives the command that does what an approval lets through.

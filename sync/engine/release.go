@@ -71,6 +71,10 @@ func (w *work) release(ctx context.Context, req run.Release, by string) (*run.Re
 			return nil, nil //nolint:nilnil // not here; the next target is asked
 		}
 		if !slices.ContainsFunc(listed.Keys, func(k string) bool { return plan.Removal(k) || hold.Check == run.MaxCuts && plan.Cutting(k) }) {
+			if hold.Check == run.Reverted {
+				return nil, fault.New(fault.Invalid, "release", "", errors.New("the hold "+req.Hold+" keeps undone what run "+hold.Scope+" did, and takes nothing from anybody"),
+					"do nothing to keep that undone; to have it done again: "+hold.Approve+"; what else of the run is to be undone is held apart: groupsyncd holds")
+			}
 			return nil, fault.New(fault.Invalid, "release", "", errors.New("the hold "+req.Hold+" lists nobody who would lose something, so there is nothing to keep"),
 				"let it through with: "+hold.Approve)
 		}

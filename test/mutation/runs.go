@@ -60,7 +60,12 @@ func guards() []mutation {
 		mutation{name: "since when a thing is held does not move", file: holds, old: "h.Since, h.List = last.Since, last.List", new: "h.List = last.List", run: "TestHeldStaysHeld|TestHolds.*"},
 	), in("5 approvals", "sync/engine",
 		mutation{name: "each change once", file: "sync/engine/apply.go", old: "slices.Index(mem.Approvals[i].Keys, key); n >= 0 {", new: "slices.Index(mem.Approvals[i].Keys, key); n >= len(key)+1000 {", run: "TestApprovalIsUsedUpBySuccessAndOutlivesARestart"},
+		mutation{name: "a hash that no hold has spoils the whole decision", file: "sync/engine/approve.go", old: "if name == \"\" {", new: "if name == \"\" && len(hashes) == 1 {", run: "TestSeveralHoldsAreOneDecision"},
+		mutation{name: "what is not recorded was not decided", file: "sync/engine/approve.go", old: "		// What is not recorded was not decided.\n		mem.Approvals, mem.Scopes = before, scopes", new: "", run: "TestSeveralHoldsAreOneDecision|TestADecisionThatCannotBeRecordedDoesNotHappen"},
+		mutation{name: "a hash that was shown is good for what is held of it", file: "sync/run/hold.go", old: "if h.Entered[k] <= e.List {", new: "if h.Entered[k] < e.List {", run: "TestEveryHashThatWasShownIsGoodForWhatIsHeldOfIt"},
 		mutation{name: "an approved loss counts in no limit", file: "sync/engine/apply.go", old: "Account: c.User.ID, Approved: c.Approved}", new: "Account: c.User.ID}", run: "TestApprovalIsUsedUpBySuccessAndOutlivesARestart"},
+	), in("5 approvals", "cmd/groupsyncd",
+		mutation{name: "the command for an undoing lets nothing else through", file: "cmd/groupsyncd/revert.go", old: "return c.Reverts != id }) {", new: "return false }) {", run: "TestOneCommandForAnUndoingListsNothingElse"},
 	))
 }
 
