@@ -44,7 +44,7 @@ func (s *Session) transportFault(ctx context.Context, q *Request, err error) err
 		return s.fail(fault.Unavailable, q, fmt.Errorf("no answer within %s", s.c.o.Timeout), "")
 	}
 	kind, hint := Network(err, s.c.o.Base)
-	return s.fail(kind, q, err, hint)
+	return s.fail(kind, q, Terse(err, ""), hint)
 }
 
 // Network says what a request without an answer means, and what to do about it.

@@ -62,7 +62,7 @@ func (c *Client) failure(ctx context.Context, err error, tokenURL string, sent [
 			at = &url.URL{}
 		}
 		kind, hint := httpx.Network(u.Err, at)
-		return fault.New(kind, opToken, c.where(), hide(u.Err, sent), hint)
+		return fault.New(kind, opToken, c.where(), hide(httpx.Terse(u.Err, ""), sent), hint)
 	}
 	// What x/oauth2 says here may repeat the answer.
 	return fault.New(fault.Unavailable, opToken, c.where(), errors.New("the answer holds no access token, or is cut"),

@@ -207,7 +207,7 @@ func TestErrorsSayWhatWhereWhyAndWhatToDo(t *testing.T) {
 		{"wrong groups base", func(c *Config) { c.Groups.Base = List{"ou=teams," + suffix} }, fault.Invalid, "read groups at ldap://", "code 32", "groups.base"},
 		{"wrong password", func(c *Config) { c.Bind.Password = secretFile(t, "x") }, fault.Auth, "bind at ldap://", "invalid credentials (code 49)", "bind.password"},
 		{"anonymous", func(c *Config) { c.Bind = Bind{} }, fault.Auth, "read users at ldap://", "code 50", "bind.dn"},
-		{"refused", func(c *Config) { c.URL = List{"ldap://127.0.0.1:1"} }, fault.Unavailable, "connect at ldap://127.0.0.1:1", "connection refused", "running"},
+		{"refused", func(c *Config) { c.URL = List{"ldap://127.0.0.1:1"} }, fault.Unavailable, "connect at ldap://127.0.0.1:1: connection refused", "", "running"},
 		{"no TLS there", func(c *Config) { c.URL = List{strings.Replace(c.URL[0], "ldap:", "ldaps:", 1)} }, fault.Unavailable, "connect at ldaps://", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	ldap "github.com/go-ldap/ldap/v3"
 
 	"groupsyncd/internal/fault"
+	"groupsyncd/internal/httpx"
 	"groupsyncd/providers/ldap/wire"
 )
 
@@ -71,6 +72,7 @@ func connectError(ctx context.Context, to server, err error) error {
 	if fault.KindOf(err) != 0 {
 		return err
 	}
+	err = httpx.Terse(err, to.text)
 	switch {
 	case refusesCertificate(text):
 		return fault.New(fault.Auth, op, to.text, errors.New(reason(err)), refusedCertificate)
