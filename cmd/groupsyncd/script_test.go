@@ -26,8 +26,9 @@ import (
 	"groupsyncd/state"
 )
 
-// patience bounds every wait of a script for something that happens elsewhere.
-const patience = 20 * time.Second
+// patience bounds every wait of a script for something that happens elsewhere. Two messages
+// to one service have half a minute between them.
+const patience = 75 * time.Second
 
 // pause is how long a wait sleeps between two looks.
 const pause = 10 * time.Millisecond
