@@ -170,7 +170,7 @@ func (w *town) serve() (*App, *server.Client, chan<- struct{}) {
 // until looks until something has happened.
 func (w *town) until(what string, happened func() bool) {
 	w.Helper()
-	for end := time.Now().Add(20 * time.Second); !happened(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !happened(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			w.Fatalf("not in time: %s\n%s", what, w.log)
 		}
