@@ -1,13 +1,13 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"groupsyncd/internal/fault"
+	"groupsyncd/internal/similar"
 
 	"github.com/spf13/cobra"
 )
@@ -38,29 +38,18 @@ func misused(cmd *cobra.Command, err error) error {
 	return fault.New(fault.Invalid, "", "", err, hint)
 }
 
-// nearest gives the command that is written most like a word that is none.
+// nearest gives the command that was most likely meant by a word that is none.
 func nearest(cmd *cobra.Command, word string) string {
-	cmd.SuggestionsMinimumDistance = 2
-	near := cmd.SuggestionsFor(word)
-	if len(near) == 0 {
-		return ""
-	}
-	return slices.MinFunc(near, func(a, b string) int { return cmp.Compare(unlike(a, word), unlike(b, word)) })
-}
-
-// unlike counts the letters of one word that the other one lacks, and the other way round.
-func unlike(a, b string) int {
-	lacks := func(a, b string) (n int) {
-		for _, r := range a {
-			if i := strings.IndexRune(b, r); i >= 0 {
-				b = b[:i] + b[i+1:]
-			} else {
-				n++
-			}
+	var names []string
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name())
 		}
-		return n
 	}
-	return lacks(a, b) + lacks(b, a)
+	if i := slices.IndexFunc(names, func(name string) bool { return len(word) > 1 && strings.HasPrefix(name, word) }); i >= 0 {
+		return names[i]
+	}
+	return similar.Nearest(word, names)
 }
 
 // miscounted says which arguments a command takes, from its line of usage, and how many
