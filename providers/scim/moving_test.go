@@ -92,6 +92,47 @@ func TestWhoStaysIsNeverLost(t *testing.T) {
 	})
 }
 
+// TestADeletionIsSeenBesideANewPerson: the total is what it was, and so is the number of entries
+// that came; only the entry with which a page begins shows that everybody moved up.
+func TestADeletionIsSeenBesideANewPerson(t *testing.T) {
+	t.Parallel()
+	p := scimtest.Standard()
+	p.Cap = 3
+	w := crowd(40)
+	s := scimtest.New(t, w, p)
+	source := open(t, s, func(c *scim.Config) { c.Parallel = 1 })
+	n := 0
+	s.Before(func(r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/Users") {
+			return
+		}
+		now := s.World()
+		switch n++; n {
+		case 2:
+			now.Users = slices.Insert(slices.Clone(now.Users), 35, providertest.User{ID: "new", Username: "new", Name: "new"})
+		case 10:
+			now.Users = slices.Delete(slices.Clone(now.Users), 15, 16)
+		default:
+			return
+		}
+		s.SetWorld(now)
+	})
+	got, err := source.Pull(t.Context(), nil)
+	if err != nil && fault.KindOf(err) != fault.Incomplete {
+		t.Fatal(err)
+	}
+	stays := map[string]bool{}
+	for _, u := range s.World().Users {
+		stays[u.ID] = true
+	}
+	for i := range got.Users {
+		delete(stays, got.Users[i].ID)
+	}
+	if got.UsersListed && len(stays) > 0 {
+		t.Errorf("lost: %v", stays)
+	}
+}
+
 // TestOneEntryAPageIsWalkedTwice: without room for an overlap and without totals, a deletion
 // shows nowhere but in a second walk.
 func TestOneEntryAPageIsWalkedTwice(t *testing.T) {

@@ -78,13 +78,14 @@ func (t *town) metrics(s *sample) (err error) {
 
 // grown compares the last quarter with the second one; the first is for caches to fill. Of each
 // quarter the lower fourth counts, because what a run needs for a moment is no growth. The state keeps
-// each change in history and audit, so it may grow by a kilobyte for a record.
+// each change in the audit and in the report of its run, so it may grow for a new record.
 func grown(samples []sample) []error {
 	if len(samples) < 12 {
 		return []error{fmt.Errorf("%d samples tell nothing: let it run for 3 minutes at least", len(samples))}
 	}
 	quarter := len(samples) / 4
 	before, after := samples[quarter:2*quarter], samples[3*quarter:]
+	const perRecord = 3 << 10 // with its share of the report and of pages that are not full
 	var out []error
 	for _, m := range []struct {
 		name  string
@@ -96,7 +97,7 @@ func grown(samples []sample) []error {
 		{"live bytes", func(s *sample) float64 { return float64(s.live) }, 0.10, 4 << 20},
 		{"descriptors", func(s *sample) float64 { return float64(s.descriptors) }, 0.10, 10},
 		{"goroutines", func(s *sample) float64 { return float64(s.goroutines) }, 0.10, 10},
-		{"bytes of state without history", func(s *sample) float64 { return float64(s.state) - float64(s.records)*1024 }, 0.05, 4 << 20},
+		{"bytes of state without history", func(s *sample) float64 { return float64(s.state) - float64(s.records-samples[0].records)*perRecord }, 0.05, 4 << 20},
 		{"seconds of the oldest reader", func(s *sample) float64 { return s.reader }, 0, 60},
 	} {
 		was, is := low(before, m.of), low(after, m.of)
