@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -334,7 +335,16 @@ func TestAFloodOfGarbageChangesNothing(t *testing.T) {
 	if open := p.open(); open > maxOpen/2 {
 		t.Errorf("%d connections are open", open)
 	}
-	if r := p.post(passedOn(p.login("msg-1"), "198.51.100.1")); r.status != 202 {
+	r := p.post(passedOn(p.login("msg-1"), "198.51.100.1"))
+	if r.status == 429 { // All together sent too much, where the machine is fast.
+		seconds, err := strconv.Atoi(r.head.Get("Retry-After"))
+		if err != nil || seconds > 2 {
+			t.Fatalf("somebody else is to wait for %q", r.head.Get("Retry-After"))
+		}
+		time.Sleep(time.Duration(seconds) * time.Second)
+		r = p.post(passedOn(p.login("msg-1"), "198.51.100.1"))
+	}
+	if r.status != 202 {
 		t.Errorf("afterwards somebody else gets %d %s", r.status, r.body)
 	}
 }
