@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,15 +13,7 @@ import (
 // found the configuration changed.
 func (w *town) served(f func(a *App, stop func())) bool {
 	w.Helper()
-	file := filepath.Join(w.dir, "groupsyncd.yaml")
-	cfg, err := Load(file)
-	if err != nil {
-		w.Fatal(err)
-	}
-	a, err := New(w.Context(), w.options(file, cfg))
-	if err != nil {
-		w.Fatal(err)
-	}
+	a := w.load()
 	before, starts := strings.Count(w.log.String(), "configuration changed"), strings.Count(w.log.String(), "msg=ready")
 	ctx, stop := context.WithCancel(w.Context())
 	done := make(chan error, 1)

@@ -123,8 +123,8 @@ func (w *town) options(file string, cfg *config.Config) Options {
 	return Options{File: file, Config: cfg, Logger: slog.New(slog.NewTextHandler(w.log, nil)), LockTimeout: -1, Now: w.now}
 }
 
-// open starts the program without a daemon; it is closed when the test ends.
-func (w *town) open() *App {
+// load makes the program from the file as it is now.
+func (w *town) load() *App {
 	w.Helper()
 	file := filepath.Join(w.dir, "groupsyncd.yaml")
 	cfg, err := Load(file)
@@ -135,6 +135,13 @@ func (w *town) open() *App {
 	if err != nil {
 		w.Fatal(err)
 	}
+	return a
+}
+
+// open starts the program without a daemon; it is closed when the test ends.
+func (w *town) open() *App {
+	w.Helper()
+	a := w.load()
 	w.Cleanup(func() {
 		if err := a.Close(); err != nil {
 			w.Error(err)

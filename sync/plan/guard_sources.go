@@ -37,7 +37,7 @@ func (g *guard) sources() {
 		sure := src.Read && g.in.Only == nil
 		switch {
 		case last.Scope == src.Scope:
-		case g.p.SourceLosses[src.ID], !sure && g.heldBefore(run.SourceChanged, src.ID):
+		case g.p.SourceLosses[src.ID], !sure && g.before(run.SourceChanged, src.ID) != nil:
 			why := "what source " + src.Name + " reads has changed in the configuration"
 			g.holdSource(run.SourceChanged, src.ID, why, now)
 		case sure:
@@ -65,10 +65,6 @@ func (g *guard) shrank(last, now run.AcceptedSource) string {
 		return why
 	}
 	return tell("groups", last.Groups, now.Groups)
-}
-
-func (g *guard) heldBefore(check run.Check, scope string) bool {
-	return g.before(check, scope) != nil
 }
 
 func (g *guard) before(check run.Check, scope string) *run.Hold {
