@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -158,12 +157,7 @@ func (p *Public) denyProvider(w http.ResponseWriter, r *http.Request, name strin
 	if d.status == http.StatusUnauthorized {
 		head.Set("WWW-Authenticate", `Bearer realm="groupsyncd"`)
 	}
-	if d.after > 0 {
-		head.Set("Retry-After", strconv.Itoa(max(1, int(d.after.Round(time.Second)/time.Second))))
-	}
-	if d.hang {
-		head.Set("Connection", "close")
-	}
+	d.head(head)
 	head.Set("Content-Type", "application/scim+json")
 	w.WriteHeader(d.status)
 	err := WriteJSON(w, map[string]any{"schemas": []string{"urn:ietf:params:scim:api:messages:2.0:Error"}, "status": fmt.Sprint(d.status), "detail": d.text})

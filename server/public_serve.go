@@ -207,15 +207,20 @@ func (p *Public) deny(w http.ResponseWriter, r *http.Request, h *hook, from send
 		p.told.say(r.Context(), h, d.result, d.why, from)
 	}
 	p.unread(w, r)
-	if d.after > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(d.after.Round(time.Second)/time.Second))))
-	}
-	if d.hang {
-		w.Header().Set("Connection", "close")
-	}
+	d.head(w.Header())
 	p.answer(w, d.status, struct {
 		Error string `json:"error"`
 	}{d.text})
+}
+
+// head says when to come again, and that the connection ends.
+func (d *denial) head(h http.Header) {
+	if d.after > 0 {
+		h.Set("Retry-After", strconv.Itoa(max(1, int(d.after.Round(time.Second)/time.Second))))
+	}
+	if d.hang {
+		h.Set("Connection", "close")
+	}
 }
 
 // unread sees to it that an answer arrives although the body before it was not read, or not
